@@ -1,0 +1,37 @@
+package mesh
+
+import (
+	"fmt"
+	"time"
+)
+
+// Moment is a point in time as people write it: a date, meaning its first
+// instant in the mesh's time zone, or an RFC 3339 time. Empty means unbounded.
+type Moment string
+
+// In gives the instant, reading a bare date in the given zone. An empty
+// moment gives the zero time.
+func (m Moment) In(zone *time.Location) (time.Time, error) {
+	if m == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, string(m), zone); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, string(m))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is neither a date like 2025-06-01 nor a time like 2025-06-01T00:00:00+08:00", string(m))
+	}
+	return t, nil
+}
+
+// interval is [from, until); a zero bound is open.
+type interval struct{ from, until time.Time }
+
+func (i interval) contains(t time.Time) bool {
+	return (i.from.IsZero() || !t.Before(i.from)) && (i.until.IsZero() || t.Before(i.until))
+}
+
+func (i interval) overlaps(from, to time.Time) bool {
+	return (i.until.IsZero() || from.Before(i.until)) && (i.from.IsZero() || i.from.Before(to))
+}

@@ -1,0 +1,114 @@
+package wire
+
+// Schemas of the messages. The number rises when a reader of the old one would
+// misread the new one.
+const (
+	SchemaBatch      = "fibergauge.batch/1"
+	SchemaAck        = "fibergauge.ack/1"
+	SchemaAssignment = "fibergauge.assignment/1"
+	SchemaError      = "fibergauge.error/1"
+)
+
+// Limits on one batch, which the probe keeps and the collector enforces.
+const (
+	MaxBatchWindows = 1000
+	MaxBatchBytes   = 8 << 20 // uncompressed JSON
+)
+
+// Batch is what a probe posts to /v1/sites/{site}/windows.
+type Batch struct {
+	Schema    string     `json:"schema"`
+	Site      string     `json:"site"`
+	Windows   []Window   `json:"windows"`
+	Signature *Signature `json:"signature,omitempty"` // over Canonical
+}
+
+// Signature is a detached signature over the canonical bytes of a batch.
+type Signature struct {
+	Algorithm string `json:"algorithm"` // "ed25519"
+	KeyID     string `json:"key_id"`    // SHA-256 of the public key, hex
+	Value     []byte `json:"value"`
+}
+
+// Ack answers a batch. It is sent only after the store has confirmed the
+// write: each window of the batch is stored, or it stands under Refused and
+// will never be taken, so that the probe must set it aside.
+type Ack struct {
+	Schema     string    `json:"schema"`
+	Batch      string    `json:"batch"` // digest of the batch, hex
+	Stored     int       `json:"stored"`
+	Refused    []Refusal `json:"refused,omitempty"`
+	MeshSHA256 string    `json:"mesh_sha256"` // mesh served now; another one than the assignment's: ask again
+}
+
+// Refusal says why one window of a batch was not taken.
+type Refusal struct {
+	Index   int    `json:"index"` // in Batch.Windows
+	Key     Key    `json:"key"`
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+}
+
+// Assignment is what GET /v1/sites/{site}/assignment answers: everything a
+// probe needs to measure. Its ETag changes whenever it does.
+type Assignment struct {
+	Schema     string `json:"schema"`
+	Site       string `json:"site"`
+	Cluster    string `json:"cluster"`
+	Carrier    string `json:"carrier"`
+	Plane      string `json:"plane"`
+	Address    string `json:"address"` // the site's own; packets leave from it
+	MeshSHA256 string `json:"mesh_sha256"`
+	Tasks      []Task `json:"tasks"`
+	Reflect    bool   `json:"reflect"` // the site's role asks for a reflector
+}
+
+// Task is one test towards its targets.
+type Task struct {
+	Test       string   `json:"test"`
+	Method     string   `json:"method"`
+	IntervalMS int      `json:"interval_ms"` // one packet in each, at a random moment
+	SizeBytes  int      `json:"size_bytes"`  // of the IP packet, header included
+	DSCP       int      `json:"dscp"`
+	WindowS    int      `json:"window_s"`
+	Targets    []Target `json:"targets"`
+}
+
+// Target is a site to be measured.
+type Target struct {
+	Site    string `json:"site"`
+	Cluster string `json:"cluster"`
+	Address string `json:"address"`
+}
+
+// Code classifies an error for the program that reads it.
+type Code string
+
+// Codes of refusals and errors.
+const (
+	// Of a whole request.
+	CodeBadRequest       Code = "bad_request"        // not the message that the schema describes
+	CodeUnsupported      Code = "unsupported"        // schema, media type or encoding not known
+	CodeTooLarge         Code = "too_large"          // above MaxBatchBytes or MaxBatchWindows
+	CodeUnknownSite      Code = "unknown_site"       // the mesh has no such site
+	CodeNotFound         Code = "not_found"          // no such path
+	CodeMethodNotAllowed Code = "method_not_allowed" //
+	CodeOverloaded       Code = "overloaded"         // again after Retry-After
+	CodeStoreUnavailable Code = "store_unavailable"  // again after Retry-After
+	CodeInternal         Code = "internal"
+
+	// Of one window.
+	CodeInvalidWindow Code = "invalid_window" // contradicts itself
+	CodeForeignLink   Code = "foreign_link"   // not measured by the site that sends it
+	CodeUnknownTest   Code = "unknown_test"
+	CodeUnknownMesh   Code = "unknown_mesh"  // no such version was ever served
+	CodeFuture        Code = "future"        // ends later than the collector's clock allows
+	CodeStoreRefused  Code = "store_refused" // the store will never take it
+)
+
+// Problem is the body of every answer that is not 2xx or 304.
+type Problem struct {
+	Schema  string `json:"schema"`
+	Code    Code   `json:"code"`
+	Message string `json:"message"` // one line; what to do next
+}
