@@ -287,7 +287,7 @@ func decode(data []byte, into any) error {
 		case errors.Is(err, io.EOF):
 			return errors.New("the body is empty")
 		case errors.As(err, &typeErr):
-			return fmt.Errorf("%s: a JSON %s does not fit there", typeErr.Field, typeErr.Value)
+			return fmt.Errorf("%s: a JSON %s does not fit there", fieldPath(typeErr.Field), typeErr.Value)
 		}
 		return fmt.Errorf("not the JSON expected: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
@@ -295,4 +295,13 @@ func decode(data []byte, into any) error {
 		return errors.New("more follows after the JSON value")
 	}
 	return nil
+}
+
+// fieldPath makes the path that encoding/json gives, which names embedded Go
+// structs, the path that stands in the message.
+func fieldPath(path string) string {
+	if path == "" {
+		return "the body"
+	}
+	return strings.NewReplacer(".Key.", ".", ".Counts.", ".").Replace(path)
 }
