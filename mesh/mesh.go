@@ -15,24 +15,26 @@ import (
 	"github.com/fibergauge/fibergauge/internal/yamlfile"
 )
 
+//go:generate go run ./schemagen
+
 // FormatVersion is the version of the file format that this package reads.
 const FormatVersion = 1
 
 // Mesh is one mesh.yaml. The exported fields mirror the file; Load and Parse
 // fill the rest and guarantee that every reference resolves.
 type Mesh struct {
-	Version     int           `yaml:"version" json:"version" jsonschema:"required,enum=1,description=Version of this file format."`
-	Name        string        `yaml:"name" json:"name" jsonschema:"required,description=Short name of the mesh; letters digits dot dash underscore."`
-	TimeZone    string        `yaml:"time_zone" json:"time_zone" jsonschema:"required,description=IANA time zone whose days and months are judged such as Asia/Shanghai."`
-	Hubs        []Hub         `yaml:"hubs" json:"hubs" jsonschema:"required"`
-	Clusters    []Cluster     `yaml:"clusters" json:"clusters" jsonschema:"required"`
-	Carriers    []Carrier     `yaml:"carriers" json:"carriers" jsonschema:"required"`
-	Planes      []Plane       `yaml:"planes" json:"planes" jsonschema:"required,enum=optical,enum=private-ip,enum=public-internet"`
-	Sites       []Site        `yaml:"sites" json:"sites" jsonschema:"required"`
-	Distances   []Distance    `yaml:"distances" json:"distances,omitempty" jsonschema:"description=Road distances; between sites wins over between clusters; a missing one is estimated as class C."`
-	Measure     []Test        `yaml:"measure" json:"measure" jsonschema:"required"`
-	Judged      string        `yaml:"judged" json:"judged" jsonschema:"required,description=Name of the test that decides compliance; the others are shown."`
-	Maintenance []Maintenance `yaml:"maintenance" json:"maintenance,omitempty" jsonschema:"description=Announced works; they count only where the journal shows that they were registered before they began."`
+	Version     int           `yaml:"version" jsonschema:"required,enum=1,description=Version of this file format."`
+	Name        string        `yaml:"name" jsonschema:"required,description=Short name of the mesh; letters digits dot dash underscore."`
+	TimeZone    string        `yaml:"time_zone" jsonschema:"required,description=IANA time zone whose days and months are judged such as Asia/Shanghai."`
+	Hubs        []Hub         `yaml:"hubs" jsonschema:"required"`
+	Clusters    []Cluster     `yaml:"clusters" jsonschema:"required"`
+	Carriers    []Carrier     `yaml:"carriers" jsonschema:"required"`
+	Planes      []Plane       `yaml:"planes" jsonschema:"required,enum=optical,enum=private-ip,enum=public-internet"`
+	Sites       []Site        `yaml:"sites" jsonschema:"required"`
+	Distances   []Distance    `yaml:"distances" jsonschema:"description=Road distances; between sites wins over between clusters; a missing one is estimated as class C."`
+	Measure     []Test        `yaml:"measure" jsonschema:"required"`
+	Judged      string        `yaml:"judged" jsonschema:"required,description=Name of the test that decides compliance; the others are shown."`
+	Maintenance []Maintenance `yaml:"maintenance" jsonschema:"description=Announced works; they count only where the journal shows that they were registered before they began."`
 
 	sha256   string
 	bytes    []byte
@@ -44,38 +46,38 @@ type Mesh struct {
 
 // Name is a name in English and Chinese.
 type Name struct {
-	EN string `yaml:"en" json:"en" jsonschema:"required"`
-	ZH string `yaml:"zh" json:"zh,omitempty"`
+	EN string `yaml:"en" jsonschema:"required"`
+	ZH string `yaml:"zh"`
 }
 
 // Hub is a national hub node (枢纽节点).
 type Hub struct {
-	ID   string `yaml:"id" json:"id" jsonschema:"required"`
-	Name Name   `yaml:"name" json:"name" jsonschema:"required"`
+	ID   string `yaml:"id" jsonschema:"required,pattern=^[A-Za-z0-9._-]+$"`
+	Name Name   `yaml:"name" jsonschema:"required"`
 }
 
 // Cluster is a data-centre cluster (集群) in a hub.
 type Cluster struct {
-	ID        string   `yaml:"id" json:"id" jsonschema:"required"`
-	Hub       string   `yaml:"hub" json:"hub" jsonschema:"required"`
-	Name      Name     `yaml:"name" json:"name" jsonschema:"required"`
-	StartArea string   `yaml:"start_area" json:"start_area,omitempty" jsonschema:"description=Start area of the cluster as designated."`
-	Location  Location `yaml:"location" json:"location" jsonschema:"required"`
+	ID        string   `yaml:"id" jsonschema:"required,pattern=^[A-Za-z0-9._-]+$"`
+	Hub       string   `yaml:"hub" jsonschema:"required"`
+	Name      Name     `yaml:"name" jsonschema:"required"`
+	StartArea string   `yaml:"start_area" jsonschema:"description=Start area of the cluster as designated."`
+	Location  Location `yaml:"location" jsonschema:"required"`
 }
 
 // Location is a point on WGS-84.
 type Location struct {
-	Lat         float64 `yaml:"lat" json:"lat" jsonschema:"required,minimum=-90,maximum=90,description=Degrees north WGS-84."`
-	Lon         float64 `yaml:"lon" json:"lon" jsonschema:"required,minimum=-180,maximum=180,description=Degrees east WGS-84."`
-	Source      string  `yaml:"source" json:"source,omitempty" jsonschema:"description=Where the coordinates come from."`
-	Approximate bool    `yaml:"approximate" json:"approximate,omitempty" jsonschema:"description=True where the place is not known to a kilometre or so."`
-	ExtentKM    float64 `yaml:"extent_km" json:"extent_km,omitempty" jsonschema:"minimum=0,maximum=500,description=Radius within which a site of the cluster may lie; part of the uncertainty of a distance."`
+	Lat         float64 `yaml:"lat" jsonschema:"required,minimum=-90,maximum=90,description=Degrees north WGS-84."`
+	Lon         float64 `yaml:"lon" jsonschema:"required,minimum=-180,maximum=180,description=Degrees east WGS-84."`
+	Source      string  `yaml:"source" jsonschema:"description=Where the coordinates come from."`
+	Approximate bool    `yaml:"approximate" jsonschema:"description=True where the place is not known to a kilometre or so."`
+	ExtentKM    float64 `yaml:"extent_km" jsonschema:"minimum=0,maximum=500,description=Radius within which a site of the cluster may lie; part of the uncertainty of a distance."`
 }
 
 // Carrier is a network operator (运营商).
 type Carrier struct {
-	ID   string `yaml:"id" json:"id" jsonschema:"required"`
-	Name Name   `yaml:"name" json:"name" jsonschema:"required"`
+	ID   string `yaml:"id" jsonschema:"required,pattern=^[A-Za-z0-9._-]+$"`
+	Name Name   `yaml:"name" jsonschema:"required"`
 }
 
 // Plane is the kind of network that carries the packets.
@@ -107,16 +109,16 @@ func (r Role) Answers() bool { return r == RoleReflector || r == RoleBoth }
 // Site is one place in one cluster, of one carrier on one plane. It stands for
 // an egress router.
 type Site struct {
-	ID       string    `yaml:"id" json:"id" jsonschema:"required"`
-	Cluster  string    `yaml:"cluster" json:"cluster" jsonschema:"required"`
-	Carrier  string    `yaml:"carrier" json:"carrier" jsonschema:"required"`
-	Plane    Plane     `yaml:"plane" json:"plane" jsonschema:"required,enum=optical,enum=private-ip,enum=public-internet"`
-	Address  string    `yaml:"address" json:"address" jsonschema:"required,description=IPv4 or IPv6 address that is measured and from which the site measures."`
-	Role     Role      `yaml:"role" json:"role" jsonschema:"required,enum=probe,enum=reflector,enum=both"`
-	City     string    `yaml:"city" json:"city,omitempty" jsonschema:"description=City of the site; sites of one city fall under the limit inside a city."`
-	Location *Location `yaml:"location" json:"location,omitempty" jsonschema:"description=Own place of the site if it is known; else the cluster's counts."`
-	From     Moment    `yaml:"from" json:"from,omitempty" jsonschema:"description=First moment at which the site exists; a date in the mesh's time zone or RFC 3339."`
-	Until    Moment    `yaml:"until" json:"until,omitempty" jsonschema:"description=First moment at which the site no longer exists."`
+	ID       string    `yaml:"id" jsonschema:"required,pattern=^[A-Za-z0-9._-]+$"`
+	Cluster  string    `yaml:"cluster" jsonschema:"required"`
+	Carrier  string    `yaml:"carrier" jsonschema:"required"`
+	Plane    Plane     `yaml:"plane" jsonschema:"required,enum=optical,enum=private-ip,enum=public-internet"`
+	Address  string    `yaml:"address" jsonschema:"required,description=IPv4 or IPv6 address that is measured and from which the site measures."`
+	Role     Role      `yaml:"role" jsonschema:"required,enum=probe,enum=reflector,enum=both"`
+	City     string    `yaml:"city" jsonschema:"description=City of the site; sites of one city fall under the limit inside a city."`
+	Location *Location `yaml:"location" jsonschema:"description=Own place of the site if it is known; else the cluster's counts."`
+	From     Moment    `yaml:"from" jsonschema:"description=First moment at which the site exists; a date in the mesh's time zone or RFC 3339."`
+	Until    Moment    `yaml:"until" jsonschema:"description=First moment at which the site no longer exists."`
 
 	life interval
 }
@@ -143,16 +145,16 @@ const (
 
 // Distance is a road distance between two clusters or two sites.
 type Distance struct {
-	Clusters []string      `yaml:"clusters" json:"clusters,omitempty" jsonschema:"minItems=2,maxItems=2,description=Two clusters; give either this or sites."`
-	Sites    []string      `yaml:"sites" json:"sites,omitempty" jsonschema:"minItems=2,maxItems=2,description=Two sites; wins over the distance of their clusters."`
-	KM       float64       `yaml:"km" json:"km" jsonschema:"required,description=Length of the road in kilometres; at most three decimals count."`
-	Class    DistanceClass `yaml:"class" json:"class" jsonschema:"required,enum=A,enum=B,enum=C"`
-	Source   string        `yaml:"source" json:"source" jsonschema:"required,description=Who says so: register and number or map and date."`
-	MinKM    float64       `yaml:"min_km" json:"min_km,omitempty" jsonschema:"description=Shortest route on the map (class B)."`
-	MaxKM    float64       `yaml:"max_km" json:"max_km,omitempty" jsonschema:"description=Length of the fastest route on the map (class B)."`
-	Medium   Medium        `yaml:"medium" json:"medium,omitempty" jsonschema:"enum=fibre,enum=hollow-core,enum=microwave,description=Fibre unless a hollow-core or microwave route is registered."`
-	From     Moment        `yaml:"from" json:"from,omitempty"`
-	Until    Moment        `yaml:"until" json:"until,omitempty"`
+	Clusters []string      `yaml:"clusters" jsonschema:"minItems=2,maxItems=2,description=Two clusters; give either this or sites."`
+	Sites    []string      `yaml:"sites" jsonschema:"minItems=2,maxItems=2,description=Two sites; wins over the distance of their clusters."`
+	KM       float64       `yaml:"km" jsonschema:"required,description=Length of the road in kilometres; at most three decimals count."`
+	Class    DistanceClass `yaml:"class" jsonschema:"required,enum=A,enum=B,enum=C"`
+	Source   string        `yaml:"source" jsonschema:"required,description=Who says so: register and number or map and date."`
+	MinKM    float64       `yaml:"min_km" jsonschema:"description=Shortest route on the map (class B)."`
+	MaxKM    float64       `yaml:"max_km" jsonschema:"description=Length of the fastest route on the map (class B)."`
+	Medium   Medium        `yaml:"medium" jsonschema:"enum=fibre,enum=hollow-core,enum=microwave,description=Fibre unless a hollow-core or microwave route is registered."`
+	From     Moment        `yaml:"from"`
+	Until    Moment        `yaml:"until"`
 
 	life interval
 }
@@ -168,32 +170,32 @@ const (
 
 // Test is a named entry under measure.
 type Test struct {
-	Name       string        `yaml:"test" json:"test" jsonschema:"required,description=Name of the test."`
-	Method     Method        `yaml:"method" json:"method" jsonschema:"required,enum=icmp"`
-	Links      []LinkPattern `yaml:"links" json:"links" jsonschema:"required,description=The links that are measured; a link matching any of the patterns is."`
-	IntervalMS int           `yaml:"interval_ms" json:"interval_ms" jsonschema:"required,minimum=10,maximum=60000,description=One packet is sent in each interval at a random moment; divides the window."`
-	SizeBytes  int           `yaml:"size_bytes" json:"size_bytes" jsonschema:"required,minimum=72,maximum=9000,description=Length of the IP packet with its header."`
-	DSCP       int           `yaml:"dscp" json:"dscp" jsonschema:"minimum=0,maximum=63"`
-	WindowS    int           `yaml:"window_s" json:"window_s" jsonschema:"required,minimum=1,maximum=900,description=Length of a window; divides 15 minutes."`
+	Name       string        `yaml:"test" jsonschema:"required,description=Name of the test."`
+	Method     Method        `yaml:"method" jsonschema:"required,enum=icmp"`
+	Links      []LinkPattern `yaml:"links" jsonschema:"required,description=The links that are measured; a link matching any of the patterns is."`
+	IntervalMS int           `yaml:"interval_ms" jsonschema:"required,minimum=10,maximum=60000,description=One packet is sent in each interval at a random moment; divides the window."`
+	SizeBytes  int           `yaml:"size_bytes" jsonschema:"required,minimum=72,maximum=9000,description=Length of the IP packet with its header."`
+	DSCP       int           `yaml:"dscp" jsonschema:"minimum=0,maximum=63"`
+	WindowS    int           `yaml:"window_s" jsonschema:"required,minimum=1,maximum=900,description=Length of a window; divides 15 minutes."`
 }
 
 // LinkPattern selects links by the ends. A link runs between two different
 // sites of one carrier and plane in different clusters.
 type LinkPattern struct {
-	From          string   `yaml:"from" json:"from,omitempty" jsonschema:"description=Shell pattern over site or cluster identifiers; all if absent."`
-	To            string   `yaml:"to" json:"to,omitempty" jsonschema:"description=Shell pattern over site or cluster identifiers; all if absent."`
-	Carriers      []string `yaml:"carriers" json:"carriers,omitempty" jsonschema:"description=Only these carriers."`
-	Planes        []Plane  `yaml:"planes" json:"planes,omitempty" jsonschema:"description=Only these planes."`
-	WithinCluster bool     `yaml:"within_cluster" json:"within_cluster,omitempty" jsonschema:"description=Also links between two sites of one cluster."`
+	From          string   `yaml:"from" jsonschema:"description=Shell pattern over site or cluster identifiers; all if absent."`
+	To            string   `yaml:"to" jsonschema:"description=Shell pattern over site or cluster identifiers; all if absent."`
+	Carriers      []string `yaml:"carriers" jsonschema:"description=Only these carriers."`
+	Planes        []Plane  `yaml:"planes" jsonschema:"description=Only these planes."`
+	WithinCluster bool     `yaml:"within_cluster" jsonschema:"description=Also links between two sites of one cluster."`
 }
 
 // Maintenance is announced work during which a link may be silent or slow.
 type Maintenance struct {
-	ID     string   `yaml:"id" json:"id" jsonschema:"required"`
-	Sites  []string `yaml:"sites" json:"sites" jsonschema:"required,description=Sites whose links are affected."`
-	From   Moment   `yaml:"from" json:"from" jsonschema:"required"`
-	Until  Moment   `yaml:"until" json:"until" jsonschema:"required"`
-	Reason string   `yaml:"reason" json:"reason" jsonschema:"required"`
+	ID     string   `yaml:"id" jsonschema:"required,pattern=^[A-Za-z0-9._-]+$"`
+	Sites  []string `yaml:"sites" jsonschema:"required,description=Sites whose links are affected."`
+	From   Moment   `yaml:"from" jsonschema:"required"`
+	Until  Moment   `yaml:"until" jsonschema:"required"`
+	Reason string   `yaml:"reason" jsonschema:"required"`
 
 	life interval
 }

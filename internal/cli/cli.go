@@ -87,11 +87,21 @@ func Run(ctx context.Context, name, about string, grammar Grammar, args []string
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return report(stderr, name, Usage(fmt.Errorf("%w; see %s --help", err, name)))
+		return report(stderr, name, wrongUsage(name, err))
 	}
 	env := &Env{Stdout: stdout, Stderr: stderr, Log: logger(grammar.globals(), stderr)}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(stderr, name, parsed.Run(env))
+}
+
+// wrongUsage is an error of the command line; what is wrong in a configuration
+// file is said by the file's own line.
+func wrongUsage(name string, err error) error {
+	var badFile *yamlfile.Error
+	if errors.As(err, &badFile) {
+		return Usage(badFile)
+	}
+	return Usage(fmt.Errorf("%w; see %s --help", err, name))
 }
 
 type exitRequest int

@@ -9,10 +9,10 @@
 package yamlfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +89,9 @@ func Parse(file string, data []byte, into any) (*Document, error) {
 	var root yaml.Node
 	if err := yaml.Load(data, &root); err != nil {
 		line, msg := syntax(err)
+		if msg == "no documents in stream" {
+			return nil, doc.Errorf("", "is empty")
+		}
 		return nil, &Error{File: file, Line: line, Msg: "is not valid YAML: " + msg}
 	}
 	doc.root = &root
@@ -111,20 +114,13 @@ func Parse(file string, data []byte, into any) (*Document, error) {
 	return doc, nil
 }
 
-var lineInError = regexp.MustCompile(`line (\d+)(?:, column \d+)?:? ?`)
-
-// syntax takes the line number out of an error text of the YAML library.
+// syntax takes line and message out of an error of the YAML library.
 func syntax(err error) (int, string) {
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	m := lineInError.FindStringSubmatchIndex(msg)
-	if m == nil {
-		return 0, msg
+	var load *yaml.LoadError
+	if errors.As(err, &load) {
+		return load.Mark.Line, strings.TrimPrefix(load.Message, "yaml: ")
 	}
-	line, convErr := strconv.Atoi(msg[m[2]:m[3]])
-	if convErr != nil {
-		return 0, msg
-	}
-	return line, strings.TrimSpace(msg[:m[0]] + msg[m[1]:])
+	return 0, err.Error()
 }
 
 // Errorf makes the error for the field at path, with its line. A path that
@@ -139,7 +135,7 @@ func (d *Document) Line(path string) int {
 	if d.root == nil || path == "" {
 		return 0
 	}
-	node, line := d.root, d.root.Line
+	node, line := d.root, 0
 	for _, step := range steps(path) {
 		next, at := child(node, step)
 		if next == nil {

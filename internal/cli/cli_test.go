@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+type grammar struct {
+	Globals
+	Greet greet `cmd:"" help:"Greet somebody."`
+	Fail  fail  `cmd:"" help:"Fail."`
+}
+
+type greet struct {
+	Name string        `help:"Whom." required:""`
+	Wait time.Duration `help:"How long." default:"1s"`
+}
+
+func (g *greet) Run(_ context.Context, env *Env) error {
+	_, err := fmt.Fprintf(env.Stdout, "hello %s after %s\n", g.Name, g.Wait)
+	return err
+}
+
+type fail struct{ Status int }
+
+func (f *fail) Run() error {
+	err := errors.New("mend this:\nthen that")
+	if f.Status != 0 {
+		return Exit(f.Status, err)
+	}
+	return err
+}
+
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	good := write("good.yaml", "name: Wu\nwait: 5s\nlog-level: debug\n")
+	typo := write("typo.yaml", "log-level: warn\nnam: Wu\n")
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stdout string
+		stderr string
+	}{
+		{"flags", []string{"greet", "--name=Li"}, StatusDone, "hello Li after 1s\n", ""},
+		{"flags from a file", []string{"greet", "--config", good}, StatusDone, "hello Wu after 5s\n", ""},
+		{"command line wins over the file", []string{"greet", "--config", good, "--name", "Li"}, StatusDone, "hello Li after 5s\n", ""},
+		{"unknown setting", []string{"greet", "--config", typo}, StatusUsage, "",
+			"tool: " + typo + ":2: nam: unknown setting; allowed: log-format, log-level, name, status, wait\n"},
+		{"file away", []string{"greet", "--config", dir + "/none.yaml"}, StatusUsage, "",
+			"tool: " + dir + "/none.yaml: cannot be read: no such file or directory\n"},
+		{"missing flag", []string{"greet"}, StatusUsage, "", "tool: missing flags: --name=STRING; see tool --help\n"},
+		{"unknown flag", []string{"greet", "--nmae=x"}, StatusUsage, "", "tool: unknown flag --nmae, did you mean \"--name\"?; see tool --help\n"},
+		{"no command", nil, StatusUsage, "", "tool: expected one of \"greet\", \"fail\"; see tool --help\n"},
+		{"failure", []string{"fail"}, StatusFailed, "", "tool: mend this: then that\n"},
+		{"failure with a status", []string{"fail", "--status=3"}, 3, "", "tool: mend this: then that\n"},
+		{"version", []string{"--version"}, StatusDone, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := Run(t.Context(), "tool", "A tool.", &grammar{}, test.args, &stdout, &stderr)
+			if status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			if test.stdout != "" && stdout.String() != test.stdout {
+				t.Errorf("stdout %q, want %q", stdout.String(), test.stdout)
+			}
+			if stderr.String() != test.stderr {
+				t.Errorf("stderr %q\nwant   %q", stderr.String(), test.stderr)
+			}
+		})
+	}
+}
