@@ -293,7 +293,9 @@ func join(path, key string) string {
 func fieldNames(t reflect.Type) []string {
 	var names []string
 	for f := range t.Fields() {
-		if name := yamlName(f); name != "" {
+		if isInline(f) {
+			names = append(names, fieldNames(f.Type)...)
+		} else if name := yamlName(f); name != "" {
 			names = append(names, name)
 		}
 	}
@@ -302,11 +304,21 @@ func fieldNames(t reflect.Type) []string {
 
 func fieldByName(t reflect.Type, name string) (reflect.StructField, bool) {
 	for f := range t.Fields() {
-		if yamlName(f) == name && name != "" {
+		if isInline(f) {
+			if inner, ok := fieldByName(f.Type, name); ok {
+				return inner, true
+			}
+		} else if yamlName(f) == name && name != "" {
 			return f, true
 		}
 	}
 	return reflect.StructField{}, false
+}
+
+// isInline tells whether the fields of a struct stand among those of the one
+// that it is a field of (yaml:",inline").
+func isInline(f reflect.StructField) bool {
+	return f.IsExported() && f.Type.Kind() == reflect.Struct && f.Tag.Get("yaml") == ",inline"
 }
 
 func yamlName(f reflect.StructField) string {
