@@ -1,0 +1,254 @@
+// Package api is what the analyzer says to other programs: the JSON of its
+// report and of its errors. It imports nothing of Fibergauge, so that a client
+// takes no more than these types.
+//
+// Rules that hold throughout: units are in the names; an RTT that is endless,
+// because too many packets were lost, is null with a field "…unbounded": true
+// beside it; what does not exist is null without one. Times are RFC 3339 in
+// the mesh's time zone. Fields, lists and their order are the same for the
+// same input, byte for byte.
+package api
+
+// SchemaReport names the version of the report's form. The number rises when a
+// reader of the old one would misread the new one.
+const SchemaReport = "fibergauge.report/1"
+
+// Verdict is what the policy says of a link over a period.
+type Verdict string
+
+// Verdicts, by simple acceptance (JCGM 106:2012).
+const (
+	Compliant       Verdict = "compliant"
+	NonCompliant    Verdict = "non-compliant"
+	NotDemonstrated Verdict = "not-demonstrated" // too little data, or not plausible
+)
+
+// Report is the answer to: which pairs of clusters comply over a period?
+type Report struct {
+	Schema       string  `json:"schema"`
+	GeneratedBy  string  `json:"generated_by"` // program and version
+	Period       Period  `json:"period"`
+	MeshSHA256   string  `json:"mesh_sha256"`   // of the bytes of mesh.yaml
+	PolicySHA256 string  `json:"policy_sha256"` // of the bytes of policy.yaml
+	DataSHA256   string  `json:"data_sha256"`   // of the windows; see Data
+	Mesh         Mesh    `json:"mesh"`
+	Policy       Policy  `json:"policy"`
+	Data         Data    `json:"data"`
+	Plane        string  `json:"plane"` // of the headline: rate and pairs
+	Rate         Rate    `json:"rate"`
+	Pairs        []Pair  `json:"pairs"`  // best carrier, headline plane; in the order of the mesh
+	Planes       []Plane `json:"planes"` // the same for every plane of the mesh
+	Links        []Pair  `json:"links"`  // every pair of sites that measure each other
+}
+
+// Period is [from, to).
+type Period struct {
+	From          string `json:"from"`
+	To            string `json:"to"`
+	TimeZone      string `json:"time_zone"`
+	Demonstration bool   `json:"demonstration"` // shorter than a day
+	Complete      bool   `json:"complete"`      // was over when the report was made
+}
+
+// Mesh says what was measured.
+type Mesh struct {
+	Name     string    `json:"name"`
+	Test     string    `json:"test"`   // the one that is judged
+	Method   string    `json:"method"` // of the test
+	Clusters []Cluster `json:"clusters"`
+}
+
+// Cluster names a cluster for people.
+type Cluster struct {
+	ID  string `json:"id"`
+	Hub string `json:"hub"`
+	EN  string `json:"en"`
+	ZH  string `json:"zh,omitempty"`
+}
+
+// Policy repeats what a reader needs to understand the figures.
+type Policy struct {
+	Name      string  `json:"name"`
+	Statistic string  `json:"statistic"` // p95, p50, p99, mean or min
+	Theory    string  `json:"theory"`    // such as "2 × distance × 1.468 / c"
+	Factor    float64 `json:"factor"`    // limit over theoretical RTT
+	Sites     string  `json:"sites"`     // best, worst or all
+}
+
+// Data is what the report was computed from. Its SHA-256 is over one line for
+// each link, test and day with windows, sorted by these:
+//
+//	src SP dst SP test SP day SP hash LF
+//
+// where the hash is the SHA-256, in hex, over the windows that start on that
+// day of the mesh's time zone and in the period, in the order of their start
+// and session, each as its canonical bytes and LF; a conflicting window
+// follows the one that counts, with "conflict " before its bytes.
+type Data struct {
+	Windows      int           `json:"windows"`
+	Conflicts    int           `json:"conflicts"`   // windows that differ from an earlier one under the same key; not used
+	FirstStart   *string       `json:"first_start"` // null without windows
+	LastEnd      *string       `json:"last_end"`
+	Origins      Origins       `json:"origins"`
+	Timestamps   Timestamps    `json:"timestamps"`
+	MeshVersions []MeshVersion `json:"mesh_versions"` // by which the windows were measured
+}
+
+// Origins counts windows by where they come from. Whatever is not measured
+// tells nothing of a real network.
+type Origins struct {
+	Measured  int `json:"measured"`
+	Emulated  int `json:"emulated"`
+	Synthetic int `json:"synthetic"`
+	Imported  int `json:"imported"`
+}
+
+// Timestamps counts windows by the source of their timestamps. Those of user
+// space only ever add delay: such an RTT is an upper bound.
+type Timestamps struct {
+	Hardware int `json:"hardware"`
+	Kernel   int `json:"kernel"`
+	User     int `json:"user"`
+}
+
+// MeshVersion counts windows by the mesh that their probe followed.
+type MeshVersion struct {
+	SHA256  string `json:"sha256"`
+	Windows int    `json:"windows"`
+}
+
+// Rate is the share of pairs that comply. Pairs that are not demonstrated
+// stay in the total.
+type Rate struct {
+	Compliant       int      `json:"compliant"`
+	Total           int      `json:"total"`
+	Fraction        float64  `json:"fraction"`
+	Target          *float64 `json:"target"`      // share; null where the policy has none for the year
+	Met             *bool    `json:"met"`         // compliant / total ≥ target, as exact fractions
+	TargetYear      int      `json:"target_year"` // year of the period's first day
+	Needed          *int     `json:"needed"`      // pairs that have to comply to meet the target
+	NonCompliant    int      `json:"non_compliant"`
+	NotDemonstrated int      `json:"not_demonstrated"`
+	Provisional     int      `json:"provisional"` // of the compliant and non-compliant: judged by an estimated distance
+}
+
+// Plane is the result on one plane, with the best carrier for each pair.
+type Plane struct {
+	Plane    string    `json:"plane"`
+	Rate     Rate      `json:"rate"`
+	Carriers []Carrier `json:"carriers"` // the rate of each carrier by itself
+	Pairs    []Pair    `json:"pairs"`
+}
+
+// Carrier is the rate of one carrier on one plane.
+type Carrier struct {
+	Carrier string `json:"carrier"`
+	Rate    Rate   `json:"rate"`
+}
+
+// Pair is two clusters, or two sites that stand for them, and how their RTT
+// compares with the limit.
+type Pair struct {
+	Pair             [2]string `json:"pair"` // clusters
+	Plane            string    `json:"plane"`
+	Carrier          string    `json:"carrier"` // empty where no carrier joins them
+	Sites            []string  `json:"sites"`   // in the order of pair; empty where none stand for it
+	DistanceKM       float64   `json:"distance_km"`
+	DistanceClass    string    `json:"distance_class"`
+	DistanceSource   string    `json:"distance_source"`
+	Estimated        bool      `json:"estimated"`   // the distance was not surveyed
+	Provisional      bool      `json:"provisional"` // the distance is of class C
+	GeodesicKM       float64   `json:"geodesic_km"`
+	TheoreticalRTTMS float64   `json:"theoretical_rtt_ms"` // rounded to the nanosecond
+	LimitRTTMS       float64   `json:"limit_rtt_ms"`       // rounded down to the nanosecond
+	MeasuredRTTMS    *float64  `json:"measured_rtt_ms"`    // the judged statistic of the worse end, exact
+	Ratio            *float64  `json:"ratio"`              // never rounded to the other side of the factor
+	Unbounded        bool      `json:"unbounded,omitempty"`
+	Verdict          Verdict   `json:"verdict"`
+	Reasons          []Reason  `json:"reasons"`      // why the verdict is not compliant; else empty
+	Flags            []Reason  `json:"flags"`        // what somebody should look at; no influence on the verdict
+	SingleEnded      bool      `json:"single_ended"` // the other end does not measure
+	Origins          Origins   `json:"origins"`
+	Ends             []End     `json:"ends"`
+	Parts            []Part    `json:"parts,omitempty"` // where the distance changed within the period
+}
+
+// Reason is a code with its parameters; text is rendered from them.
+type Reason struct {
+	Code   string         `json:"code"`
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// Codes of reasons for a verdict. The parameters "src" and "dst" name the end.
+const (
+	ReasonAboveLimit      = "above_limit"           // measured_rtt_ms, limit_rtt_ms
+	ReasonUnbounded       = "unbounded"             // src, dst, sent, lost: the statistic falls among the lost packets
+	ReasonNoSites         = "no_sites"              // no link of the judged test joins the clusters on this plane
+	ReasonNoWindows       = "no_windows"            // src, dst
+	ReasonTooFewPackets   = "too_few_packets"       // src, dst, packets, required: in a demonstration
+	ReasonTooFewDays      = "too_few_days"          // src, dst, days, days_sufficient, required_share
+	ReasonSilentHours     = "silent_hours"          // src, dst, hours: clock hours with too few packets
+	ReasonNoDistance      = "no_distance"           // the two places are the same
+	ReasonFasterThanLight = "faster_than_light"     // src, dst, min_ms, floor_ms: rejected
+	ReasonFasterThanFibre = "faster_than_fibre"     // src, dst, min_ms, floor_ms: quarantined
+	ReasonSiteUndecided   = "site_not_demonstrated" // sites: under the policy that all have to be
+	ReasonPartUndecided   = "part_not_demonstrated" // from, to: before or after the distance changed
+	FlagEndsDiffer        = "ends_differ"           // measured_rtt_ms of both ends
+	FlagRatioHigh         = "ratio_high"            // ratio, above
+	FlagResidence         = "residence_above_cap"   // src, dst, max_us, cap_us
+	FlagConflicts         = "conflicts"             // src, dst, windows
+	FlagSummaries         = "summaries_unused"      // src, dst, windows: imports without samples
+)
+
+// End is what one site measured towards the other. Counts are of packets but
+// for windows, conflicts and the sources.
+type End struct {
+	Src          string      `json:"src"`
+	Dst          string      `json:"dst"`
+	Scheduled    int64       `json:"scheduled"` // what the mesh asks for over the period
+	Sent         int64       `json:"sent"`
+	Received     int64       `json:"received"`
+	Lost         int64       `json:"lost"`
+	Late         int64       `json:"late"` // of the lost: answered after the timeout
+	Duplicate    int64       `json:"duplicate"`
+	SendError    int64       `json:"send_error"` // never left; not in sent
+	Unstamped    int64       `json:"unstamped"`  // of the received: without a trustworthy RTT; in no statistic
+	P50MS        *float64    `json:"p50_ms"`
+	P50Unbounded bool        `json:"p50_unbounded,omitempty"`
+	P95MS        *float64    `json:"p95_ms"`
+	P95Unbounded bool        `json:"p95_unbounded,omitempty"`
+	P99MS        *float64    `json:"p99_ms"`
+	P99Unbounded bool        `json:"p99_unbounded,omitempty"`
+	MeanMS       *float64    `json:"mean_ms"` // of the received, to the microsecond
+	MinMS        *float64    `json:"min_ms"`
+	Windows      int         `json:"windows"`
+	Conflicts    int         `json:"conflicts"`
+	Sufficient   bool        `json:"sufficient"`
+	Sufficiency  Sufficiency `json:"sufficiency"`
+	Origins      Origins     `json:"origins"`
+	Timestamps   Timestamps  `json:"timestamps"`
+}
+
+// Sufficiency is how much of the schedule an end fulfilled.
+type Sufficiency struct {
+	Days            int `json:"days"` // with scheduled packets
+	DaysSufficient  int `json:"days_sufficient"`
+	Hours           int `json:"hours"` // clock hours with scheduled packets, at most 24
+	HoursSufficient int `json:"hours_sufficient"`
+}
+
+// Part is a stretch of the period over which one distance held. Each is judged
+// like a period of its own, and the pair complies only if every part does.
+type Part struct {
+	From             string   `json:"from"`
+	To               string   `json:"to"`
+	DistanceKM       float64  `json:"distance_km"`
+	DistanceClass    string   `json:"distance_class"`
+	TheoreticalRTTMS float64  `json:"theoretical_rtt_ms"`
+	LimitRTTMS       float64  `json:"limit_rtt_ms"`
+	MeasuredRTTMS    *float64 `json:"measured_rtt_ms"`
+	Ratio            *float64 `json:"ratio"`
+	Unbounded        bool     `json:"unbounded,omitempty"`
+	Verdict          Verdict  `json:"verdict"`
+	Reasons          []Reason `json:"reasons"`
+}
