@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,14 +44,16 @@ type Emulator struct {
 	sent     map[[2]int]uint64 // packets so far, by way
 	queue    queue
 	order    uint64
-	start    time.Duration // on the monotonic clock
+	begin    atomic.Int64 // on the monotonic clock in nanoseconds; 0 before Begin
 	spare    [][]byte
+	perPort  []atomic.Uint64 // packets that each site has sent
 	counters counters
 }
 
-// New makes an emulator between ports. The model's time 0 is when Run begins.
+// New makes an emulator between ports. For the model it is time 0 until Begin
+// is called.
 func New(model Model, ports []Port) *Emulator {
-	e := &Emulator{model: model, ports: ports, byAddr: map[netip.Addr]int{}, sent: map[[2]int]uint64{}}
+	e := &Emulator{model: model, ports: ports, byAddr: map[netip.Addr]int{}, sent: map[[2]int]uint64{}, perPort: make([]atomic.Uint64, len(ports))}
 	for i, p := range ports {
 		e.byAddr[p.Addr] = i
 	}
@@ -66,9 +69,23 @@ func monotonic() time.Duration {
 	return time.Duration(now.Nano())
 }
 
+// Begin makes now the time from which the model counts.
+func (e *Emulator) Begin() { e.begin.Store(int64(monotonic())) }
+
+// at is the model's time.
+func (e *Emulator) at(now time.Duration) time.Duration {
+	if begin := time.Duration(e.begin.Load()); begin != 0 {
+		return max(0, now-begin)
+	}
+	return 0
+}
+
+// Sent tells how many packets a site has sent so far.
+func (e *Emulator) Sent(port int) uint64 { return e.perPort[port].Load() }
+
 // Run carries packets until the context ends; then it drops what is on its way
-// and returns nil. It calls started once time runs.
-func (e *Emulator) Run(ctx context.Context, started func()) error {
+// and returns nil.
+func (e *Emulator) Run(ctx context.Context) error {
 	runtime.LockOSThread() // and never unlocked, for its priority is its own
 	wait, err := newWait(e.ports)
 	if err != nil {
@@ -83,13 +100,11 @@ func (e *Emulator) Run(ctx context.Context, started func()) error {
 		}
 	}()
 	e.counters.realTime.Store(hurry())
-	e.start = monotonic()
-	started()
 	buf := make([]byte, maxPacket)
 	for {
 		next := time.Duration(-1)
 		if len(e.queue) > 0 {
-			next = e.start + e.queue[0].due
+			next = e.queue[0].due
 		}
 		ready, err := wait.until(next)
 		if err != nil {
@@ -132,7 +147,7 @@ func (e *Emulator) read(port int, buf []byte) error {
 		if err != nil {
 			return fmt.Errorf("read packets of %s: %w", e.ports[port].Addr, err)
 		}
-		e.enter(port, buf[:n], monotonic()-e.start)
+		e.enter(port, buf[:n], monotonic())
 	}
 	return nil
 }
@@ -140,6 +155,7 @@ func (e *Emulator) read(port int, buf []byte) error {
 // enter decides the fate of a packet that came from a port.
 func (e *Emulator) enter(port int, packet []byte, now time.Duration) {
 	e.counters.entered.Add(1)
+	e.perPort[port].Add(1)
 	src, dst, ok := addresses(packet)
 	to, known := e.byAddr[dst]
 	if !ok || !known || src != e.ports[port].Addr {
@@ -153,7 +169,7 @@ func (e *Emulator) enter(port int, packet []byte, now time.Duration) {
 	way := [2]int{port, to}
 	seq := e.sent[way]
 	e.sent[way]++
-	fate := e.model.Fate(port, to, now, seq)
+	fate := e.model.Fate(port, to, e.at(now), seq)
 	switch {
 	case fate.Lost:
 		e.counters.lost.Add(1)
@@ -186,7 +202,7 @@ func (e *Emulator) buffer() []byte {
 // flush delivers every packet that is due.
 func (e *Emulator) flush() {
 	for len(e.queue) > 0 {
-		now := monotonic() - e.start
+		now := monotonic()
 		if e.queue[0].due > now {
 			return
 		}

@@ -80,9 +80,9 @@ func startLab(t *testing.T, wanText string) *lab {
 	}
 	l.Emulator = emulator.New(w.Network(time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)), ports)
 	ctx, stop := context.WithCancel(t.Context())
-	ended, started := make(chan error), make(chan struct{})
-	go func() { ended <- l.Run(ctx, func() { close(started) }) }()
-	<-started
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	l.Begin()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

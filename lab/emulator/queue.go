@@ -4,7 +4,7 @@ import "time"
 
 // held is a packet on its way.
 type held struct {
-	due    time.Duration // after the start
+	due    time.Duration // on the monotonic clock
 	order  uint64        // of entry: packets due together leave in it
 	to     int           // number of the site
 	copies int

@@ -2,10 +2,12 @@ package wan
 
 import (
 	"math"
+	"math/big"
 	"path"
 	"slices"
 	"time"
 
+	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -46,10 +48,11 @@ type line struct {
 // Network makes the network with the distances that count at t.
 func (w *WAN) Network(t time.Time) *Network {
 	n := &Network{seed: w.Seed, sites: w.mesh.Sites, lines: map[[2]int]*line{}}
+	light := theory.InFibre()
 	for j := range n.sites {
 		for i := range j {
 			if a, b := &n.sites[i], &n.sites[j]; connected(a, b) {
-				n.lines[[2]int{i, j}] = w.line(i, j, theoreticalRTT(w.mesh.Route(a, b, t).Meters))
+				n.lines[[2]int{i, j}] = w.line(i, j, theoreticalRTT(light, w.mesh.Route(a, b, t)))
 			}
 		}
 	}
@@ -268,9 +271,9 @@ func matchesSite(pattern string, s *mesh.Site) bool {
 	return bySite || byCluster
 }
 
-// theoreticalRTT is the time that light needs there and back in fibre with the
-// group index of G.652, 1.468, over c = 299 792 458 m/s.
-func theoreticalRTT(meters int64) time.Duration {
-	const index, c = 1468, 299_792_458 // thousandths; m/s
-	return time.Duration((2*meters*index*1_000_000 + c/2) / c)
+// theoreticalRTT is the theoretical RTT over a route, to the nanosecond.
+func theoreticalRTT(light theory.Light, route mesh.Route) time.Duration {
+	ns := new(big.Rat).Mul(light.RouteRTTUS(route), big.NewRat(1000, 1))
+	ns.Add(ns, big.NewRat(1, 2))
+	return time.Duration(new(big.Int).Quo(ns.Num(), ns.Denom()).Int64())
 }

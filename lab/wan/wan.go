@@ -9,6 +9,7 @@
 package wan
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/yamlfile"
@@ -30,6 +31,7 @@ type WAN struct {
 	Collector []Outage `yaml:"collector"`
 
 	mesh   *mesh.Mesh
+	bytes  []byte
 	events []span // of Events, in their order
 }
 
@@ -100,11 +102,11 @@ const forever = time.Duration(1<<63 - 1)
 // Load reads a wan.yaml for a mesh. Errors name file, line and field.
 func Load(file string, m *mesh.Mesh) (*WAN, error) {
 	w := &WAN{mesh: m}
-	doc, _, err := yamlfile.Read(file, w)
+	doc, data, err := yamlfile.Read(file, w)
 	if err != nil {
 		return nil, err
 	}
-	return w, w.check(doc)
+	return w.finish(doc, data)
 }
 
 // Parse reads a wan.yaml for a mesh from bytes; name stands in the errors for
@@ -115,7 +117,35 @@ func Parse(name string, data []byte, m *mesh.Mesh) (*WAN, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, w.check(doc)
+	return w.finish(doc, data)
+}
+
+func (w *WAN) finish(doc *yamlfile.Document, data []byte) (*WAN, error) {
+	w.bytes = data
+	if err := w.check(doc); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Bytes are the file's bytes. They must not be changed.
+func (w *WAN) Bytes() []byte { return w.bytes }
+
+// Beyond lists, each on one line, what a run of the given length never comes
+// to: most likely a slip.
+func (w *WAN) Beyond(length time.Duration) []string {
+	var late []string
+	for i, s := range w.events {
+		if s.from >= length {
+			late = append(late, fmt.Sprintf("events[%d] begins at %s, after the end of a run of %s", i, s.from, length))
+		}
+	}
+	for i := range w.Collector {
+		if s := w.Collector[i].span; s.from >= length {
+			late = append(late, fmt.Sprintf("collector[%d] begins at %s, after the end of a run of %s", i, s.from, length))
+		}
+	}
+	return late
 }
 
 // IsAbsent tells whether the probe of a site is never started.

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/lab/run"
+	"github.com/fibergauge/fibergauge/lab/wan"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// files are the flags that both commands have.
+type files struct {
+	Mesh string `required:"" placeholder:"FILE" help:"The mesh whose sites are made."`
+	WAN  string `name:"wan" required:"" placeholder:"FILE" help:"What the links between the sites are like: wan.yaml."`
+}
+
+type runCommand struct {
+	files
+
+	For           time.Duration `default:"60s" placeholder:"TIME" help:"How long to measure, once every probe is under way (${default})."`
+	Out           string        `required:"" placeholder:"DIR" help:"Folder for windows, logs and the report. One of an earlier run is emptied; any other must be empty or absent."`
+	Store         string        `default:"sqlite" placeholder:"SPEC" help:"Where windows are kept: sqlite, a file in DIR, or influx:FILE (${default})."`
+	Bin           string        `placeholder:"DIR" help:"Folder of the probe, the collector and the analyzer; by default that of this program."`
+	Serve         bool          `help:"Leave the analyzer serving the report on a loopback port until Ctrl-C."`
+	ProbeLogLevel string        `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least severe level that the probes log (${default})."`
+}
+
+// Run checks the flags and starts.
+func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
+	if c.For < time.Second || c.For > 24*time.Hour {
+		return cli.Usage(fmt.Errorf("--for %s is not within 1s to 24h", c.For))
+	}
+	// Bad files are told before anything about privileges.
+	if _, _, err := c.load(); err != nil {
+		return err
+	}
+	return perform(ctx, env, run.Plan{
+		MeshFile: c.Mesh, WANFile: c.WAN, For: c.For, Out: c.Out,
+		Store: c.Store, Bin: c.Bin, Serve: c.Serve, ProbeLogLevel: c.ProbeLogLevel,
+	})
+}
+
+func (f *files) load() (*mesh.Mesh, *wan.WAN, error) {
+	m, err := mesh.Load(f.Mesh)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := wan.Load(f.WAN, m)
+	return m, w, err
+}
+
+type checkCommand struct {
+	files
+}
+
+// Run says what would be made, and then whether it could be.
+func (c *checkCommand) Run(_ context.Context, env *cli.Env) error {
+	m, w, err := c.load()
+	if err != nil {
+		return err
+	}
+	for _, warning := range m.Warnings() {
+		env.Log.Warn(warning)
+	}
+	if err := describe(env, m, w); err != nil {
+		return err
+	}
+	how, err := privilege()
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(env.Stdout, "\nThis machine allows it: %s.\n", how); err != nil {
+		return fmt.Errorf("show the plan: %w", err)
+	}
+	return nil
+}
+
+// steady is a length of run for which check computes the medians.
+const steady = time.Minute
+
+// describe prints what would be made and what a probe would find.
+func describe(env *cli.Env, m *mesh.Mesh, w *wan.WAN) error {
+	now := time.Now()
+	network := w.Network(now)
+	t := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(t, format+"\n", args...) // told by Flush
+	}
+	row("Would make %d network namespaces with a TUN device each, an emulated network between them (seed %d),", len(m.Sites), w.Seed)
+	row("%d probes, 1 collector, and at the end a report. All delays are emulated: invented in the file.\n", len(run.Probing(m, w)))
+	row("from\tto\ttheoretical RTT ms\temulated p50 ms\tratio\tanswered %%\t")
+	for _, l := range run.Measured(m, now) {
+		p50, answered := network.Expected(l[0], l[1], steady, run.Timeout)
+		theoretical := network.Theoretical(l[0], l[1])
+		ratio := "-"
+		if theoretical > 0 && answered > 0 {
+			ratio = fmt.Sprintf("%.3f", float64(p50)/float64(theoretical))
+		}
+		row("%s\t%s\t%s\t%s\t%s\t%.2f\t", m.Sites[l[0]].ID, m.Sites[l[1]].ID, ms(theoretical), ms(p50), ratio, 100*answered)
+	}
+	row("\nThat is a run of %s. Set are %d events of the network and %d outages of the collector.", steady, len(w.Events), len(w.Collector))
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("show the plan: %w", err)
+	}
+	return nil
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/float64(time.Millisecond)) }

@@ -1,0 +1,156 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/lab/emulator"
+	"github.com/fibergauge/fibergauge/lab/namespace"
+	"github.com/fibergauge/fibergauge/lab/wan"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// Patience with programs that were asked to stop. A probe waits for the last
+// answers and then for the collector to take its windows.
+const (
+	stopWithin      = 30 * time.Second
+	probeStopWithin = 60 * time.Second
+)
+
+// stage is a run under way.
+type stage struct {
+	plan      Plan
+	out       Output
+	mesh      *mesh.Mesh
+	wan       *wan.WAN
+	network   *wan.Network
+	programs  programs
+	folder    folder
+	store     string
+	crew      *crew
+	places    []*namespace.Namespace // by number of the site
+	emulator  *emulator.Emulator
+	collector *collector
+	probes    []*child
+	from, to  time.Time // of the report: whole milliseconds
+	begun     time.Time // when the time of the plan and of the events began
+}
+
+// Run carries a plan out. A cancelled context ends the measuring early; the
+// programs are still stopped in their order, and the report is made from what
+// there is.
+func Run(ctx context.Context, plan Plan, out Output) (err error) {
+	s := &stage{plan: plan, out: out}
+	if err := s.read(); err != nil {
+		return err
+	}
+	s.crew = &crew{folder: s.folder, starter: namespace.NewStarter(), deaths: make(chan *child, len(s.mesh.Sites)+len(s.wan.Collector)+8)}
+	defer s.crew.starter.Close()
+	defer func() { err = errors.Join(err, s.abandon()) }()
+	if err := s.build(); err != nil {
+		return err
+	}
+	emulated, stopEmulator := context.WithCancel(context.WithoutCancel(ctx))
+	broken, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		broken <- s.emulator.Run(emulated)
+	}()
+	defer func() {
+		stopEmulator()
+		<-ended // before the devices are closed
+	}()
+	if err := s.measure(ctx, broken); err != nil {
+		return err
+	}
+	// From here on everything is finished in order, also after Ctrl-C.
+	orderly := context.WithoutCancel(ctx)
+	if err := s.wind(orderly); err != nil {
+		return err
+	}
+	stopEmulator()
+	if err := <-broken; err != nil {
+		return err
+	}
+	if err := s.record(); err != nil {
+		return err
+	}
+	if err := s.report(orderly); err != nil {
+		return err
+	}
+	if plan.Serve {
+		return s.serve(ctx)
+	}
+	return nil
+}
+
+// read reads the files, finds the programs and makes the output folder.
+func (s *stage) read() (err error) {
+	if s.mesh, err = mesh.Load(s.plan.MeshFile); err != nil {
+		return err
+	}
+	if s.wan, err = wan.Load(s.plan.WANFile, s.mesh); err != nil {
+		return err
+	}
+	for _, warning := range append(s.mesh.Warnings(), s.wan.Beyond(s.plan.For)...) {
+		s.out.Log.Warn(warning)
+	}
+	if s.programs, err = findPrograms(s.plan.Bin); err != nil {
+		return err
+	}
+	if s.folder, err = findFolder(s.plan.Out); err != nil {
+		return err
+	}
+	if s.store, err = storeSpec(s.plan.Store, s.folder); err != nil {
+		return err
+	}
+	// From here on something is changed.
+	if err := s.folder.prepare(); err != nil {
+		return err
+	}
+	if err := s.folder.write("mesh.yaml", s.mesh.Bytes()); err != nil {
+		return err
+	}
+	s.network = s.wan.Network(time.Now())
+	return s.folder.write("wan.yaml", s.wan.Bytes())
+}
+
+// abandon ends whatever still runs, for a run that failed half-way.
+func (s *stage) abandon() error {
+	var errs []error
+	for _, child := range s.probes {
+		errs = append(errs, child.kill())
+	}
+	if s.collector != nil && s.collector.child != nil {
+		errs = append(errs, s.collector.child.kill())
+	}
+	for _, place := range s.places {
+		errs = append(errs, place.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// storeSpec is the store as the programs take it, which work in another folder.
+func storeSpec(store string, f folder) (string, error) {
+	kind, path, ok := strings.Cut(store, ":")
+	switch {
+	case store == "" || store == "sqlite":
+		return "sqlite:" + f.file("store.sqlite"), nil
+	case !ok || path == "" || kind != "influx":
+		return "", cli.Usage(fmt.Errorf("--store %q is not a store; allowed: sqlite, influx:FILE", store))
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("find the store's file: %w", err)
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return "", cli.Usage(fmt.Errorf("--store %s cannot be used: %w", store, err))
+	}
+	return kind + ":" + abs, nil
+}

@@ -1,0 +1,42 @@
+package run
+
+import (
+	"time"
+
+	"github.com/fibergauge/fibergauge/lab/wan"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// Timeout is how long after its sending a probe waits for an answer.
+const Timeout = 3 * time.Second
+
+// Probing lists the numbers of the sites whose probe is started.
+func Probing(m *mesh.Mesh, w *wan.WAN) []int {
+	var sites []int
+	for i := range m.Sites {
+		if m.Sites[i].Role.Probes() && !w.IsAbsent(&m.Sites[i]) {
+			sites = append(sites, i)
+		}
+	}
+	return sites
+}
+
+// Measured lists the links that any test measures at t, each once, as numbers
+// of sites, in the order of the mesh.
+func Measured(m *mesh.Mesh, t time.Time) [][2]int {
+	number := map[string]int{}
+	for i, site := range m.Sites {
+		number[site.ID] = i
+	}
+	seen := map[mesh.Link]bool{}
+	var links [][2]int
+	for i := range m.Measure {
+		for _, l := range m.Links(&m.Measure[i], t, t.Add(time.Millisecond)) {
+			if !seen[l] {
+				seen[l] = true
+				links = append(links, [2]int{number[l.Src], number[l.Dst]})
+			}
+		}
+	}
+	return links
+}
