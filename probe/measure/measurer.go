@@ -1,0 +1,280 @@
+package measure
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fibergauge/fibergauge/probe/window"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// Config is what a Measurer needs.
+type Config struct {
+	Origin  wire.Origin
+	Version string // of the probe, for the windows
+	Seed    uint64 // of the moments of sending
+	Session uint64
+	// Raise makes a new session, recorded durably.
+	Raise func() (uint64, error)
+	// Put stores windows durably. After an error they are put again.
+	Put func([]wire.Window) error
+	Log *slog.Logger
+}
+
+// Limits of the Measurer.
+const (
+	// collectEvery is how often finished windows are looked for; those found
+	// together are stored in one transaction.
+	collectEvery = 200 * time.Millisecond
+	// maxUnsaved bounds the windows kept in memory while Put fails.
+	maxUnsaved = 20_000
+)
+
+// Measurer measures what the last assignment asks for.
+type Measurer struct {
+	cfg   Config
+	line  *timeline
+	modes modes
+
+	flows   map[key]*assigned
+	retired []*assigned // told to stop; their windows are not all made
+	unsaved []wire.Window
+	made    atomic.Int64
+
+	// Set by tests.
+	newPinger func(Spec) func() pinger
+	clock     Clock
+}
+
+// assigned is a flow that runs.
+type assigned struct {
+	plan planned
+	flow *flow
+	stop context.CancelCauseFunc
+	done chan struct{} // closed when the flow has stopped
+}
+
+// New makes a Measurer; Run starts it.
+func New(cfg Config) *Measurer {
+	m := &Measurer{cfg: cfg, flows: map[key]*assigned{}, clock: SystemClock()}
+	m.modes.log = cfg.Log
+	m.newPinger = m.probingPingers
+	return m
+}
+
+// Made is the number of windows made so far.
+func (m *Measurer) Made() int64 { return m.made.Load() }
+
+// Run measures what each assignment asks for, which must have passed Check,
+// until the context ends. It then waits for the replies on their way, at most
+// wire.Timeout, and puts the last windows.
+func (m *Measurer) Run(ctx context.Context, assignments <-chan *wire.Assignment) error {
+	m.line = newTimeline(m.clock, m.cfg.Session, m.cfg.Raise, m.cfg.Log)
+	collect := time.NewTicker(collectEvery)
+	defer collect.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return m.finish()
+		case a := <-assignments:
+			if err := m.apply(a); err != nil {
+				m.cfg.Log.Error("the assignment was not taken; the one before stays", "error", err)
+			}
+		case <-collect.C:
+			m.collect((*window.Book).Take)
+		}
+	}
+}
+
+// apply starts, relabels and stops flows.
+func (m *Measurer) apply(a *wire.Assignment) error {
+	plans, unknown, err := plan(a, window.Labels{Origin: m.cfg.Origin, ProbeVersion: m.cfg.Version})
+	if err != nil {
+		return err
+	}
+	if unknown > 0 {
+		m.cfg.Log.Warn("the assignment has tests by methods that this version does not measure", "targets", unknown)
+	}
+	now := m.line.now()
+	for k, have := range m.flows {
+		want, ok := plans[k]
+		if ok && want.same(have.plan) {
+			if want.labels != have.plan.labels {
+				have.flow.book.Relabel(want.labels, now)
+				have.plan = want
+			}
+			continue
+		}
+		have.stop(errAssignment)
+		m.retired = append(m.retired, have)
+		delete(m.flows, k)
+	}
+	for k, want := range plans {
+		if m.flows[k] == nil {
+			m.flows[k] = m.start(k, want)
+		}
+	}
+	m.cfg.Log.Info("measuring", "links", len(m.flows), "mesh", a.MeshSHA256)
+	return nil
+}
+
+func (m *Measurer) start(k key, p planned) *assigned {
+	f := newFlow(m.line, p, seedOf(m.cfg.Seed, p.labels.Src, k), wire.Timeout, m.cfg.Log)
+	f.newPinger = m.newPinger(p.spec)
+	f.hold = canHold(m.modes.of(p.spec.Address.Is6()))
+	ctx, stop := context.WithCancelCause(context.Background())
+	a := &assigned{plan: p, flow: f, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		f.run(ctx)
+	}()
+	return a
+}
+
+func newFlow(line *timeline, p planned, seed uint64, timeout time.Duration, log *slog.Logger) *flow {
+	f := &flow{
+		name: p.labels.Src + ">" + p.labels.Dst + "/" + p.labels.Test,
+		grid: p.grid, line: line, timeout: timeout, seed: seed, slots: math.MaxInt64,
+		observe: func(Event) {}, log: log, renewal: make(chan struct{}, 1),
+	}
+	f.end.Store(math.MaxInt64)
+	f.book = window.New(window.Config{
+		Labels: p.labels, Grid: p.grid, Timeout: timeout, Grace: wire.Grace,
+		Due: f.due, Session: line.currentSession, Clock: ClockState,
+	})
+	return f
+}
+
+// canHold tells whether a pinger may be held. While it is, its socket is not
+// read: a raw socket fills with everybody's replies then, but for Linux, where
+// pro-bing lets the kernel drop those of others.
+func canHold(mode Mode) bool { return mode != ModeRaw || rawIsFiltered }
+
+// collect takes the windows that are ready from all flows and puts them.
+func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window) {
+	now := m.line.now()
+	var made []wire.Window
+	each := func(a *assigned) {
+		a.flow.check(now)
+		a.flow.book.Advance(now)
+		made = append(made, take(a.flow.book, now)...)
+	}
+	for _, a := range m.flows {
+		each(a)
+	}
+	for _, a := range m.retired {
+		each(a)
+	}
+	m.retired = slices.DeleteFunc(m.retired, func(a *assigned) bool {
+		select {
+		case <-a.done:
+			return a.flow.book.Empty()
+		default:
+			return false
+		}
+	})
+	// Maps have no order; the spool keeps that in which windows come.
+	slices.SortFunc(made, func(a, b wire.Window) int {
+		return cmp.Or(cmp.Compare(a.StartMS, b.StartMS), cmp.Compare(a.Dst, b.Dst), cmp.Compare(a.Test, b.Test))
+	})
+	m.put(made)
+}
+
+func (m *Measurer) put(made []wire.Window) {
+	for _, w := range made {
+		if err := w.Check(); err != nil {
+			m.cfg.Log.Error("a window contradicts itself and is dropped; please report this", "key", w.Key.String(), "error", err)
+			continue
+		}
+		m.made.Add(1)
+		m.cfg.Log.Debug("window made", "key", w.Key.String(), "digest", w.Digest().String())
+		m.unsaved = append(m.unsaved, w)
+	}
+	if len(m.unsaved) == 0 {
+		return
+	}
+	if over := len(m.unsaved) - maxUnsaved; over > 0 {
+		m.cfg.Log.Error("the spool takes no windows: the oldest are dropped", "windows", over)
+		m.unsaved = slices.Delete(m.unsaved, 0, over)
+	}
+	if err := m.cfg.Put(m.unsaved); err != nil {
+		m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again", "windows", len(m.unsaved), "error", err)
+		return
+	}
+	m.unsaved = nil
+}
+
+// finish stops all flows at once and puts what they have.
+func (m *Measurer) finish() error {
+	all := slices.AppendSeq(slices.Clone(m.retired), maps.Values(m.flows))
+	for _, a := range all {
+		a.stop(nil)
+	}
+	for _, a := range all {
+		<-a.done
+	}
+	m.collect((*window.Book).Flush)
+	for range 3 {
+		if len(m.unsaved) == 0 {
+			return nil
+		}
+		time.Sleep(collectEvery)
+		m.put(nil)
+	}
+	if len(m.unsaved) > 0 {
+		return fmt.Errorf("stop: %d windows could not be spooled and are lost", len(m.unsaved))
+	}
+	return nil
+}
+
+func (m *Measurer) probingPingers(spec Spec) func() pinger {
+	mode := m.modes.of(spec.Address.Is6())
+	id := 1 + rand.IntN(math.MaxUint16-1)
+	source := spec.Source
+	return func() pinger {
+		spec := spec
+		if source.IsValid() {
+			// Looked up each time: an address may come and go.
+			spec.Source = sourceFor(source)
+		}
+		return &probingPinger{spec: spec, mode: mode, id: id}
+	}
+}
+
+// modes remembers which sockets the host allows, by address family.
+type modes struct {
+	log *slog.Logger
+
+	mu    sync.Mutex // protects found
+	found map[bool]Mode
+}
+
+// of decides once for a family, by trying, and logs it. Where no socket may be
+// opened it says raw: opening one will fail, be counted and be tried again.
+func (m *modes) of(ipv6 bool) Mode {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if mode, known := m.found[ipv6]; known {
+		return mode
+	}
+	mode, err := DetectMode(ipv6)
+	if err != nil {
+		m.log.Error("no ICMP socket is allowed: every packet counts as a send error", "ipv6", ipv6, "error", err)
+		return ModeRaw
+	}
+	m.log.Info("ICMP sockets", "mode", mode, "ipv6", ipv6)
+	if m.found == nil {
+		m.found = map[bool]Mode{}
+	}
+	m.found[ipv6] = mode
+	return mode
+}

@@ -1,0 +1,122 @@
+package measure
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fibergauge/fibergauge/probe/window"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// MethodICMP is the method that this version measures.
+const MethodICMP = "icmp"
+
+// Bounds of what is measured, those of the mesh.
+const (
+	minInterval = 10 * time.Millisecond
+	maxInterval = time.Minute
+	minSize     = 72 // holds what pro-bing puts into a packet, with IPv6 header
+	maxSize     = 9000
+)
+
+// key names a flow.
+type key struct{ test, dst string }
+
+// planned is one flow as the assignment wants it. Flows whose plans are equal
+// but for the labels go on without a break.
+type planned struct {
+	spec   Spec
+	grid   window.Grid
+	labels window.Labels
+}
+
+// same tells whether two plans need the same packets.
+func (p planned) same(q planned) bool { return p.spec == q.spec && p.grid == q.grid }
+
+// Check tells whether an assignment is for this site and can be measured. Tests
+// by methods that this version does not know are allowed, and left out.
+func Check(a *wire.Assignment, site string) error {
+	if a.Site != site {
+		return fmt.Errorf("read assignment: it is for site %.80q, this is %q; check --collector and --site", a.Site, site)
+	}
+	_, _, err := plan(a, window.Labels{})
+	return err
+}
+
+// plan makes the flows of an assignment. unknown counts the targets whose
+// method this version does not know.
+func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknown int, err error) {
+	fail := func(format string, args ...any) (map[key]planned, int, error) {
+		return nil, 0, fmt.Errorf("read assignment: "+format, args...)
+	}
+	for _, id := range []string{a.Site, a.Cluster, a.Carrier, a.Plane} {
+		if !wire.IsIdentifier(id) {
+			return fail("%.80q is not an identifier", id)
+		}
+	}
+	if !wire.IsDigest(a.MeshSHA256) {
+		return fail("mesh_sha256: %.80q is not a SHA-256 in hex", a.MeshSHA256)
+	}
+	source, err := netip.ParseAddr(a.Address)
+	if err != nil {
+		return fail("address: %.80q is not an IP address", a.Address)
+	}
+	base.Src, base.SrcCluster, base.Carrier, base.Plane, base.MeshSHA256 = a.Site, a.Cluster, a.Carrier, a.Plane, a.MeshSHA256
+	flows = map[key]planned{}
+	for _, task := range a.Tasks {
+		if err := checkTask(task); err != nil {
+			return fail("test %.80q: %w", task.Test, err)
+		}
+		if task.Method != MethodICMP {
+			unknown += len(task.Targets)
+			continue
+		}
+		for _, target := range task.Targets {
+			address, err := netip.ParseAddr(target.Address)
+			if err != nil || !wire.IsIdentifier(target.Site) || !wire.IsIdentifier(target.Cluster) || target.Site == a.Site {
+				return fail("test %q: target %.80q in %.80q at %.80q cannot be measured", task.Test, target.Site, target.Cluster, target.Address)
+			}
+			k := key{task.Test, target.Site}
+			if _, twice := flows[k]; twice {
+				return fail("test %q: target %q stands there twice", task.Test, target.Site)
+			}
+			p := planned{
+				spec:   Spec{Address: address.Unmap(), SizeBytes: task.SizeBytes, DSCP: task.DSCP, Interval: time.Duration(task.IntervalMS) * time.Millisecond},
+				grid:   window.Grid{Interval: time.Duration(task.IntervalMS) * time.Millisecond, Length: time.Duration(task.WindowS) * time.Second},
+				labels: base,
+			}
+			if source.Unmap().Is4() == p.spec.Address.Is4() {
+				p.spec.Source = source.Unmap()
+			}
+			p.labels.Dst, p.labels.DstCluster, p.labels.Test, p.labels.Method = target.Site, target.Cluster, task.Test, task.Method
+			flows[k] = p
+		}
+	}
+	return flows, unknown, nil
+}
+
+func checkTask(t wire.Task) error {
+	interval, length := time.Duration(t.IntervalMS)*time.Millisecond, time.Duration(t.WindowS)*time.Second
+	switch {
+	case !wire.IsIdentifier(t.Test) || !wire.IsIdentifier(t.Method):
+		return fmt.Errorf("name or method %.80q is not an identifier", t.Method)
+	case interval < minInterval || interval > maxInterval:
+		return fmt.Errorf("interval_ms: %d is not within %d to %d", t.IntervalMS, minInterval.Milliseconds(), maxInterval.Milliseconds())
+	case length <= 0 || length > wire.MaxWindow || wire.MaxWindow%length != 0 || length%interval != 0:
+		return fmt.Errorf("window_s: %d does not divide %v, or interval_ms %d does not divide it", t.WindowS, wire.MaxWindow, t.IntervalMS)
+	case t.SizeBytes < minSize || t.SizeBytes > maxSize:
+		return fmt.Errorf("size_bytes: %d is not within %d to %d", t.SizeBytes, minSize, maxSize)
+	case t.DSCP < 0 || t.DSCP > 63:
+		return fmt.Errorf("dscp: %d is not within 0 to 63", t.DSCP)
+	}
+	return nil
+}
+
+// seedOf makes a flow's own seed, so that two flows never send in step.
+func seedOf(seed uint64, src string, k key) uint64 {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s %s", seed, src, k.dst, k.test))
+	return binary.BigEndian.Uint64(sum[:])
+}

@@ -1,0 +1,109 @@
+package measure
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fibergauge/fibergauge/probe/window"
+)
+
+// Clock reads the wall clock (Unix ns) and a clock that never steps, at the
+// same instant.
+type Clock func() (wall int64, mono time.Duration)
+
+// SystemClock is the clock of the machine.
+func SystemClock() Clock {
+	start := time.Now()
+	return func() (int64, time.Duration) {
+		now := time.Now()
+		return now.UnixNano(), now.Sub(start)
+	}
+}
+
+// timeline watches the wall clock against the monotonic one. Every reading of
+// the time in this package goes through it, so a step is known before anything
+// is dated by the clock that stepped.
+type timeline struct {
+	clock Clock
+	log   *slog.Logger
+	// raise makes a new session after a backward step, because what is
+	// measured now may begin at the same time as what was measured before.
+	raise func() (uint64, error)
+
+	mu      sync.Mutex // protects all following fields
+	last    window.Moment
+	session uint64
+	before  window.Moment // on the old clock, when the last step was seen
+}
+
+func newTimeline(clock Clock, session uint64, raise func() (uint64, error), log *slog.Logger) *timeline {
+	wall, mono := clock()
+	return &timeline{clock: clock, log: log, raise: raise, session: session,
+		last: window.Moment{Wall: wall, Mono: mono}}
+}
+
+// now reads both clocks. The epoch rises with every step of the wall clock.
+func (t *timeline) now() window.Moment {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var at window.Moment
+	var step time.Duration
+	// The two clocks are read one after the other: a process that is put to
+	// sleep in between sees a difference that is gone at the next reading.
+	for range 3 {
+		at, step = t.read()
+		if step == 0 {
+			t.last = at
+			return at
+		}
+	}
+	t.before = window.Moment{Wall: t.last.Wall + int64(at.Mono-t.last.Mono), Mono: at.Mono, Epoch: t.last.Epoch}
+	t.stepped(step)
+	at.Epoch++
+	t.last = at
+	return at
+}
+
+func (t *timeline) read() (window.Moment, time.Duration) {
+	wall, mono := t.clock()
+	span := mono - t.last.Mono
+	step := time.Duration(wall-t.last.Wall) - span
+	if step.Abs() <= time.Millisecond+span/1000 {
+		step = 0
+	}
+	return window.Moment{Wall: wall, Mono: mono, Epoch: t.last.Epoch}, step
+}
+
+func (t *timeline) stepped(step time.Duration) {
+	if step >= 0 {
+		t.log.Warn("the wall clock stepped forward: windows are cut", "by", step)
+		return
+	}
+	session, err := t.raise()
+	if err != nil {
+		// What cannot be numbered durably cannot be spooled either: the spool
+		// complains again with every window.
+		t.log.Error("the wall clock stepped back and the new session was not recorded", "by", step, "error", err)
+		session = t.session + 1
+	}
+	t.session = max(session, t.session+1)
+	t.log.Warn("the wall clock stepped back: windows are cut and the session is raised", "by", step, "session", t.session)
+}
+
+// currentSession is the session of windows that begin now.
+func (t *timeline) currentSession() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.session
+}
+
+// endOf tells when an epoch ended, on its own clock. For one before the last
+// step it gives the last: the difference cannot be known any more.
+func (t *timeline) endOf(epoch int) window.Moment {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	end := t.before
+	end.Epoch = epoch
+	return end
+}
