@@ -1,0 +1,77 @@
+package assignment
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fibergauge/fibergauge/collector/fakestore"
+	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+func TestFor(t *testing.T) {
+	m := fakestore.Mesh("m")
+	now := fakestore.Now()
+	b1 := wire.Target{Site: "b1", Cluster: "cb", Address: "192.0.2.2"}
+	r1 := wire.Target{Site: "r1", Cluster: "cb", Address: "192.0.2.3"}
+	next1 := wire.Target{Site: "next1", Cluster: "cb", Address: "2001:db8::7"}
+	icmp := func(targets ...wire.Target) wire.Task {
+		return wire.Task{Test: "icmp", Method: "icmp", IntervalMS: 1000, SizeBytes: 84, WindowS: 60, Targets: targets}
+	}
+	slow := wire.Task{Test: "slow", Method: "icmp", IntervalMS: 60_000, SizeBytes: 1000, DSCP: 46, WindowS: 900, Targets: []wire.Target{b1}}
+	for _, c := range []struct {
+		name    string
+		site    string
+		at      time.Time
+		reflect bool
+		tasks   []wire.Task
+	}{
+		{"both", "a1", now, true, []wire.Task{icmp(b1, r1), slow}},
+		{"a target has begun", "a1", now.Add(time.Hour), true, []wire.Task{icmp(b1, r1, next1), slow}},
+		{"only answers", "r1", now, true, []wire.Task{}},
+		{"only probes", "p1", now, false, []wire.Task{icmp(wire.Target{Site: "a1", Cluster: "ca", Address: "192.0.2.1"})}},
+		{"gone", "old1", now, false, []wire.Task{}},
+		{"to come", "next1", now, false, []wire.Task{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			site := m.Site(c.site)
+			want := &wire.Assignment{
+				Schema: wire.SchemaAssignment, Site: c.site, Cluster: site.Cluster, Carrier: "x", Plane: "optical",
+				Address: site.Address, MeshSHA256: m.SHA256(), Tasks: c.tasks, Reflect: c.reflect,
+			}
+			if diff := cmp.Diff(want, For(m, site, c.at)); diff != "" {
+				t.Errorf("assignment (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAssignmentsAreTheLinks: all assignments together are the links of the
+// mesh, neither more nor fewer.
+func TestAssignmentsAreTheLinks(t *testing.T) {
+	national, err := mesh.Load("../../mesh/national.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := fakestore.Now()
+	for _, m := range []*mesh.Mesh{fakestore.Mesh("m"), national} {
+		for i := range m.Measure {
+			test := &m.Measure[i]
+			var got []mesh.Link
+			for j := range m.Sites {
+				for _, task := range For(m, &m.Sites[j], now).Tasks {
+					for _, target := range task.Targets {
+						if task.Test == test.Name {
+							got = append(got, mesh.Link{Src: m.Sites[j].ID, Dst: target.Site})
+						}
+					}
+				}
+			}
+			if diff := cmp.Diff(m.Links(test, now, now.Add(1)), got); diff != "" {
+				t.Errorf("%s: links (-mesh +assigned):\n%s", test.Name, diff)
+			}
+		}
+	}
+}
