@@ -42,8 +42,7 @@ judged: icmp
 // lab is a running emulator between the sites of meshText.
 type lab struct {
 	*emulator.Emulator
-	places  map[string]*namespace.Namespace
-	starter *namespace.Starter
+	places map[string]*namespace.Namespace
 }
 
 func startLab(t *testing.T, wanText string) *lab {
@@ -62,7 +61,7 @@ func startLab(t *testing.T, wanText string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{places: map[string]*namespace.Namespace{}, starter: namespace.NewStarter()}
+	l := &lab{places: map[string]*namespace.Namespace{}}
 	var ports []emulator.Port
 	for _, s := range m.Sites {
 		addr := netip.MustParseAddr(s.Address)
@@ -88,7 +87,6 @@ func startLab(t *testing.T, wanText string) *lab {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		l.starter.Close()
 	})
 	return l
 }
@@ -108,12 +106,13 @@ func (l *lab) ping(t *testing.T, from, to string, args ...string) []reply {
 	cmd := exec.Command("ping", append(args, "-n", to)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := l.starter.Start(cmd, l.places[from]); err != nil {
+	ended, err := namespace.Start(cmd, l.places[from])
+	if err != nil {
 		t.Fatal(err)
 	}
 	// ping exits 1 where nothing is answered, which some tests want.
 	var exit *exec.ExitError
-	if err := cmd.Wait(); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+	if err := <-ended; err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.Fatalf("ping: %v\n%s", err, out.Bytes())
 	}
 	var replies []reply

@@ -17,9 +17,8 @@ import (
 
 // crew starts the programs of a run and hears of it when one dies.
 type crew struct {
-	folder  folder
-	starter *namespace.Starter
-	deaths  chan *child // those that nobody asked to stop
+	folder folder
+	deaths chan *child // those that nobody asked to stop
 }
 
 // child is one running program.
@@ -44,7 +43,7 @@ func (c *crew) start(name string, in *namespace.Namespace, program string, args 
 	ch.cmd = exec.Command(program, args...)
 	ch.cmd.Dir = c.folder.path
 	ch.cmd.Stdout, ch.cmd.Stderr = out, out
-	err = c.starter.Start(ch.cmd, in)
+	ended, err := namespace.Start(ch.cmd, in)
 	if closeErr := out.Close(); err == nil && closeErr != nil {
 		err = closeErr
 	}
@@ -52,7 +51,7 @@ func (c *crew) start(name string, in *namespace.Namespace, program string, args 
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {
-		ch.err = ch.cmd.Wait()
+		ch.err = <-ended
 		close(ch.ended)
 		if !ch.expected.Load() {
 			c.deaths <- ch

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/fibergauge/fibergauge/lab/namespace"
 )
 
 // report has the analyzer judge exactly the time of the run: into report.json,
@@ -67,10 +69,11 @@ func (s *stage) analyze(ctx context.Context, terminal *os.File, format ...string
 	if terminal != nil {
 		cmd.Stdout = terminal
 	}
-	if err := s.crew.starter.Start(cmd, nil); err != nil {
+	ended, err := namespace.Start(cmd, nil)
+	if err != nil {
 		return nil, fmt.Errorf("start the analyzer: %w", err)
 	}
-	err := cmd.Wait()
+	err = <-ended
 	if writeErr := s.folder.write("logs/analyzer.log", complaints.Bytes()); writeErr != nil {
 		return nil, writeErr
 	}

@@ -50,8 +50,7 @@ func Run(ctx context.Context, plan Plan, out Output) (err error) {
 	if err := s.read(); err != nil {
 		return err
 	}
-	s.crew = &crew{folder: s.folder, starter: namespace.NewStarter(), deaths: make(chan *child, len(s.mesh.Sites)+len(s.wan.Collector)+8)}
-	defer s.crew.starter.Close()
+	s.crew = &crew{folder: s.folder, deaths: make(chan *child, len(s.mesh.Sites)+len(s.wan.Collector)+8)}
 	defer func() { err = errors.Join(err, s.abandon()) }()
 	if err := s.build(); err != nil {
 		return err
