@@ -182,10 +182,10 @@ type Reason struct {
 // Codes of reasons for a verdict. The parameters "src" and "dst" name the end.
 const (
 	ReasonAboveLimit      = "above_limit"           // measured_rtt_ms, limit_rtt_ms
-	ReasonUnbounded       = "unbounded"             // src, dst, sent, lost: the statistic falls among the lost packets
+	ReasonUnbounded       = "unbounded"             // src, dst, packets, lost: the statistic falls among the lost packets
 	ReasonNoSites         = "no_sites"              // no link of the judged test joins the clusters on this plane
 	ReasonNoWindows       = "no_windows"            // src, dst
-	ReasonTooFewPackets   = "too_few_packets"       // src, dst, packets, required: in a demonstration
+	ReasonTooFewPackets   = "too_few_packets"       // src, dst, packets, required
 	ReasonTooFewDays      = "too_few_days"          // src, dst, days, days_sufficient, required_share
 	ReasonSilentHours     = "silent_hours"          // src, dst, hours: clock hours with too few packets
 	ReasonNoDistance      = "no_distance"           // the two places are the same

@@ -1,0 +1,77 @@
+// Package compliance judges: it holds the distributions of package latency
+// against the theoretical latency and the policy, and says for each pair of
+// clusters whether it complies, does not, or was not demonstrated, and why.
+// Its results go into the report.
+//
+// A verdict rests on whole microseconds and exact fractions only.
+//
+// Where the distance of a link changes within the period, the period is cut
+// there and each part is judged like a period of its own, data and limit; the
+// link complies only if the whole period has enough data and each part
+// complies. So no packet is ever compared with a distance that was not in
+// force when it was sent.
+package compliance
+
+import (
+	"math/big"
+
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/theory"
+)
+
+// Rules are a policy in the form that verdicts are made with: exact fractions.
+type Rules struct {
+	light     theory.Light
+	factor    *big.Rat
+	statistic policy.Statistic
+	choice    policy.Choice
+
+	packetsOfDay, days, packetsOfHour *big.Rat
+	demonstration                     int64
+
+	fibre           theory.Light
+	fibreKeeps      *big.Rat // 1 − margin
+	endsDifferUS    *big.Rat
+	endsDifferShare *big.Rat
+	ratioAbove      *big.Rat
+	residenceCapUS  uint32
+}
+
+// NewRules prepares a policy for judging.
+func NewRules(p *policy.Policy) *Rules {
+	return &Rules{
+		light:           p.Theory.Light(),
+		factor:          p.Theory.Factor.Rat(),
+		statistic:       p.Measurement.Statistic,
+		choice:          p.Measurement.Sites,
+		packetsOfDay:    p.Sufficiency.PacketsOfDay.Rat(),
+		days:            p.Sufficiency.Days.Rat(),
+		packetsOfHour:   p.Sufficiency.PacketsOfHour.Rat(),
+		demonstration:   int64(p.Sufficiency.DemonstrationPackets),
+		fibre:           theory.WithIndex(p.Plausibility.FibreIndex.Rat()),
+		fibreKeeps:      new(big.Rat).Sub(big.NewRat(1, 1), p.Plausibility.FibreMargin.Rat()),
+		endsDifferUS:    new(big.Rat).Mul(p.Plausibility.EndsDifferMS.Rat(), big.NewRat(1000, 1)),
+		endsDifferShare: p.Plausibility.EndsDifferShare.Rat(),
+		ratioAbove:      p.Plausibility.RatioAbove.Rat(),
+		residenceCapUS:  uint32(p.Measurement.ResidenceCapUS),
+	}
+}
+
+// Factor is the limit over the theoretical RTT.
+func (r *Rules) Factor() *big.Rat { return r.factor }
+
+// measured is what the policy compares with the limit; false without packets.
+func (r *Rules) measured(d *latency.Distribution) (latency.RTT, bool) {
+	switch r.statistic {
+	case policy.P50:
+		return d.Percentile(50)
+	case policy.P99:
+		return d.Percentile(99)
+	case policy.Mean:
+		return d.Mean()
+	case policy.Min:
+		return d.Min()
+	}
+	return d.Percentile(95)
+}

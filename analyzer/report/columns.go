@@ -1,0 +1,183 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// column is one column of the table of pairs.
+type column struct {
+	head    string
+	width   int
+	right   bool // aligned
+	painted bool // in the colour of the verdict
+	cell    func(*api.Pair) string
+}
+
+func (c *column) pad(s string) string {
+	s = text.Snip(s, c.width, "…")
+	fill := strings.Repeat(" ", max(0, c.width-text.StringWidthWithoutEscSequences(s)))
+	if c.right {
+		return fill + s
+	}
+	return s + fill
+}
+
+// Widths beyond which a column is cut, and below which it is left out.
+const (
+	maxIDs     = 25
+	maxCarrier = 14
+	minNames   = 15
+	minLoss    = 7
+)
+
+// columns picks what fits: names get what the rest leaves, and go first where
+// the terminal is narrow.
+func (t *table) columns(pairs []api.Pair) []column {
+	columns := []column{
+		{head: "PAIR", cell: ids},
+		{head: "KM", right: true, cell: func(p *api.Pair) string { return strconv.FormatFloat(p.DistanceKM, 'f', 0, 64) + " " + p.DistanceClass }},
+		{head: "LIMIT ms", right: true, cell: func(p *api.Pair) string { return floor3(p.LimitRTTMS) }},
+		{head: strings.ToUpper(t.Policy.Statistic) + " ms", right: true, cell: measuredCell},
+		{head: "RATIO", right: true, painted: true, cell: t.ratioCell},
+		{head: "VERDICT", painted: true, cell: verdictCell},
+	}
+	carriers := map[string]bool{}
+	for _, p := range pairs {
+		if p.Carrier != "" {
+			carriers[p.Carrier] = true
+		}
+	}
+	if len(carriers) > 1 {
+		columns = insert(columns, 1, column{head: "CARRIER", cell: func(p *api.Pair) string { return p.Carrier }})
+	}
+	used := 2
+	for i := range columns {
+		columns[i].fit(pairs)
+		switch columns[i].head {
+		case "PAIR":
+			columns[i].width = min(columns[i].width, maxIDs)
+		case "CARRIER":
+			columns[i].width = min(columns[i].width, maxCarrier)
+		}
+		used += columns[i].width + 2
+	}
+	used -= 2
+	if room := t.Width - used - 2; room >= minLoss+2+minNames {
+		loss := column{head: "LOSS %", right: true, cell: lossCell}
+		loss.fit(pairs)
+		columns = insert(columns, len(columns)-1, loss)
+		used += loss.width + 2
+	}
+	names := column{head: "BETWEEN", cell: t.names}
+	names.fit(pairs)
+	if room := t.Width - used - 2; room >= minNames {
+		// Two names share the room, so that neither crowds out the other.
+		names.width = min(names.width, room)
+		names.cell = func(p *api.Pair) string { return t.namesWithin(p, names.width) }
+		columns = insert(columns, 1, names)
+	}
+	return columns
+}
+
+func insert(columns []column, at int, c column) []column {
+	return append(columns[:at:at], append([]column{c}, columns[at:]...)...)
+}
+
+// fit makes a column as wide as its widest cell.
+func (c *column) fit(pairs []api.Pair) {
+	c.width = text.StringWidthWithoutEscSequences(c.head)
+	for i := range pairs {
+		c.width = max(c.width, text.StringWidthWithoutEscSequences(c.cell(&pairs[i])))
+	}
+}
+
+func ids(p *api.Pair) string { return p.Pair[0] + "–" + p.Pair[1] }
+
+func (t *table) name(id string) string {
+	for _, c := range t.Mesh.Clusters {
+		if c.ID == id {
+			return c.EN
+		}
+	}
+	return id
+}
+
+func (t *table) names(p *api.Pair) string { return t.name(p.Pair[0]) + " – " + t.name(p.Pair[1]) }
+
+func (t *table) namesWithin(p *api.Pair, width int) string {
+	const dash = " – "
+	a, b := t.name(p.Pair[0]), t.name(p.Pair[1])
+	room := width - len([]rune(dash))
+	if wa, wb := text.StringWidthWithoutEscSequences(a), text.StringWidthWithoutEscSequences(b); wa+wb > room {
+		// The shorter one keeps what it needs, up to half.
+		ra := max(room/2, room-wb)
+		a, b = text.Snip(a, ra, "…"), text.Snip(b, max(room-min(wa, ra), 1), "…")
+	}
+	return a + dash + b
+}
+
+func measuredCell(p *api.Pair) string {
+	switch {
+	case p.Unbounded:
+		return "∞"
+	case p.MeasuredRTTMS == nil:
+		return "–"
+	}
+	return strconv.FormatFloat(*p.MeasuredRTTMS, 'f', 3, 64)
+}
+
+// floor3 cuts a limit to the microsecond: an RTT of whole microseconds is
+// within the limit exactly if it is within what is shown.
+func floor3(ms float64) string {
+	s := strconv.FormatFloat(ms, 'f', 6, 64)
+	return s[:len(s)-3]
+}
+
+// ratioCell shows three decimals, or all where three would put the ratio on
+// the wrong side of the factor.
+func (t *table) ratioCell(p *api.Pair) string {
+	switch {
+	case p.Unbounded:
+		return "∞"
+	case p.Ratio == nil:
+		return "–"
+	}
+	s := strconv.FormatFloat(*p.Ratio, 'f', 3, 64)
+	if shown, err := strconv.ParseFloat(s, 64); err != nil || (shown <= t.Policy.Factor) != (*p.Ratio <= t.Policy.Factor) {
+		return strconv.FormatFloat(*p.Ratio, 'f', -1, 64)
+	}
+	return s
+}
+
+// lossCell is the share of lost packets at the end that lost more.
+func lossCell(p *api.Pair) string {
+	worst := -1.0
+	for _, end := range p.Ends {
+		if end.Sent > 0 {
+			worst = max(worst, 100*float64(end.Lost)/float64(end.Sent))
+		}
+	}
+	switch {
+	case worst < 0:
+		return "–"
+	case worst > 0 && worst < 0.01:
+		return "<0.01"
+	}
+	return fmt.Sprintf("%.2f", worst)
+}
+
+func verdictCell(p *api.Pair) string {
+	switch p.Verdict {
+	case api.Compliant:
+		return "complies"
+	case api.NonCompliant:
+		return "does not comply"
+	}
+	return "not demonstrated"
+}

@@ -1,0 +1,165 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/compliance"
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/theory"
+	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// stamp writes a moment with as many digits as it has.
+func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
+
+func (p *Plan) meshOf() api.Mesh {
+	m := api.Mesh{Name: p.Mesh.Name, Test: p.Test.Name, Method: string(p.Test.Method)}
+	for _, c := range p.Mesh.Clusters {
+		m.Clusters = append(m.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH})
+	}
+	return m
+}
+
+func (p *Plan) policyOf(rules *compliance.Rules) api.Policy {
+	formula := fmt.Sprintf("2 × distance × %s / c", p.Policy.Theory.GroupIndex)
+	if p.Policy.Theory.Convention == policy.ByDelay {
+		formula = fmt.Sprintf("2 × distance × %s µs/km", p.Policy.Theory.USPerKM)
+	}
+	factor, _ := rules.Factor().Float64()
+	return api.Policy{
+		Name: p.Policy.Name, Statistic: string(p.Policy.Measurement.Statistic),
+		Theory: formula, Factor: factor, Sites: string(p.Policy.Measurement.Sites),
+	}
+}
+
+func (p *Plan) dataOf(results []*compliance.Link) api.Data {
+	data := api.Data{MeshVersions: []api.MeshVersion{}}
+	var firstMS, lastMS int64
+	versions := map[string]int{}
+	for _, result := range results {
+		for i := range result.Ends {
+			end := &result.Ends[i]
+			if end.Windows == 0 {
+				continue
+			}
+			if firstMS == 0 || end.FirstMS < firstMS {
+				firstMS = end.FirstMS
+			}
+			lastMS = max(lastMS, end.LastMS)
+			data.Windows += end.Windows
+			data.Conflicts += end.Conflicts
+			addOrigins(&data.Origins, end.Origins)
+			addTimestamps(&data.Timestamps, end.Timestamps)
+			for version, n := range end.Meshes {
+				versions[version] += n
+			}
+		}
+	}
+	for _, version := range slices.Sorted(maps.Keys(versions)) {
+		data.MeshVersions = append(data.MeshVersions, api.MeshVersion{SHA256: version, Windows: versions[version]})
+	}
+	if data.Windows > 0 {
+		first, last := p.moment(firstMS), p.moment(lastMS)
+		data.FirstStart, data.LastEnd = &first, &last
+	}
+	return data
+}
+
+func (p *Plan) moment(ms int64) string {
+	return stamp(time.UnixMilli(ms).In(p.Period.From.Location()))
+}
+
+func addOrigins(sum *api.Origins, windows map[wire.Origin]int) {
+	sum.Measured += windows[wire.OriginMeasured]
+	sum.Emulated += windows[wire.OriginEmulated]
+	sum.Synthetic += windows[wire.OriginSynthetic]
+	sum.Imported += windows[wire.OriginImported]
+}
+
+func addTimestamps(sum *api.Timestamps, windows map[wire.Timestamps]int) {
+	sum.Hardware += windows[wire.TimestampsHardware]
+	sum.Kernel += windows[wire.TimestampsKernel]
+	sum.User += windows[wire.TimestampsUser]
+}
+
+func (p *Plan) pairOf(l *compliance.Link, rules *compliance.Rules) api.Pair {
+	pair := api.Pair{
+		Pair: [2]string{l.Pair.A, l.Pair.B}, Plane: l.Plane, Carrier: l.Carrier, Sites: l.Sites,
+		DistanceKM: km(l.Route.Meters), DistanceClass: string(l.Route.Class), DistanceSource: l.Route.Source,
+		Estimated: l.Route.Estimated, Provisional: l.Route.Class == mesh.ClassC,
+		GeodesicKM:       km(l.Route.GeodesicMeters),
+		TheoreticalRTTMS: theory.NearMS(l.TheoreticalUS), LimitRTTMS: theory.FloorMS(l.LimitUS),
+		Verdict: l.Verdict, Reasons: l.Reasons, Flags: l.Flags, SingleEnded: l.SingleEnded,
+		Ends: []api.End{},
+	}
+	if pair.Sites == nil {
+		pair.Sites = []string{}
+	}
+	pair.MeasuredRTTMS, pair.Ratio, pair.Unbounded = figures(&l.Judgement, rules)
+	for i := range l.Ends {
+		pair.Ends = append(pair.Ends, endOf(&l.Ends[i]))
+		addOrigins(&pair.Origins, l.Ends[i].Origins)
+	}
+	for _, part := range l.Parts {
+		out := api.Part{
+			From: stamp(part.From), To: stamp(part.To),
+			DistanceKM: km(part.Judgement.Route.Meters), DistanceClass: string(part.Judgement.Route.Class),
+			TheoreticalRTTMS: theory.NearMS(part.TheoreticalUS), LimitRTTMS: theory.FloorMS(part.LimitUS),
+			Verdict: part.Verdict, Reasons: part.Reasons,
+		}
+		out.MeasuredRTTMS, out.Ratio, out.Unbounded = figures(&part.Judgement, rules)
+		pair.Parts = append(pair.Parts, out)
+	}
+	return pair
+}
+
+func km(meters int64) float64 { return float64(meters) / 1000 }
+
+func figures(j *compliance.Judgement, rules *compliance.Rules) (measuredMS, ratio *float64, unbounded bool) {
+	if !j.HasMeasured {
+		return nil, nil, false
+	}
+	if j.Ratio != nil {
+		shown := theory.ShowRatio(j.Ratio, rules.Factor())
+		ratio = &shown
+	}
+	measuredMS, unbounded = shownRTT(j.Measured, true)
+	return measuredMS, ratio, unbounded
+}
+
+// shownRTT gives the two fields of an RTT that exists or not.
+func shownRTT(rtt latency.RTT, exists bool) (ms *float64, unbounded bool) {
+	if !exists || rtt.Unbounded {
+		return nil, exists && rtt.Unbounded
+	}
+	shown := theory.MS(rtt.US)
+	return &shown, false
+}
+
+func endOf(e *compliance.End) api.End {
+	end := api.End{
+		Src: e.Src, Dst: e.Dst,
+		Sent: e.Packets.Sent, Received: e.Packets.Received, Lost: e.Packets.Lost, Late: e.Packets.Late,
+		Duplicate: e.Packets.Duplicate, SendError: e.Packets.SendError, Unstamped: e.Packets.Unstamped,
+		Windows: e.Windows, Conflicts: e.Conflicts, Sufficient: e.Sufficient, Sufficiency: e.Sufficiency,
+	}
+	for _, n := range e.Scheduled[0] {
+		end.Scheduled += n
+	}
+	whole := &e.Over[0].Distribution
+	end.P50MS, end.P50Unbounded = shownRTT(whole.Percentile(50))
+	end.P95MS, end.P95Unbounded = shownRTT(whole.Percentile(95))
+	end.P99MS, end.P99Unbounded = shownRTT(whole.Percentile(99))
+	// Of the received packets: where there are none, these do not exist.
+	end.MeanMS, _ = shownRTT(whole.Mean())
+	end.MinMS, _ = shownRTT(whole.Min())
+	addOrigins(&end.Origins, e.Origins)
+	addTimestamps(&end.Timestamps, e.Timestamps)
+	return end
+}

@@ -1,0 +1,107 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// mostNotes bounds each list below the table; the JSON has all.
+const mostNotes = 12
+
+// notes say below the table why pairs were not demonstrated, what is flagged,
+// and what the marks mean.
+func (t *table) notes() {
+	t.list("Not demonstrated, because", func(p *api.Pair) []api.Reason {
+		if p.Verdict == api.NotDemonstrated {
+			return p.Reasons
+		}
+		return nil
+	})
+	t.list("Lost too much", func(p *api.Pair) []api.Reason {
+		if p.Verdict == api.NonCompliant && p.Unbounded {
+			return p.Reasons
+		}
+		return nil
+	})
+	t.list("To be looked at", func(p *api.Pair) []api.Reason { return p.Flags })
+	var single []string
+	estimated, classC, cut := 0, 0, 0
+	for i := range t.Pairs {
+		p := &t.Pairs[i]
+		if p.SingleEnded {
+			single = append(single, ids(p))
+		}
+		if p.Estimated {
+			estimated++
+		}
+		if p.Provisional {
+			classC++
+		}
+		if len(p.Parts) > 0 {
+			cut++
+		}
+	}
+	var remarks []string
+	if len(single) > 0 {
+		remarks = append(remarks, fmt.Sprintf("Measured from one end only: %s.", some(single)))
+	}
+	if cut > 0 {
+		remarks = append(remarks, fmt.Sprintf("The distance of %s changed within the period; each part was judged by itself, the figures are of the worst.", plural(cut, "pair")))
+	}
+	if classC > 0 {
+		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
+	}
+	if len(remarks) > 0 {
+		t.line("")
+	}
+	for _, remark := range remarks {
+		for _, line := range wrap(remark, t.Width) {
+			t.line("%s", t.paint(line, text.Faint))
+		}
+	}
+}
+
+func some(items []string) string {
+	if len(items) > mostNotes {
+		return strings.Join(items[:mostNotes], ", ") + fmt.Sprintf(" and %d more", len(items)-mostNotes)
+	}
+	return strings.Join(items, ", ")
+}
+
+// list writes, for each pair that has any, the reasons that pick gives.
+func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
+	shown := 0
+	for i := range t.Pairs {
+		p := &t.Pairs[i]
+		reasons := pick(p)
+		if len(reasons) == 0 {
+			continue
+		}
+		if shown++; shown == 1 {
+			t.line("")
+			t.line("%s", t.paint(head, text.Bold))
+		}
+		if shown > mostNotes {
+			continue
+		}
+		texts := make([]string, len(reasons))
+		for j, r := range reasons {
+			texts[j] = Text(r)
+		}
+		indent := len([]rune(ids(p))) + 4
+		for j, line := range wrap(strings.Join(texts, "; "), max(40, t.Width-indent)) {
+			if j == 0 {
+				t.line("  %s  %s", ids(p), line)
+			} else {
+				t.line("%*s%s", indent, "", line)
+			}
+		}
+	}
+	if shown > mostNotes {
+		t.line("  and %d more pairs; the JSON has all", shown-mostNotes)
+	}
+}

@@ -1,0 +1,181 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/compliance"
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// Plan is what a mesh and a policy ask to be judged over a period.
+type Plan struct {
+	Mesh     *mesh.Mesh
+	Policy   *policy.Policy
+	Period   Period
+	Test     *mesh.Test  // the judged one
+	Headline mesh.Plane  // of the rate at the top
+	Pairs    []mesh.Pair // over which the rate is taken
+	Links    []PlannedLink
+
+	calendar *latency.Calendar
+}
+
+// PlannedLink is two sites that are to be judged, and the directions in which
+// they measure.
+type PlannedLink struct {
+	Subject   compliance.Subject
+	Stretches []compliance.Stretch
+
+	ends []plannedEnd
+}
+
+type plannedEnd struct {
+	src, dst  string
+	calendars []*latency.Calendar // the period, then its stretches if several
+	scheduled [][]int64           // by calendar and hour
+}
+
+// NewPlan finds out what is to be judged. It refuses a policy that does not
+// fit the mesh.
+func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period) (*Plan, error) {
+	plan := &Plan{
+		Mesh: m, Policy: p, Period: period, Test: m.Test(m.Judged),
+		calendar: latency.NewCalendar(period.From, period.To),
+	}
+	if err := plan.chooseHeadline(); err != nil {
+		return nil, err
+	}
+	if err := plan.choosePairs(); err != nil {
+		return nil, err
+	}
+	plan.chooseLinks()
+	return plan, nil
+}
+
+func (p *Plan) chooseHeadline() error {
+	for _, plane := range p.Policy.Rate.HeadlinePlane {
+		if slices.Contains(p.Mesh.Planes, mesh.Plane(plane)) {
+			p.Headline = mesh.Plane(plane)
+			return nil
+		}
+	}
+	return fmt.Errorf("policy %s does not fit mesh %s: rate.headline_plane names none of its planes; put one of %s there",
+		p.Policy.Name, p.Mesh.Name, joined(p.Mesh.Planes))
+}
+
+func (p *Plan) choosePairs() error {
+	required := p.Policy.Rate.Clusters
+	if required[0] == policy.AllClusters {
+		p.Pairs = p.Mesh.Pairs()
+		return nil
+	}
+	for _, id := range required {
+		if p.Mesh.Cluster(id) == nil {
+			return fmt.Errorf("policy %s does not fit mesh %s: rate.clusters names %q, which is not a cluster of the mesh",
+				p.Policy.Name, p.Mesh.Name, id)
+		}
+	}
+	for _, pair := range p.Mesh.Pairs() {
+		if slices.Contains(required, pair.A) && slices.Contains(required, pair.B) {
+			p.Pairs = append(p.Pairs, pair)
+		}
+	}
+	return nil
+}
+
+// chooseLinks pairs the links of the mesh that join the same two sites.
+func (p *Plan) chooseLinks() {
+	order := map[string]int{}
+	for i, c := range p.Mesh.Clusters {
+		order[c.ID] = i
+	}
+	position := map[string]int{}
+	for i := range p.Mesh.Sites {
+		position[p.Mesh.Sites[i].ID] = i
+	}
+	index := map[[2]string]int{}
+	for _, link := range p.Mesh.Links(p.Test, p.Period.From, p.Period.To) {
+		a, b := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
+		if ca, cb := order[a.Cluster], order[b.Cluster]; cb < ca || cb == ca && position[b.ID] < position[a.ID] {
+			a, b = b, a
+		}
+		at, known := index[[2]string{a.ID, b.ID}]
+		if !known {
+			at = len(p.Links)
+			p.Links = append(p.Links, PlannedLink{
+				Subject: compliance.Subject{
+					Pair: mesh.Pair{A: a.Cluster, B: b.Cluster}, Plane: string(a.Plane), Carrier: a.Carrier,
+					Sites: []string{a.ID, b.ID},
+				},
+				Stretches: p.stretches(a, b),
+			})
+			index[[2]string{a.ID, b.ID}] = at
+		}
+		planned := &p.Links[at]
+		planned.ends = append(planned.ends, p.end(link, planned.Stretches))
+	}
+	// Sites whose lives do not meet measure nothing.
+	p.Links = slices.DeleteFunc(p.Links, func(l PlannedLink) bool { return l.Scheduled() == 0 })
+	for i := range p.Links {
+		// Whatever the order of the sites in the file, the end at the first
+		// cluster comes first.
+		if l := &p.Links[i]; l.ends[0].src != l.Subject.Sites[0] {
+			slices.Reverse(l.ends)
+		}
+	}
+}
+
+// Scheduled is the number of packets that the mesh asks for.
+func (l *PlannedLink) Scheduled() int64 {
+	var sum int64
+	for _, end := range l.ends {
+		for _, n := range end.scheduled[0] {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// stretches cuts the period where the distance changes.
+func (p *Plan) stretches(a, b *mesh.Site) []compliance.Stretch {
+	cuts := p.Mesh.DistanceChanges(a, b, p.Period.From, p.Period.To)
+	cuts = append(cuts, p.Period.To)
+	slices.SortFunc(cuts, time.Time.Compare)
+	from := p.Period.From
+	stretches := []compliance.Stretch{{From: from, Route: p.Mesh.Route(a, b, from)}}
+	for _, cut := range cuts {
+		last := &stretches[len(stretches)-1]
+		last.To = cut.In(p.Period.From.Location())
+		if route := p.Mesh.Route(a, b, cut); cut.Before(p.Period.To) && route != last.Route {
+			stretches = append(stretches, compliance.Stretch{From: last.To, Route: route})
+		}
+	}
+	return stretches
+}
+
+func (p *Plan) end(link mesh.Link, stretches []compliance.Stretch) plannedEnd {
+	end := plannedEnd{src: link.Src, dst: link.Dst, calendars: []*latency.Calendar{p.calendar}}
+	if len(stretches) > 1 {
+		for _, s := range stretches {
+			end.calendars = append(end.calendars, latency.NewCalendar(s.From, s.To))
+		}
+	}
+	src, dst := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
+	for _, calendar := range end.calendars {
+		end.scheduled = append(end.scheduled, calendar.Schedule(p.Test, src, dst, p.Mesh.Location()))
+	}
+	return end
+}
+
+func joined[T ~string](items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = string(item)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,319 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// Look is how a table is shown.
+type Look struct {
+	Width int  // columns of the terminal; 100 is a good page
+	Color bool // ANSI colours
+}
+
+// minWidth is what the columns need that are always there.
+const minWidth = 72
+
+// Table renders a report for people. It takes nothing but the report, so that
+// it cannot say anything else than the JSON.
+func Table(w io.Writer, r *api.Report, look Look) error {
+	t := &table{Report: r, Look: look}
+	t.Width = max(t.Width, minWidth)
+	t.heading()
+	t.warnings()
+	t.rows()
+	t.notes()
+	t.others()
+	t.footer()
+	if _, err := io.WriteString(w, t.out.String()); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	return nil
+}
+
+// table is a report on its way to text.
+type table struct {
+	*api.Report
+	Look
+	out strings.Builder
+}
+
+func (t *table) line(format string, args ...any) {
+	fmt.Fprintf(&t.out, format, args...)
+	t.out.WriteByte('\n')
+}
+
+// paint colours a text where colours are wanted.
+func (t *table) paint(s string, colors ...text.Color) string {
+	if !t.Color || len(colors) == 0 {
+		return s
+	}
+	codes := make([]string, len(colors))
+	for i, c := range colors {
+		codes[i] = strconv.Itoa(int(c))
+	}
+	return "\x1b[" + strings.Join(codes, ";") + "m" + s + "\x1b[0m"
+}
+
+func (t *table) heading() {
+	t.line("%s  mesh %s · plane %s · %s", t.paint("Fibergauge", text.Bold), t.Mesh.Name, t.Plane, t.periodName())
+	t.line("%s", t.paint(fmt.Sprintf("%s RTT of test %s ≤ %s × theoretical RTT; theoretical RTT = %s",
+		t.Policy.Statistic, t.Mesh.Test, number(t.Policy.Factor), t.Policy.Theory), text.Faint))
+	t.line("")
+	rate, color := t.Rate, text.FgGreen
+	if rate.Met == nil {
+		color = text.FgYellow
+	} else if !*rate.Met {
+		color = text.FgRed
+	}
+	t.line("  %s", t.paint(rateLine(rate, true), text.Bold, color))
+	t.line("  %s", t.bar())
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		text string
+	}{{rate.NonCompliant, "do not comply"}, {rate.NotDemonstrated, "not demonstrated"}, {rate.Provisional, "provisional: judged by a distance of class C"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
+		}
+	}
+	if len(parts) > 0 {
+		t.line("  %s", strings.Join(parts, " · "))
+	}
+}
+
+// periodName says the period as a person would.
+func (t *table) periodName() string {
+	from, errFrom := time.Parse(time.RFC3339Nano, t.Period.From)
+	to, errTo := time.Parse(time.RFC3339Nano, t.Period.To)
+	if errFrom != nil || errTo != nil {
+		return t.Period.From + " to " + t.Period.To
+	}
+	zone := " (" + t.Period.TimeZone + ")"
+	if midnight(from) && midnight(to) {
+		// Both ends as dates: the last day is within.
+		last := to.AddDate(0, 0, -1).Format(time.DateOnly)
+		if first := from.Format(time.DateOnly); first != last {
+			return first + " to " + last + zone
+		}
+		return last + zone
+	}
+	const layout = "2006-01-02 15:04:05"
+	return from.Format(layout) + " to " + to.Format(layout) + zone
+}
+
+func midnight(t time.Time) bool {
+	return t.Hour() == 0 && t.Minute() == 0 && t.Second() == 0 && t.Nanosecond() == 0
+}
+
+// rateLine is the rate on one line, with its target if wanted.
+func rateLine(r api.Rate, withTarget bool) string {
+	line := fmt.Sprintf("%d of %d pairs comply = %s %%", r.Compliant, r.Total, percent(r))
+	switch {
+	case !withTarget:
+	case r.Target == nil:
+		line += fmt.Sprintf(" · no target for %d", r.TargetYear)
+	case *r.Met:
+		line += fmt.Sprintf(" · target %s %% (%d) · met", number(*r.Target*100), r.TargetYear)
+	default:
+		line += fmt.Sprintf(" · target %s %% (%d) · missed, %d more needed", number(*r.Target*100), r.TargetYear, *r.Needed-r.Compliant)
+	}
+	return line
+}
+
+// percent rounds half up to a tenth, but never up to a target that is missed.
+func percent(r api.Rate) string {
+	if r.Total == 0 {
+		return "0.0"
+	}
+	tenths := (r.Compliant*2000 + r.Total) / (2 * r.Total)
+	if r.Met != nil && !*r.Met && float64(tenths) >= *r.Target*1000 {
+		tenths = r.Compliant * 1000 / r.Total
+	}
+	return fmt.Sprintf("%d.%d", tenths/10, tenths%10)
+}
+
+// bar draws the three verdicts in proportion.
+func (t *table) bar() string {
+	const length = 60
+	if t.Rate.Total == 0 {
+		return ""
+	}
+	good := t.Rate.Compliant * length / t.Rate.Total
+	bad := (t.Rate.Compliant+t.Rate.NonCompliant)*length/t.Rate.Total - good
+	return t.paint(strings.Repeat("█", good), text.FgGreen) +
+		t.paint(strings.Repeat("▒", bad), text.FgRed) +
+		t.paint(strings.Repeat("·", length-good-bad), text.FgYellow)
+}
+
+// warnings say what a reader must not overlook.
+func (t *table) warnings() {
+	var warnings []string
+	d := t.Data
+	for _, origin := range []struct {
+		windows int
+		what    string
+	}{
+		{d.Origins.Emulated, "EMULATED: real packets over an emulated network; nothing here is about a real one"},
+		{d.Origins.Synthetic, "SYNTHETIC: generated, without any packet; nothing here is about a real network"},
+		{d.Origins.Imported, "IMPORTED: measured by another system"},
+	} {
+		switch {
+		case origin.windows == 0:
+		case origin.windows == d.Windows:
+			warnings = append(warnings, "All data is "+origin.what)
+		default:
+			warnings = append(warnings, fmt.Sprintf("%d of %d windows are %s", origin.windows, d.Windows, origin.what))
+		}
+	}
+	if d.Windows == 0 {
+		warnings = append(warnings, "There is no data for this period and test in the store")
+	}
+	if t.Period.Demonstration {
+		warnings = append(warnings, "Demonstration: the period is shorter than a day, so this is no verdict on a month")
+	}
+	if !t.Period.Complete {
+		warnings = append(warnings, "The period was not over when this was made")
+	}
+	if d.Conflicts > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s conflict with others under the same key and were left out", plural(d.Conflicts, "window")))
+	}
+	if len(warnings) > 0 {
+		t.line("")
+	}
+	for _, w := range warnings {
+		for i, line := range wrap(w+".", t.Width-4) {
+			mark := "!"
+			if i > 0 {
+				mark = " "
+			}
+			t.line("%s %s", t.paint(mark, text.Bold, text.FgYellow), t.paint(line, text.FgYellow))
+		}
+	}
+}
+
+// rows are the pairs, worst first.
+func (t *table) rows() {
+	pairs := slices.Clone(t.Pairs)
+	order := map[api.Verdict]int{api.NonCompliant: 0, api.NotDemonstrated: 1, api.Compliant: 2}
+	slices.SortStableFunc(pairs, func(a, b api.Pair) int {
+		return cmp.Or(cmp.Compare(order[a.Verdict], order[b.Verdict]), cmp.Compare(severity(b), severity(a)))
+	})
+	columns := t.columns(pairs)
+	head := make([]string, len(columns))
+	for i, c := range columns {
+		head[i] = c.pad(c.head)
+	}
+	t.line("")
+	t.line("%s", t.paint(strings.TrimRight("  "+strings.Join(head, "  "), " "), text.Bold))
+	for i := range pairs {
+		pair := &pairs[i]
+		mark, color := markOf(pair.Verdict)
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			cells[i] = c.pad(c.cell(pair))
+			if c.painted {
+				cells[i] = t.paint(cells[i], color)
+			}
+		}
+		t.line("%s %s", t.paint(mark, text.Bold, color), strings.TrimRight(strings.Join(cells, "  "), " "))
+	}
+}
+
+// severity orders pairs of one verdict.
+func severity(p api.Pair) float64 {
+	switch {
+	case p.Unbounded:
+		return 1e18
+	case p.Ratio != nil:
+		return *p.Ratio
+	}
+	return -1
+}
+
+func markOf(v api.Verdict) (string, text.Color) {
+	switch v {
+	case api.Compliant:
+		return "✓", text.FgGreen
+	case api.NonCompliant:
+		return "✗", text.FgRed
+	}
+	return "?", text.FgYellow
+}
+
+func (t *table) others() {
+	if len(t.Planes) > 1 {
+		t.line("")
+		t.line("%s", t.paint("By plane, best carrier", text.Bold))
+		for _, plane := range t.Planes {
+			t.line("  %-16s %s", plane.Plane, rateLine(plane.Rate, true))
+		}
+	}
+	for _, plane := range t.Planes {
+		if plane.Plane != t.Plane || len(plane.Carriers) < 2 {
+			continue
+		}
+		t.line("")
+		t.line("%s", t.paint("By carrier, plane "+plane.Plane, text.Bold))
+		for _, carrier := range plane.Carriers {
+			t.line("  %-16s %s", carrier.Carrier, rateLine(carrier.Rate, false))
+		}
+	}
+}
+
+func (t *table) footer() {
+	t.line("")
+	for _, line := range wrap(fmt.Sprintf("mesh %s %s · policy %s %s · data %s in %s · %s",
+		t.Mesh.Name, short(t.MeshSHA256), t.Policy.Name, short(t.PolicySHA256),
+		short(t.DataSHA256), plural(t.Data.Windows, "window"), t.GeneratedBy), t.Width) {
+		t.line("%s", t.paint(line, text.Faint))
+	}
+}
+
+// short is enough of a hash to tell two files apart; the JSON has all of it.
+func short(hash string) string { return hash[:min(12, len(hash))] }
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// number writes a number without digits that say nothing.
+func number(v float64) string { return strconv.FormatFloat(round9(v), 'f', -1, 64) }
+
+// round9 takes off what binary fractions add to 0.65 × 100.
+func round9(v float64) float64 {
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'f', 9, 64), 64)
+	if err != nil {
+		return v // an infinity, which no report has
+	}
+	return rounded
+}
+
+// wrap breaks a text at spaces into lines of at most width columns.
+func wrap(s string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		switch {
+		case line == "":
+			line = word
+		case text.StringWidthWithoutEscSequences(line)+1+text.StringWidthWithoutEscSequences(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
+}
