@@ -91,7 +91,7 @@ func describe(env *cli.Env, m *mesh.Mesh, w *wan.WAN) error {
 		_, _ = fmt.Fprintf(t, format+"\n", args...) // told by Flush
 	}
 	row("Would make %d network namespaces with a TUN device each, an emulated network between them (seed %d),", len(m.Sites), w.Seed)
-	row("%d probes, 1 collector, and at the end a report. All delays are emulated: invented in the file.\n", len(run.Probing(m, w)))
+	row("%d probes, 1 collector, and at the end a report. All delays are emulated: invented in the file.\n", len(run.Probing(m, w, now)))
 	row("from\tto\ttheoretical RTT ms\temulated p50 ms\tratio\tanswered %%\t")
 	for _, l := range run.Measured(m, now) {
 		p50, answered := network.Expected(l[0], l[1], steady, run.Timeout)

@@ -26,7 +26,7 @@ const (
 
 // ErrForbidden means that this machine does not let the lab make namespaces.
 // Its text says what would.
-var ErrForbidden = errors.New("not allowed to make network namespaces with TUN devices; run it as root on Linux, or allow unprivileged user namespaces and write access to /dev/net/tun; `check`, the probe, the collector and the analyzer work without")
+var ErrForbidden = errors.New("run needs root on Linux, or unprivileged user namespaces and write access to /dev/net/tun; check, the probe, the collector and the analyzer work without")
 
 // Check finds out, by making one namespace and letting it go, what lets the
 // lab work here. Its error is ErrForbidden with the reason.

@@ -69,7 +69,7 @@ func (s *stage) startProbes() error {
 	if level == "" {
 		level = "info"
 	}
-	for _, i := range Probing(s.mesh, s.wan) {
+	for _, i := range Probing(s.mesh, s.wan, s.from) {
 		id := s.mesh.Sites[i].ID
 		s.say("starting the probe of %s", id)
 		child, err := s.crew.start("probe-"+id, s.places[i], s.programs.probe,
@@ -94,7 +94,7 @@ const (
 func (s *stage) underWay(ctx context.Context, broken <-chan error) error {
 	senders := map[int]bool{}
 	for _, link := range Measured(s.mesh, s.from) {
-		if slices.Contains(Probing(s.mesh, s.wan), link[0]) {
+		if slices.Contains(Probing(s.mesh, s.wan, s.from), link[0]) {
 			senders[link[0]] = true
 		}
 	}

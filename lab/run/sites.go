@@ -10,11 +10,11 @@ import (
 // Timeout is how long after its sending a probe waits for an answer.
 const Timeout = 3 * time.Second
 
-// Probing lists the numbers of the sites whose probe is started.
-func Probing(m *mesh.Mesh, w *wan.WAN) []int {
+// Probing lists the numbers of the sites whose probe is started in a run at t.
+func Probing(m *mesh.Mesh, w *wan.WAN, t time.Time) []int {
 	var sites []int
 	for i := range m.Sites {
-		if m.Sites[i].Role.Probes() && !w.IsAbsent(&m.Sites[i]) {
+		if m.Sites[i].Role.Probes() && m.Sites[i].ActiveAt(t) && !w.IsAbsent(&m.Sites[i]) {
 			sites = append(sites, i)
 		}
 	}
