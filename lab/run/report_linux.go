@@ -89,16 +89,15 @@ func (s *stage) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	analyzer, err := s.crew.start("analyzer-serve", nil, s.programs.analyzer, "serve",
-		"--mesh", s.folder.file("mesh.yaml"), "--store", s.store, "--listen", address)
+	analyzer, err := s.crew.start("analyzer-serve", nil, s.programs.analyzer, append([]string{"serve", "--listen", address}, s.period()...)...)
 	if err != nil {
 		return err
 	}
-	url := fmt.Sprintf("http://%s/v1/report?from=%s&to=%s", address, moment(s.from), moment(s.to))
+	url := "http://" + address + "/v1/report"
 	if err := s.answers(ctx, analyzer, url); err != nil {
 		return errors.Join(err, analyzer.kill())
 	}
-	if _, err := fmt.Fprintf(s.out.Results, "\nThe analyzer serves this report until Ctrl-C:\n  curl '%s'\n", url); err != nil {
+	if _, err := fmt.Fprintf(s.out.Results, "\nThe analyzer serves this report until Ctrl-C:\n  curl %s\n", url); err != nil {
 		return errors.Join(fmt.Errorf("show where the report is: %w", err), analyzer.kill())
 	}
 	select {
