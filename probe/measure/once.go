@@ -35,13 +35,22 @@ func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) 
 	f := newFlow(line, planned{spec: o.Spec, grid: grid, labels: window.Labels{Src: "here", Dst: o.Spec.Address.String(), Test: "ping"}},
 		rand.Uint64(), o.Timeout, o.Log)
 	f.newPinger, f.slots, f.hold = newPinger, int64(o.Count), canHold(o.Mode)
-	f.observe = o.Observe
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	outcomes := 0
+	f.observe = func(e Event) {
+		o.Observe(e)
+		if e.Kind == EventSent || e.Kind == EventRefused {
+			outcomes++
+		}
+		if outcomes == o.Count {
+			stop()
+		}
+	}
 	go func() {
-		// The last packet is due in the last slot; its reply is waited for by
-		// the flow.
+		// By now every slot is over, whatever came of it. Replies are waited
+		// for by the flow.
 		select {
 		case <-time.After(time.Duration(o.Count+1) * o.Spec.Interval):
 			stop()

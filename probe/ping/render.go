@@ -161,6 +161,10 @@ func (r *Result) distribution(w io.Writer, s Style) {
 	digits := max(len(ms(edge(bins))), len(ms(low)))
 	for i, c := range counts {
 		label := fmt.Sprintf("  %*s to %*s ms %5d ", digits, ms(edge(i)), digits, ms(edge(i+1)), c)
+		if c == 0 {
+			fmt.Fprintln(w, strings.TrimRight(label, " "))
+			continue
+		}
 		fmt.Fprintln(w, label+s.paint("36", bar(float64(c)/float64(most), width-len(label))))
 	}
 }
@@ -177,4 +181,3 @@ func bar(part float64, columns int) string {
 	}
 	return text
 }
-

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/probe/measure"
+	"github.com/fibergauge/fibergauge/probe/uplink"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+type checkCommand struct {
+	site `embed:""`
+}
+
+// Run says what the run command would do, a line for each part, and fails
+// after the last line if any part would not work.
+func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
+	if err := c.check(); err != nil {
+		return cli.Usage(err)
+	}
+	failed := 0
+	say := func(part, format string, args ...any) {
+		fmt.Fprintf(env.Stdout, "%-10s %s\n", part, fmt.Sprintf(format, args...))
+	}
+	fail := func(part string, err error) { say(part, "FAILS: %v", err); failed++ }
+
+	say("site", "%s, windows marked %s", c.Site, c.Origin)
+	ipv6 := false
+	store, err := c.openSpool(env.Log)
+	if err != nil {
+		fail("spool", err)
+	} else {
+		defer store.Close()
+		n := store.Counts()
+		say("spool", "%s can be written; %d windows wait, %d are set aside, %d were dropped ever; at most %d MiB",
+			store.Path(), n.Windows, n.Refused, n.Dropped, c.SpoolMaxMiB)
+	}
+
+	asked, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	// The answer is shown and not kept: a check changes nothing.
+	a, _, err := c.uplink(noStore{}, nil, env.Log).Fetch(asked, "")
+	if err != nil {
+		fail("collector", err)
+	} else {
+		say("collector", "%s answers; mesh %s", c.collector, a.MeshSHA256)
+		for _, t := range a.Tasks {
+			say("test", "%s by %s to %d targets, a packet of %d bytes every %d ms, DSCP %d, windows of %d s%s",
+				t.Test, t.Method, len(t.Targets), t.SizeBytes, t.IntervalMS, t.DSCP, t.WindowS, remark(t))
+		}
+		if len(a.Tasks) == 0 {
+			say("test", "none: nothing is measured from this site")
+		}
+		if address, err := netip.ParseAddr(a.Address); err == nil {
+			ipv6 = address.Is6()
+		}
+	}
+	if mode, err := measure.DetectMode(ipv6); err != nil {
+		fail("icmp", err)
+	} else {
+		say("icmp", "%s sockets", mode)
+	}
+	if failed > 0 {
+		return fmt.Errorf("check: %d of the parts would not work", failed)
+	}
+	return nil
+}
+
+func remark(t wire.Task) string {
+	if t.Method != measure.MethodICMP {
+		return "; LEFT OUT: this version does not measure by this method"
+	}
+	return ""
+}
+
+// noStore takes the place of a spool where nothing is kept.
+type noStore struct{ uplink.Store }
+
+func (noStore) KeepAssignment([]byte, string) error { return nil }

@@ -1,0 +1,33 @@
+// Fibergauge-probe measures the round-trip times from one site to others, as a
+// collector assigns them, and delivers what it measured.
+//
+// Packages in the order of the data: uplink fetches the assignment, measure
+// sends the packets, window makes windows of them, spool keeps these on disk,
+// uplink delivers them. Package ping measures one target for a person.
+package main
+
+import (
+	"os"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+)
+
+const about = `Measures round-trip times from one site to the others and delivers them to a collector.
+
+"ping" measures one target now and needs no set-up. "run" is the service: it
+asks the collector what to measure, and keeps what it measured on disk until
+the collector has acknowledged it. "check" tells what "run" would do.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or bad input.`
+
+type grammar struct {
+	cli.Globals
+
+	Run   runCommand   `cmd:"" help:"Measure as the collector assigns, until told to stop."`
+	Ping  pingCommand  `cmd:"" help:"Measure one target now and show the distribution of its RTTs."`
+	Check checkCommand `cmd:"" help:"Check the flags, the collector, the sockets and the spool of \"run\", and say what it would do."`
+}
+
+func main() {
+	os.Exit(cli.Main("fibergauge-probe", about, &grammar{}))
+}

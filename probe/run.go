@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/probe/measure"
+	"github.com/fibergauge/fibergauge/probe/spool"
+	"github.com/fibergauge/fibergauge/probe/uplink"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+const (
+	// drainTime bounds the delivery of the last windows at a stop; what is
+	// not delivered then stays in the spool.
+	drainTime = 10 * time.Second
+	// summaryEvery is the pace of the summary in the log.
+	summaryEvery = time.Minute
+)
+
+// site is the part of the flags that run and check share.
+type site struct {
+	Site        string        `required:"" help:"Identifier of this site in the mesh." placeholder:"ID"`
+	Collector   string        `required:"" help:"Where the collector listens: https://HOST[:PORT], http://127.0.0.1:PORT or unix:PATH." placeholder:"URL"`
+	Spool       string        `required:"" help:"Folder in which windows are kept until they are acknowledged; made if missing." placeholder:"DIR"`
+	SpoolMaxMiB int64         `name:"spool-max-mib" default:"1024" help:"Largest size of what the spool keeps, in MiB; above it the oldest windows are dropped." placeholder:"N"`
+	Origin      string        `default:"measured" help:"What the windows say they tell of: measured (a real network) or emulated (a lab)." placeholder:"ORIGIN"`
+	Poll        time.Duration `default:"30s" help:"Time between two questions for the assignment, 1s to 1h." placeholder:"D"`
+	Seed        *uint64       `help:"Seed of the random moments of sending; drawn and logged if absent." placeholder:"N"`
+
+	collector uplink.Collector
+}
+
+// check finds what is wrong with the flags.
+func (s *site) check() error {
+	if !wire.IsIdentifier(s.Site) {
+		return fmt.Errorf("--site: %.80q is not 1 to %d characters out of A-Z a-z 0-9 . _ -", s.Site, wire.MaxIdentifier)
+	}
+	var err error
+	if s.collector, err = uplink.ParseCollector(s.Collector); err != nil {
+		return fmt.Errorf("--collector: %w", err)
+	}
+	switch {
+	case s.Spool == "":
+		return errors.New("--spool: is empty; give a folder")
+	case s.SpoolMaxMiB < 1 || s.SpoolMaxMiB > 1<<20:
+		return fmt.Errorf("--spool-max-mib: %d is not within 1 to %d", s.SpoolMaxMiB, 1<<20)
+	case s.Origin != string(wire.OriginMeasured) && s.Origin != string(wire.OriginEmulated):
+		return fmt.Errorf("--origin: %.40q is not measured or emulated", s.Origin)
+	case s.Poll < time.Second || s.Poll > time.Hour:
+		return fmt.Errorf("--poll: %v is not within 1s to 1h", s.Poll)
+	}
+	return nil
+}
+
+func (s *site) openSpool(log *slog.Logger) (*spool.Spool, error) {
+	return spool.Open(s.Spool, s.SpoolMaxMiB<<20, log)
+}
+
+func (s *site) uplink(store uplink.Store, take func(*wire.Assignment), log *slog.Logger) *uplink.Uplink {
+	return uplink.New(uplink.Config{
+		Collector: s.collector, Client: s.collector.Client(), Site: s.Site, Poll: s.Poll, Store: store,
+		Take:      take,
+		Check:     func(a *wire.Assignment) error { return measure.Check(a, s.Site) },
+		UserAgent: "fibergauge-probe/" + cli.Version(),
+		Log:       log,
+	})
+}
+
+type runCommand struct {
+	site `embed:""`
+}
+
+// Run measures until the context ends. It then stops sending, waits for the
+// replies on their way, and delivers what it can within drainTime.
+func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
+	if err := c.check(); err != nil {
+		return cli.Usage(err)
+	}
+	store, err := c.openSpool(env.Log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	session, err := store.Raise(time.Now())
+	if err != nil {
+		return err
+	}
+	seed := rand.Uint64()
+	if c.Seed != nil {
+		seed = *c.Seed
+	}
+	env.Log.Info("probe starts", "site", c.Site, "collector", c.collector.String(), "spool", store.Path(),
+		"waiting", store.Counts().Windows, "session", session, "seed", seed, "generator", "PCG", "version", cli.Version())
+
+	measurer := measure.New(measure.Config{
+		Origin: wire.Origin(c.Origin), Version: cli.Version(), Seed: seed, Session: session,
+		Raise: func() (uint64, error) { return store.Raise(time.Now()) },
+		Put:   store.Put,
+		Log:   env.Log,
+	})
+	assignments := make(chan *wire.Assignment)
+	up := c.uplink(store, func(a *wire.Assignment) {
+		select {
+		case assignments <- a:
+		case <-ctx.Done():
+		}
+	}, env.Log)
+
+	var talking sync.WaitGroup
+	talk, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	talking.Go(func() { up.Follow(ctx) })
+	talking.Go(func() { up.Deliver(talk) })
+	talking.Go(func() { summarise(talk, measurer, up, store, env.Log) })
+
+	err = measurer.Run(ctx, assignments)
+
+	hangUp()
+	talking.Wait()
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	up.Drain(final)
+	summary(measurer, up, store, env.Log, "probe stopped")
+	return err
+}
+
+func summarise(ctx context.Context, m *measure.Measurer, up *uplink.Uplink, store *spool.Spool, log *slog.Logger) {
+	ticker := time.NewTicker(summaryEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			summary(m, up, store, log, "summary")
+		}
+	}
+}
+
+func summary(m *measure.Measurer, up *uplink.Uplink, store *spool.Spool, log *slog.Logger, msg string) {
+	counts := store.Counts()
+	log.Info(msg, "made", m.Made(), "delivered", up.Delivered(), "refused", up.Refused(),
+		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "spool_bytes", counts.Bytes)
+}

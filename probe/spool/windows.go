@@ -1,0 +1,239 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// loudEvery is how often a full spool says so.
+const loudEvery = 10 * time.Second
+
+// codeDamaged is the code of a window whose bytes are not those that were put.
+const codeDamaged wire.Code = "damaged_in_spool"
+
+// Put makes windows durable, in one transaction. Where the spool is full the
+// oldest make room: first those set aside, then those not delivered.
+func (s *Spool) Put(windows []wire.Window) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.counts.Dropped
+	err := s.update(func(tx *bolt.Tx, c *Counts) error {
+		bucket := tx.Bucket(bucketWindows())
+		bucket.FillPercent = 0.9 // keys only rise
+		for i := range windows {
+			value := sealed(windows[i].Canonical())
+			if err := add(bucket, value); err != nil {
+				return err
+			}
+			s.last = bucket.Sequence()
+			c.Windows++
+			c.Bytes += size(value)
+		}
+		return s.makeRoom(tx, c)
+	})
+	if err != nil {
+		return fmt.Errorf("spool %d windows: %w", len(windows), err)
+	}
+	s.complain(s.counts.Dropped - before)
+	select {
+	case s.added <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func add(bucket *bolt.Bucket, value []byte) error {
+	sequence, err := bucket.NextSequence()
+	if err != nil {
+		return err
+	}
+	return bucket.Put(binary.BigEndian.AppendUint64(nil, sequence), value)
+}
+
+func (s *Spool) makeRoom(tx *bolt.Tx, c *Counts) error {
+	for _, from := range []struct {
+		name  []byte
+		count *int64
+	}{{bucketRefused(), &c.Refused}, {bucketWindows(), &c.Windows}} {
+		cursor := tx.Bucket(from.name).Cursor()
+		for k, v := cursor.First(); k != nil && c.Bytes > s.limit; k, v = cursor.First() {
+			c.Bytes -= size(v)
+			*from.count--
+			c.Dropped++
+			if err := cursor.Delete(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// complain says that windows were dropped, but not with every window.
+func (s *Spool) complain(dropped int64) {
+	s.unsaid += dropped
+	if s.unsaid == 0 || time.Since(s.lastLoud) < loudEvery {
+		return
+	}
+	s.log.Error("the spool is full: the oldest windows were dropped; give it more with --spool-max-mib, or see why the collector does not take them",
+		"dropped", s.unsaid, "ever", s.counts.Dropped)
+	s.unsaid, s.lastLoud = 0, time.Now()
+}
+
+// Oldest gives the windows that have waited longest, within a number and a
+// number of bytes, but at least one if there is any. What does not read as it
+// was written is set aside.
+func (s *Spool) Oldest(windows, size int) ([]Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var entries []Entry
+	var damaged []uint64
+	err := guarded(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			cursor := tx.Bucket(bucketWindows()).Cursor()
+			for k, v := cursor.First(); k != nil && len(entries) < windows; k, v = cursor.Next() {
+				sequence := binary.BigEndian.Uint64(k)
+				value, ok := unsealed(v)
+				w, err := wire.DecodeWindow(value)
+				if !ok || err != nil {
+					damaged = append(damaged, sequence)
+					continue
+				}
+				// A comma between two windows.
+				if size -= len(value) + 1; size < 0 && len(entries) > 0 {
+					break
+				}
+				entries = append(entries, Entry{Sequence: sequence, Window: *w, Bytes: len(value)})
+			}
+			return nil
+		})
+	})
+	if errors.Is(err, errDamaged) {
+		return nil, s.renew(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read spool: %w", err)
+	}
+	if len(damaged) > 0 {
+		if err := s.settle(nil, reasons(damaged)); err != nil {
+			return nil, err
+		}
+	}
+	return entries, nil
+}
+
+func reasons(damaged []uint64) map[uint64]Refused {
+	aside := map[uint64]Refused{}
+	for _, sequence := range damaged {
+		aside[sequence] = Refused{Code: codeDamaged, Message: "its bytes on disk are not those that were written"}
+	}
+	return aside
+}
+
+// Settle removes what was delivered and sets aside what was refused, in one
+// transaction.
+func (s *Spool) Settle(delivered []uint64, refused map[uint64]Refused) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settle(delivered, refused)
+}
+
+func (s *Spool) settle(delivered []uint64, refused map[uint64]Refused) error {
+	err := s.update(func(tx *bolt.Tx, c *Counts) error {
+		bucket := tx.Bucket(bucketWindows())
+		for _, sequence := range delivered {
+			value, err := remove(bucket, sequence)
+			if err != nil {
+				return err
+			}
+			if value != nil {
+				c.Windows--
+				c.Bytes -= size(value)
+			}
+			// A window that was dropped while it was under way has arrived
+			// all the same.
+			c.DeliveredEver++
+		}
+		aside := tx.Bucket(bucketRefused())
+		for sequence, why := range refused {
+			value, err := remove(bucket, sequence)
+			if err != nil {
+				return err
+			}
+			if value == nil {
+				continue
+			}
+			kept, err := why.encode(value)
+			if err != nil {
+				return err
+			}
+			if err := add(aside, kept); err != nil {
+				return err
+			}
+			c.Windows--
+			c.Refused++
+			c.RefusedEver++
+			c.Bytes += size(kept) - size(value)
+		}
+		return s.makeRoom(tx, c)
+	})
+	if err != nil {
+		return fmt.Errorf("settle %d windows in the spool: %w", len(delivered)+len(refused), err)
+	}
+	for _, why := range refused {
+		s.log.Error("a window is set aside in the spool: no collector will take it", "code", why.Code, "reason", why.Message)
+	}
+	return nil
+}
+
+// remove deletes an entry and gives its value; nil if it was dropped meanwhile.
+func remove(bucket *bolt.Bucket, sequence uint64) ([]byte, error) {
+	key := binary.BigEndian.AppendUint64(nil, sequence)
+	value := bytes.Clone(bucket.Get(key))
+	if value == nil {
+		return nil, nil
+	}
+	return value, bucket.Delete(key)
+}
+
+func (r Refused) encode(stored []byte) ([]byte, error) {
+	if r.At.IsZero() {
+		r.At = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	if value, ok := unsealed(stored); ok && json.Valid(value) {
+		r.Window = value
+	} else {
+		r.Raw = stored
+	}
+	return json.Marshal(r)
+}
+
+// Aside lists what was set aside, oldest first.
+func (s *Spool) Aside() ([]Refused, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Refused
+	err := guarded(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			return tx.Bucket(bucketRefused()).ForEach(func(_, v []byte) error {
+				var r Refused
+				if err := json.Unmarshal(v, &r); err != nil {
+					return err
+				}
+				list = append(list, r)
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what was set aside: %w", err)
+	}
+	return list, nil
+}

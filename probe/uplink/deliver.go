@@ -1,0 +1,190 @@
+package uplink
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/fibergauge/fibergauge/probe/spool"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// envelope is what a batch is at most around its windows: schema, site, braces.
+const envelope = 256
+
+// Deliver sends what the spool holds, oldest first and one batch at a time,
+// until the context ends.
+func (u *Uplink) Deliver(ctx context.Context) {
+	d := u.newDelivery()
+	for ctx.Err() == nil {
+		sent, wait := d.step(ctx)
+		switch {
+		case wait > 0:
+			sleep(ctx, wait)
+		case !sent:
+			select {
+			case <-ctx.Done():
+			case <-u.cfg.Store.Added():
+			}
+		}
+	}
+}
+
+// Drain sends what the spool holds until it is empty or the context ends, and
+// tells whether it is empty.
+func (u *Uplink) Drain(ctx context.Context) bool {
+	d := u.newDelivery()
+	for ctx.Err() == nil {
+		sent, wait := d.step(ctx)
+		if !sent && wait == 0 {
+			return true
+		}
+		sleep(ctx, min(wait, time.Second))
+	}
+	return false
+}
+
+// delivery remembers how the last batches fared.
+type delivery struct {
+	*Uplink
+	windows int // of the next batch, at most
+	backoff backoff
+}
+
+func (u *Uplink) newDelivery() *delivery { return &delivery{Uplink: u, windows: wire.MaxBatchWindows} }
+
+// step delivers one batch. It gives false where the spool is empty, and how
+// long to wait before the next step.
+func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
+	entries, err := d.cfg.Store.Oldest(d.windows, wire.MaxBatchBytes-envelope)
+	if err == nil && len(entries) == 0 {
+		return false, 0
+	}
+	if err == nil {
+		err = d.send(ctx, entries)
+	}
+	if err == nil {
+		d.sending.note(nil)
+		d.backoff.reset()
+		d.windows = min(2*d.windows, wire.MaxBatchWindows)
+		return true, 0
+	}
+	if ctx.Err() != nil {
+		return true, d.backoff.pause(0)
+	}
+	d.sending.note(err)
+	var r *refusal
+	if !errors.As(err, &r) {
+		return true, d.backoff.pause(0)
+	}
+	if !r.blamesBatch() {
+		return true, d.backoff.pause(r.after)
+	}
+	// Something in the batch is not taken: find out what by halves.
+	if len(entries) > 1 {
+		d.windows = len(entries) / 2
+		return true, r.after
+	}
+	if r.code == "" {
+		// Something on the way spoke, not a collector: it cannot condemn a
+		// window.
+		return true, d.backoff.pause(r.after)
+	}
+	if err := d.setAside(entries[0], spool.Refused{Code: r.code, Message: r.Error()}); err != nil {
+		d.sending.note(err)
+		return true, d.backoff.pause(0)
+	}
+	return true, r.after
+}
+
+// blamesBatch tells whether the answer is about what was sent. All others are
+// about who asked, where, or when: an unknown site or path (404), missing
+// rights (401, 403) or an encoding that an older collector does not know (415)
+// are mended at the collector, and no window may be given up for them.
+func (r *refusal) blamesBatch() bool {
+	switch r.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// send posts one batch and settles it in the spool.
+func (d *delivery) send(ctx context.Context, entries []spool.Entry) error {
+	batch := wire.Batch{Schema: wire.SchemaBatch, Site: d.cfg.Site}
+	for _, e := range entries {
+		batch.Windows = append(batch.Windows, e.Window)
+	}
+	var body bytes.Buffer
+	packed := gzip.NewWriter(&body)
+	if _, err := packed.Write(batch.Canonical()); err != nil {
+		return err
+	}
+	if err := packed.Close(); err != nil {
+		return err
+	}
+	header := http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}, "Accept": {"application/json"}}
+	res, err := d.exchange(ctx, http.MethodPost, "/windows", header, &body)
+	if err != nil {
+		return err
+	}
+	if res.status != http.StatusOK {
+		return res.refused()
+	}
+	ack, err := wire.DecodeAck(res.body)
+	if err != nil {
+		return fmt.Errorf("read acknowledgement: %w", err)
+	}
+	if err := d.settle(&batch, entries, ack); err != nil {
+		return err
+	}
+	d.askAgain(ack.MeshSHA256)
+	return nil
+}
+
+// settle takes the word of an acknowledgement only if it is of this batch and
+// accounts for each window in it.
+func (d *delivery) settle(batch *wire.Batch, entries []spool.Entry, ack *wire.Ack) error {
+	if want := batch.Digest().String(); ack.Batch != want {
+		return fmt.Errorf("read acknowledgement: it is of batch %.80q, not of %s", ack.Batch, want)
+	}
+	if ack.Stored+len(ack.Refused) != len(entries) {
+		return fmt.Errorf("read acknowledgement: %d stored and %d refused of %d windows", ack.Stored, len(ack.Refused), len(entries))
+	}
+	refused := map[uint64]spool.Refused{}
+	for _, r := range ack.Refused {
+		if r.Index < 0 || r.Index >= len(entries) || entries[r.Index].Window.Key != r.Key {
+			return fmt.Errorf("read acknowledgement: it refuses window %d, %v, which is not in the batch", r.Index, r.Key)
+		}
+		refused[entries[r.Index].Sequence] = spool.Refused{Code: r.Code, Message: r.Message}
+		d.cfg.Log.Error("the collector refused a window: it is set aside in the spool", "key", r.Key.String(), "code", r.Code, "reason", r.Message)
+	}
+	if len(refused) != len(ack.Refused) {
+		return errors.New("read acknowledgement: it refuses one window twice")
+	}
+	var stored []uint64
+	for _, e := range entries {
+		if _, no := refused[e.Sequence]; !no {
+			stored = append(stored, e.Sequence)
+		}
+	}
+	if err := d.cfg.Store.Settle(stored, refused); err != nil {
+		return err
+	}
+	d.delivered.Add(int64(len(stored)))
+	d.refused.Add(int64(len(refused)))
+	return nil
+}
+
+func (d *delivery) setAside(e spool.Entry, why spool.Refused) error {
+	d.cfg.Log.Error("the collector will not take a window: it is set aside in the spool", "key", e.Window.Key.String(), "reason", why.Message)
+	if err := d.cfg.Store.Settle(nil, map[uint64]spool.Refused{e.Sequence: why}); err != nil {
+		return err
+	}
+	d.refused.Add(1)
+	return nil
+}
