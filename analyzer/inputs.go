@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/collector/store/sqlite"
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// rules are the flags that say by what is judged.
+type rules struct {
+	Mesh   string `required:"" placeholder:"FILE" help:"The mesh: clusters, sites, distances, tests."`
+	Policy string `placeholder:"FILE" help:"The policy; without it the default counts (policy --print shows it)."`
+}
+
+func (r rules) load(env *cli.Env) (*mesh.Mesh, *policy.Policy, error) {
+	m, err := mesh.Load(r.Mesh)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, warning := range m.Warnings() {
+		env.Log.Warn(warning)
+	}
+	p := policy.Default()
+	if r.Policy != "" {
+		if p, err = policy.Load(r.Policy); err != nil {
+			return nil, nil, err
+		}
+	}
+	return m, p, nil
+}
+
+// span are the flags that say which period is judged.
+type span struct {
+	Period string `placeholder:"2025-06" help:"Year, month or day in the mesh's time zone."`
+	From   string `placeholder:"TIME" help:"First moment: a date in the mesh's time zone, or RFC 3339."`
+	To     string `placeholder:"TIME" help:"First moment no longer judged: as --from."`
+}
+
+func (s span) given() bool { return s != span{} }
+
+func (s span) parse(zone *time.Location) (report.Period, error) {
+	period, err := report.ParsePeriod(s.Period, s.From, s.To, zone)
+	if err != nil {
+		return period, cli.Usage(err)
+	}
+	return period, nil
+}
+
+// openStore opens a store to read from. An SQLite file that is not there is a
+// mistake in the path, and is not made.
+func openStore(ctx context.Context, spec string, env *cli.Env) (store.Store, error) {
+	path, ok := strings.CutPrefix(spec, "sqlite:")
+	if !ok {
+		return nil, cli.Usage(fmt.Errorf("store %q: write sqlite:PATH", spec))
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, cli.Usage(fmt.Errorf("store %s: there is no such file; give the one that the collector writes", spec))
+	}
+	return sqlite.Open(ctx, path, env.Log)
+}
+
+func generatedBy() string { return "fibergauge-analyzer " + cli.Version() }
+
+// closing adds the error of closing to that of the work.
+func closing(s store.Store, err *error) { *err = errors.Join(*err, s.Close()) }

@@ -1,0 +1,28 @@
+// Fibergauge-analyzer says which pairs of clusters comply: it reads windows
+// from the store, judges them by mesh and policy, and prints or serves the
+// report.
+package main
+
+import (
+	"os"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+)
+
+const about = `Says which pairs of data-centre clusters have a latency of at most 1.5 times
+the theoretical one, what share of them does, and whether that meets the target.
+
+Reads the windows that collectors stored, and changes nothing there.`
+
+type grammar struct {
+	cli.Globals
+
+	Report reportCommand `cmd:"" help:"Judge a period and print the result as a table or as JSON."`
+	Serve  serveCommand  `cmd:"" help:"Serve the same JSON over loopback."`
+	Check  checkCommand  `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
+	Policy policyCommand `cmd:"" help:"Print the default policy, or check one."`
+}
+
+func main() {
+	os.Exit(cli.Main("fibergauge-analyzer", about, &grammar{}))
+}

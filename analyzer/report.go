@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/internal/cli"
+)
+
+// statusMissed is the exit status of report --fail-below-target for a target
+// that is missed.
+const statusMissed = 3
+
+type reportCommand struct {
+	rules           `embed:""`
+	span            `embed:""`
+	Store           string `required:"" placeholder:"SPEC" help:"Where the windows are: sqlite:PATH or influx:FILE."`
+	Format          string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
+	Out             string `placeholder:"FILE" help:"Write to a file instead of standard output."`
+	FailBelowTarget bool   `help:"End with status 3 if the rate misses the target."`
+}
+
+// Run makes one report.
+func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
+	m, p, err := c.load(env)
+	if err != nil {
+		return err
+	}
+	period, err := c.parse(m.Location())
+	if err != nil {
+		return err
+	}
+	plan, err := report.NewPlan(m, p, period)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	if _, ok := p.Rate.Target(period.From.Year()); c.FailBelowTarget && !ok {
+		return cli.Usage(fmt.Errorf("--fail-below-target: policy %s has no target for %d", p.Name, period.From.Year()))
+	}
+	s, err := openStore(ctx, c.Store, env)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	progress, wipe := progressOn(env.Stderr)
+	r, err := report.Build(ctx, plan, s, report.Options{
+		GeneratedBy: generatedBy(), Complete: !time.Now().Before(period.To), Progress: progress,
+	})
+	wipe()
+	if err != nil {
+		return err
+	}
+	if err := c.write(env, r); err != nil {
+		return err
+	}
+	if c.FailBelowTarget && !*r.Rate.Met {
+		return cli.Exit(statusMissed, fmt.Errorf("the target is missed: %d of %d pairs comply, %d are needed",
+			r.Rate.Compliant, r.Rate.Total, *r.Rate.Needed))
+	}
+	return nil
+}
+
+func (c *reportCommand) write(env *cli.Env, r *api.Report) error {
+	var buf bytes.Buffer
+	if c.Format == "json" {
+		data, err := report.JSON(r)
+		if err != nil {
+			return err
+		}
+		buf.Write(data)
+	} else {
+		look := report.Look{Width: pageWidth}
+		if c.Out == "" {
+			look = lookOf(env.Stdout)
+		}
+		if err := report.Table(&buf, r, look); err != nil {
+			return err
+		}
+	}
+	if c.Out != "" {
+		return replaceFile(c.Out, buf.Bytes())
+	}
+	if _, err := env.Stdout.Write(buf.Bytes()); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// pageWidth is that of a table which no terminal shows.
+const pageWidth = 100
+
+// lookOf asks a terminal for its width, and uses colour there unless NO_COLOR
+// (no-color.org) is set.
+func lookOf(w io.Writer) report.Look {
+	look := report.Look{Width: pageWidth}
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return look
+	}
+	look.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+		look.Width = min(width, 140)
+	}
+	return look
+}
+
+// progressOn shows on a terminal how much has been read; wipe takes that off
+// again. Elsewhere both do nothing.
+func progressOn(w io.Writer) (progress func(done, total int), wipe func()) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return nil, func() {}
+	}
+	progress = func(done, total int) { fmt.Fprintf(file, "\rreading %d of %d\x1b[K", done, total) }
+	return progress, func() { fmt.Fprint(file, "\r\x1b[K") }
+}
+
+// replaceFile writes a file whole or not at all.
+func replaceFile(name string, data []byte) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return cli.Usage(fmt.Errorf("write %s: %w", name, err))
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("write %s: %w", name, err), os.Remove(file.Name()))
+		}
+	}()
+	_, err = file.Write(data)
+	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), name)
+}
