@@ -3,6 +3,7 @@ package meshes
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -74,6 +75,36 @@ func TestFindAsksTheArchiveAndRemembersOnlyWhatIsThere(t *testing.T) {
 	find(one.SHA256(), two.SHA256())
 	if stored.Lookups() != lookups {
 		t.Error("the archive was asked for what is known")
+	}
+}
+
+// TestManyAskAtOnce: after a restart all probes send windows of the same
+// earlier version; the archive is read once for all of them.
+func TestManyAskAtOnce(t *testing.T) {
+	stored := &fakestore.Store{}
+	earlier := fakestore.Mesh("earlier")
+	if err := NewVersions(stored, fakestore.Now, quiet()).Serve(t.Context(), earlier); err != nil {
+		t.Fatal(err)
+	}
+	v := NewVersions(stored, fakestore.Now, quiet())
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			found, err := v.Find(t.Context(), []string{earlier.SHA256()})
+			if err != nil || found[earlier.SHA256()] == nil {
+				t.Errorf("found %v, %v", found, err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := stored.Lookups(); got != 1 {
+		t.Errorf("%d lookups, want 1", got)
+	}
+	v.lookup <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Find(ctx, []string{"unknown"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting for the archive: %v, want the context's error", err)
 	}
 }
 

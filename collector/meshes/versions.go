@@ -31,6 +31,7 @@ type Versions struct {
 	archive Archive
 	now     func() time.Time
 	log     *slog.Logger
+	lookup  chan struct{} // held by the one call that reads the archive
 
 	mu      sync.RWMutex // protects all following fields
 	current *mesh.Mesh
@@ -40,7 +41,7 @@ type Versions struct {
 
 // NewVersions makes Versions that serve nothing yet.
 func NewVersions(archive Archive, now func() time.Time, log *slog.Logger) *Versions {
-	return &Versions{archive: archive, now: now, log: log, parsed: map[string]*mesh.Mesh{}}
+	return &Versions{archive: archive, now: now, log: log, lookup: make(chan struct{}, 1), parsed: map[string]*mesh.Mesh{}}
 }
 
 // Current is the version served; nil before the first was archived.
@@ -72,21 +73,20 @@ func (v *Versions) Serve(ctx context.Context, m *mesh.Mesh) error {
 // may serve it the next moment. An error is the store's; nothing may be
 // concluded from it.
 func (v *Versions) Find(ctx context.Context, hashes []string) (map[string]*mesh.Mesh, error) {
-	found := map[string]*mesh.Mesh{}
-	missing := map[string]bool{}
-	v.mu.RLock()
-	for _, hash := range hashes {
-		switch {
-		case v.current != nil && hash == v.current.SHA256():
-			found[hash] = v.current
-		case v.parsed[hash] != nil:
-			found[hash] = v.parsed[hash]
-		default:
-			missing[hash] = true
-		}
-	}
-	v.mu.RUnlock()
+	found, missing := v.known(hashes)
 	if len(missing) == 0 {
+		return found, nil
+	}
+	// One call at a time: the archive gives all its versions at once, and
+	// after a restart many probes ask for the same one, which the first call
+	// finds for all of them.
+	select {
+	case v.lookup <- struct{}{}:
+		defer func() { <-v.lookup }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("look up archived meshes: %w", ctx.Err())
+	}
+	if found, missing = v.known(hashes); len(missing) == 0 {
 		return found, nil
 	}
 	archived, err := v.archive.Meshes(ctx)
@@ -108,6 +108,24 @@ func (v *Versions) Find(ctx context.Context, hashes []string) (map[string]*mesh.
 		v.mu.Unlock()
 	}
 	return found, nil
+}
+
+// known splits hashes into the versions at hand and the others.
+func (v *Versions) known(hashes []string) (found map[string]*mesh.Mesh, missing map[string]bool) {
+	found, missing = map[string]*mesh.Mesh{}, map[string]bool{}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, hash := range hashes {
+		switch {
+		case v.current != nil && hash == v.current.SHA256():
+			found[hash] = v.current
+		case v.parsed[hash] != nil:
+			found[hash] = v.parsed[hash]
+		default:
+			missing[hash] = true
+		}
+	}
+	return found, missing
 }
 
 // keep puts an earlier version into the cache. The caller holds mu.
