@@ -44,8 +44,8 @@ type Emulator struct {
 	sent     map[[2]int]uint64 // packets so far, by way
 	queue    queue
 	order    uint64
-	begin    atomic.Int64 // on the monotonic clock in nanoseconds; 0 before Begin
-	spare    [][]byte
+	begin    atomic.Int64    // on the monotonic clock in nanoseconds; 0 before Begin
+	spare    []*held         // to be used again: the garbage collector would stop the thread
 	perPort  []atomic.Uint64 // packets that each site has sent
 	counters counters
 }
@@ -183,20 +183,23 @@ func (e *Emulator) enter(port int, packet []byte, now time.Duration) {
 	}
 	e.counters.duplicated.Add(uint64(fate.Copies - 1))
 	e.order++
-	heap.Push(&e.queue, held{now + fate.Delay, e.order, to, fate.Copies, append(e.buffer(), packet...)})
+	h := e.blank()
+	h.due, h.order, h.to, h.copies = now+fate.Delay, e.order, to, fate.Copies
+	h.packet = append(h.packet[:0], packet...)
+	heap.Push(&e.queue, h)
 	if n := uint64(len(e.queue)); n > e.counters.flights.Load() {
 		e.counters.flights.Store(n)
 	}
 }
 
-// buffer gives an empty one, used before if there is one.
-func (e *Emulator) buffer() []byte {
+// blank gives one to fill, used before if there is one.
+func (e *Emulator) blank() *held {
 	if last := len(e.spare) - 1; last >= 0 {
-		b := e.spare[last]
+		h := e.spare[last]
 		e.spare = e.spare[:last]
-		return b[:0]
+		return h
 	}
-	return make([]byte, 0, 128)
+	return new(held)
 }
 
 // flush delivers every packet that is due.
@@ -206,12 +209,12 @@ func (e *Emulator) flush() {
 		if e.queue[0].due > now {
 			return
 		}
-		h := heap.Pop(&e.queue).(held)
+		h := heap.Pop(&e.queue).(*held)
 		e.counters.sent(now - h.due)
 		for range h.copies {
 			e.deliver(h.to, h.packet)
 		}
-		e.spare = append(e.spare, h.packet)
+		e.spare = append(e.spare, h)
 	}
 }
 

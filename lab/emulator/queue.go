@@ -12,7 +12,7 @@ type held struct {
 }
 
 // queue is a heap for package container/heap, the packet due first on top.
-type queue []held
+type queue []*held
 
 func (q queue) Len() int { return len(q) }
 
@@ -26,13 +26,13 @@ func (q queue) Less(i, j int) bool {
 func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 
 // Push is for package container/heap.
-func (q *queue) Push(x any) { *q = append(*q, x.(held)) }
+func (q *queue) Push(x any) { *q = append(*q, x.(*held)) }
 
 // Pop is for package container/heap.
 func (q *queue) Pop() any {
 	last := len(*q) - 1
 	h := (*q)[last]
-	(*q)[last] = held{}
+	(*q)[last] = nil
 	*q = (*q)[:last]
 	return h
 }

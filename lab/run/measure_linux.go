@@ -179,6 +179,7 @@ func (s *stage) turn(ctx context.Context, how wan.How) error {
 }
 
 // wind stops the probes, which hand in what they have, and then the collector.
+// What goes wrong with one keeps no other from being stopped.
 func (s *stage) wind(ctx context.Context) error {
 	defer s.say("")
 	if s.collector.child == nil {
@@ -188,18 +189,16 @@ func (s *stage) wind(ctx context.Context) error {
 		}
 	}
 	s.say("stopping %d probes, which wait for their last answers", len(s.probes))
-	for _, child := range s.probes {
-		if err := child.signal(syscall.SIGTERM); err != nil {
-			return err
-		}
-	}
 	var group errgroup.Group
 	for _, child := range s.probes {
-		group.Go(func() error { return child.wait(ctx, probeStopWithin) })
+		group.Go(func() error {
+			if err := child.signal(syscall.SIGTERM); err != nil {
+				return err
+			}
+			return child.wait(ctx, probeStopWithin)
+		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
+	probes := group.Wait()
 	s.say("stopping the collector")
-	return s.collector.stop(ctx)
+	return errors.Join(probes, s.collector.stop(ctx))
 }

@@ -93,7 +93,7 @@ func (s *stage) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	url := "http://" + address + "/v1/report"
+	url := "http://" + address + "/api/v1/report"
 	if err := s.answers(ctx, analyzer, url); err != nil {
 		return errors.Join(err, analyzer.kill())
 	}

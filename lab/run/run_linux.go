@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -52,6 +54,7 @@ func Run(ctx context.Context, plan Plan, out Output) (err error) {
 	}
 	s.crew = &crew{folder: s.folder, deaths: make(chan *child, len(s.mesh.Sites)+len(s.wan.Collector)+8)}
 	defer func() { err = errors.Join(err, s.abandon()) }()
+	defer steady()()
 	if err := s.build(); err != nil {
 		return err
 	}
@@ -70,23 +73,33 @@ func Run(ctx context.Context, plan Plan, out Output) (err error) {
 	}
 	// From here on everything is finished in order, also after Ctrl-C.
 	orderly := context.WithoutCancel(ctx)
-	if err := s.wind(orderly); err != nil {
-		return err
-	}
+	stopped := s.wind(orderly)
 	stopEmulator()
-	if err := <-broken; err != nil {
-		return err
-	}
-	if err := s.record(); err != nil {
-		return err
-	}
-	if err := s.report(orderly); err != nil {
+	if err := errors.Join(stopped, <-broken, s.record(), s.report(orderly)); err != nil {
+		// What could not be stopped well is said after the report of it.
 		return err
 	}
 	if plan.Serve {
 		return s.serve(ctx)
 	}
 	return nil
+}
+
+// steady keeps the Go runtime from holding up the emulator's thread, and gives
+// what undoes it. A thread that comes back from the kernel needs a free
+// processor of the runtime, however real its time is; and on a busy machine the
+// collector of garbage, which has no such priority, would stop it for tens of
+// milliseconds. The little garbage of a run fits below the limit for hours.
+func steady() (undo func()) {
+	const garbage = 512 << 20
+	processors := runtime.GOMAXPROCS(runtime.NumCPU() + 4)
+	limit := debug.SetMemoryLimit(garbage)
+	percent := debug.SetGCPercent(-1)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+		runtime.GOMAXPROCS(processors)
+	}
 }
 
 // read reads the files, finds the programs and makes the output folder.
