@@ -28,13 +28,17 @@ func (c *column) pad(s string) string {
 	return s + fill
 }
 
-// Widths beyond which a column is cut, and below which it is left out.
+// Widths beyond which a column is cut, below which it is left out, and between
+// columns.
 const (
 	maxIDs     = 25
 	maxCarrier = 14
-	minNames   = 15
-	minLoss    = 7
+	minNames   = 24
+	gap        = 2
 )
+
+// namesHead is the head of the column of names, which a narrow table lacks.
+const namesHead = "BETWEEN"
 
 // columns picks what fits: names get what the rest leaves, and go first where
 // the terminal is narrow.
@@ -56,7 +60,7 @@ func (t *table) columns(pairs []api.Pair) []column {
 	if len(carriers) > 1 {
 		columns = insert(columns, 1, column{head: "CARRIER", cell: func(p *api.Pair) string { return p.Carrier }})
 	}
-	used := 2
+	room := t.Width - 2
 	for i := range columns {
 		columns[i].fit(pairs)
 		switch columns[i].head {
@@ -65,18 +69,18 @@ func (t *table) columns(pairs []api.Pair) []column {
 		case "CARRIER":
 			columns[i].width = min(columns[i].width, maxCarrier)
 		}
-		used += columns[i].width + 2
+		room -= columns[i].width + gap
 	}
-	used -= 2
-	if room := t.Width - used - 2; room >= minLoss+2+minNames {
-		loss := column{head: "LOSS %", right: true, cell: lossCell}
-		loss.fit(pairs)
-		columns = insert(columns, len(columns)-1, loss)
-		used += loss.width + 2
-	}
-	names := column{head: "BETWEEN", cell: t.names}
+	loss := column{head: "LOSS %", right: true, cell: lossCell}
+	loss.fit(pairs)
+	names := column{head: namesHead, cell: t.names}
 	names.fit(pairs)
-	if room := t.Width - used - 2; room >= minNames {
+	withNames := room >= minNames
+	if withLoss := loss.width + gap; room-withLoss >= minNames || !withNames && room >= withLoss-gap {
+		columns = insert(columns, len(columns)-1, loss)
+		room -= withLoss
+	}
+	if withNames {
 		// Two names share the room, so that neither crowds out the other.
 		names.width = min(names.width, room)
 		names.cell = func(p *api.Pair) string { return t.namesWithin(p, names.width) }

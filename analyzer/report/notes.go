@@ -55,13 +55,18 @@ func (t *table) notes() {
 	if classC > 0 {
 		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
 	}
+	if !t.named {
+		var names []string
+		for _, c := range t.Mesh.Clusters {
+			names = append(names, c.ID+" "+c.EN)
+		}
+		remarks = append(remarks, some(names)+".")
+	}
 	if len(remarks) > 0 {
 		t.line("")
 	}
 	for _, remark := range remarks {
-		for _, line := range wrap(remark, t.Width) {
-			t.line("%s", t.paint(line, text.Faint))
-		}
+		t.faint(remark)
 	}
 }
 

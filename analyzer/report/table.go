@@ -44,7 +44,8 @@ func Table(w io.Writer, r *api.Report, look Look) error {
 type table struct {
 	*api.Report
 	Look
-	out strings.Builder
+	out   strings.Builder
+	named bool // the rows have the clusters' names
 }
 
 func (t *table) line(format string, args ...any) {
@@ -65,9 +66,10 @@ func (t *table) paint(s string, colors ...text.Color) string {
 }
 
 func (t *table) heading() {
-	t.line("%s  mesh %s · plane %s · %s", t.paint("Fibergauge", text.Bold), t.Mesh.Name, t.Plane, t.periodName())
-	t.line("%s", t.paint(fmt.Sprintf("%s RTT of test %s ≤ %s × theoretical RTT; theoretical RTT = %s",
-		t.Policy.Statistic, t.Mesh.Test, number(t.Policy.Factor), t.Policy.Theory), text.Faint))
+	t.line("%s  mesh %s · plane %s", t.paint("Fibergauge", text.Bold), t.Mesh.Name, t.Plane)
+	t.line("%s", t.periodName())
+	t.faint(fmt.Sprintf("%s RTT of test %s ≤ %s × theoretical RTT; theoretical RTT = %s",
+		t.Policy.Statistic, t.Mesh.Test, number(t.Policy.Factor), t.Policy.Theory))
 	t.line("")
 	rate, color := t.Rate, text.FgGreen
 	if rate.Met == nil {
@@ -81,13 +83,23 @@ func (t *table) heading() {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{rate.NonCompliant, "do not comply"}, {rate.NotDemonstrated, "not demonstrated"}, {rate.Provisional, "provisional: judged by a distance of class C"}} {
+	}{{rate.NonCompliant, "do not comply"}, {rate.NotDemonstrated, "not demonstrated"}, {rate.Provisional, "provisional (distance of class C)"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
 	}
-	if len(parts) > 0 {
-		t.line("  %s", strings.Join(parts, " · "))
+	if len(parts) == 0 {
+		return
+	}
+	for _, line := range wrap(strings.Join(parts, " · "), t.Width-2) {
+		t.line("  %s", line)
+	}
+}
+
+// faint writes a remark, broken into lines.
+func (t *table) faint(s string) {
+	for _, line := range wrap(s, t.Width) {
+		t.line("%s", t.paint(line, text.Faint))
 	}
 }
 
@@ -107,8 +119,11 @@ func (t *table) periodName() string {
 		}
 		return last + zone
 	}
-	const layout = "2006-01-02 15:04:05"
-	return from.Format(layout) + " to " + to.Format(layout) + zone
+	last := to.Format(time.DateTime)
+	if from.Format(time.DateOnly) == to.Format(time.DateOnly) {
+		last = to.Format(time.TimeOnly)
+	}
+	return from.Format(time.DateTime) + " to " + last + zone
 }
 
 func midnight(t time.Time) bool {
@@ -212,6 +227,7 @@ func (t *table) rows() {
 	head := make([]string, len(columns))
 	for i, c := range columns {
 		head[i] = c.pad(c.head)
+		t.named = t.named || c.head == namesHead
 	}
 	t.line("")
 	t.line("%s", t.paint(strings.TrimRight("  "+strings.Join(head, "  "), " "), text.Bold))
@@ -272,11 +288,9 @@ func (t *table) others() {
 
 func (t *table) footer() {
 	t.line("")
-	for _, line := range wrap(fmt.Sprintf("mesh %s %s · policy %s %s · data %s in %s · %s",
+	t.faint(fmt.Sprintf("mesh %s %s · policy %s %s · data %s in %s · %s",
 		t.Mesh.Name, short(t.MeshSHA256), t.Policy.Name, short(t.PolicySHA256),
-		short(t.DataSHA256), plural(t.Data.Windows, "window"), t.GeneratedBy), t.Width) {
-		t.line("%s", t.paint(line, text.Faint))
-	}
+		short(t.DataSHA256), plural(t.Data.Windows, "window"), t.GeneratedBy))
 }
 
 // short is enough of a hash to tell two files apart; the JSON has all of it.
