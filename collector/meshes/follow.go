@@ -24,22 +24,25 @@ type Follower struct {
 	Failed   func()           // told of each file that was refused
 	Log      *slog.Logger
 
-	seen     string // hash of the last content looked at, good or bad
-	fault    string // last fault of the file reported; "" after a good look
-	archival string // last error of the archive reported; "" once it took a version
+	pending  *mesh.Mesh // to be served as soon as it is archived
+	seen     string     // hash of the last content looked at, good or bad
+	fault    string     // last fault of the file reported; "" after a good look
+	archival string     // last error of the archive reported; "" once it took a version
 }
 
-// Run serves first, the file's content as already loaded, and then follows the
-// file until the context ends.
-func (f *Follower) Run(ctx context.Context, first *mesh.Mesh) {
-	f.seen = first.SHA256()
-	pending := first
+// Begin tries once to serve first, the file's content as already loaded, so
+// that in a store that answers it is served before the first probe asks. If it
+// fails, Run goes on trying.
+func (f *Follower) Begin(ctx context.Context, first *mesh.Mesh) {
+	f.pending, f.seen = first, first.SHA256()
+	f.serve(ctx)
+}
+
+// Run follows the file until the context ends. Begin comes before it.
+func (f *Follower) Run(ctx context.Context) {
 	ticker := time.NewTicker(f.Every)
 	defer ticker.Stop()
 	for {
-		if pending != nil && f.serve(ctx, pending) {
-			pending = nil
-		}
 		var changed *mesh.Mesh
 		select {
 		case <-ctx.Done():
@@ -50,25 +53,29 @@ func (f *Follower) Run(ctx context.Context, first *mesh.Mesh) {
 			changed = f.look(true)
 		}
 		if changed != nil {
-			pending = changed
+			f.pending = changed
 		}
+		f.serve(ctx)
 	}
 }
 
-func (f *Follower) serve(ctx context.Context, m *mesh.Mesh) bool {
+// serve serves what is pending, if the archive takes it.
+func (f *Follower) serve(ctx context.Context) {
+	if f.pending == nil {
+		return
+	}
 	bounded, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	err := f.Versions.Serve(bounded, m)
+	err := f.Versions.Serve(bounded, f.pending)
 	switch {
 	case err == nil:
 		f.archival = ""
-		f.Served(m)
-		return true
+		f.Served(f.pending)
+		f.pending = nil
 	case ctx.Err() == nil && err.Error() != f.archival:
 		f.archival = err.Error()
 		f.Log.Error("the mesh is not served, because the store did not archive it; trying again until it does", "every", f.Every, "error", err)
 	}
-	return false
 }
 
 // look reads the file and gives the mesh in it if it is good and new. nudged

@@ -155,7 +155,8 @@ func TestFollow(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); f.Run(ctx, first) }()
+		f.Begin(ctx, first)
+		go func() { defer close(done); f.Run(ctx) }()
 		looks := func(n int) { time.Sleep(time.Duration(n) * f.Every); synctest.Wait() }
 		expect := func(step string, want ...string) {
 			t.Helper()

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fibergauge/fibergauge/collector/fakestore"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/collector/store/open"
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// output is a buffer that a running program writes and a test reads.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+func run(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	var out, log output
+	status = cli.Run(ctx, "fibergauge-collector", about, &grammar{}, args, &out, &log)
+	return status, out.String(), log.String()
+}
+
+// folder is one with a short name, for sockets, with a mesh in it.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	writeMesh(t, dir, "m.yaml", fakestore.MeshYAML("now"))
+	return dir
+}
+
+func writeMesh(t *testing.T, dir, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	dir := folder(t)
+	t.Chdir(dir)
+	writeMesh(t, dir, "bad.yaml", []byte("version: 2\n"))
+	writeMesh(t, dir, "config.yaml", []byte("mesh: m.yaml\nlisten_on: here\n"))
+	good := []string{"--mesh", "m.yaml", "--store", "sqlite:x.db"}
+	const away = ` can be reached from other machines, and without TLS anybody could post windows there; use a loopback address such as 127.0.0.1:8862, or unix:PATH`
+	for _, c := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no mesh", []string{"--store", "sqlite:x.db"}, 2, "missing flags: --mesh=FILE; see fibergauge-collector --help"},
+		{"no store", []string{"--mesh", "m.yaml"}, 2, "missing flags: --store=SPEC; see fibergauge-collector --help"},
+		{"unknown flag", append([]string{"--tls"}, good...), 2, "unknown flag --tls; see fibergauge-collector --help"},
+		{"all addresses", append([]string{"--listen", "0.0.0.0:8862"}, good...), 2, `listen: "0.0.0.0:8862"` + away},
+		{"another address", append([]string{"--listen", "192.0.2.1:8862"}, good...), 2, `listen: "192.0.2.1:8862"` + away},
+		{"no host", append([]string{"--listen", ":8862"}, good...), 2, `listen: ":8862"` + away},
+		{"no port", append([]string{"--listen", "127.0.0.1"}, good...), 2, `listen: "127.0.0.1" is not an address; write 127.0.0.1:8862, [::1]:8862 or unix:PATH`},
+		{"no socket path", append([]string{"--listen", "unix:"}, good...), 2, "listen: unix: names no path; write unix:/run/fibergauge/collector.sock"},
+		{"socket mode", append([]string{"--socket-mode", "0777"}, good...), 2, `--socket-mode must be one of "0600","0660" but got "0777"; see fibergauge-collector --help`},
+		{"site rate", append([]string{"--site-rate", "0"}, good...), 2, "site-rate: 0 is not above 0 and at most 10000"},
+		{"site rate is no number", append([]string{"--site-rate", "NaN"}, good...), 2, "site-rate: NaN is not above 0 and at most 10000"},
+		{"batches", append([]string{"--max-batches", "0"}, good...), 2, "max-batches: 0 is not within 1 to 10000"},
+		{"tolerance", append([]string{"--future-tolerance", "2h"}, good...), 2, "future-tolerance: 2h0m0s is not within 0s to 1h"},
+		{"store timeout", append([]string{"--store-timeout", "10ms"}, good...), 2, "store-timeout: 10ms is not within 1s to 10m"},
+		{"stop timeout", append([]string{"--stop-timeout", "1h"}, good...), 2, "stop-timeout: 1h0m0s is not within 0s to 10m"},
+		{"no mesh file", []string{"--mesh", "none.yaml", "--store", "sqlite:x.db"}, 2, "none.yaml: cannot be read: no such file or directory"},
+		{"bad mesh", []string{"--mesh", "bad.yaml", "--store", "sqlite:x.db"}, 2, "bad.yaml:1: version: is 2; this program reads version 1"},
+		{"bad setting", append([]string{"--config", "config.yaml"}, good...), 2,
+			"config.yaml:2: listen_on: unknown setting; allowed: future-tolerance, listen, log-format, log-level, max-batches, mesh, site-rate, socket-mode, stop-timeout, store, store-timeout"},
+	} {
+		for _, command := range []string{"serve", "check"} {
+			t.Run(c.name+"/"+command, func(t *testing.T) {
+				status, stdout, stderr := run(t.Context(), append([]string{command}, c.args...)...)
+				if diff := cmp.Diff("fibergauge-collector: "+c.want+"\n", stderr); diff != "" || status != c.status {
+					t.Errorf("status %d, want %d; stderr (-want +got):\n%s", status, c.status, diff)
+				}
+				if stdout != "" {
+					t.Errorf("stdout: %s", stdout)
+				}
+			})
+		}
+	}
+	if _, err := os.Stat("x.db"); err == nil {
+		t.Error("a store was made")
+	}
+}
+
+func TestServeFails(t *testing.T) {
+	dir := folder(t)
+	t.Chdir(dir)
+	live, err := net.Listen("unix", "live.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	for _, c := range []struct {
+		listen, want string
+		status       int
+	}{
+		{"unix:live.sock", "listen: another program answers at live.sock; stop it or choose another path", 1},
+		{"unix:m.yaml", "listen: m.yaml exists and is not a socket; choose another path", 1},
+	} {
+		status, _, stderr := run(t.Context(), "serve", "--mesh", "m.yaml", "--store", "sqlite:x.db", "--listen", c.listen)
+		if diff := cmp.Diff("fibergauge-collector: "+c.want+"\n", stderr); diff != "" || status != c.status {
+			t.Errorf("%s: status %d, stderr (-want +got):\n%s", c.listen, status, diff)
+		}
+	}
+	if _, err := os.Stat("x.db"); err == nil {
+		t.Error("a store was made")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := folder(t)
+	t.Chdir(dir)
+	want := `mesh     now (m.yaml)
+sha256   ` + fakestore.Mesh("now").SHA256() + `
+clusters 2 in 1 hubs, 1 pairs
+sites    7, 6 of them now
+test     icmp: 6 links now, icmp every 1000 ms, windows of 60 s, judged
+test     slow: 1 links now, icmp every 60000 ms, windows of 900 s
+distance 1 of 1 pairs are estimated (class C, geodesic × 1.3)
+store    sqlite:new/x.db: not there yet; serve would make it
+listen   unix:c.sock, without TLS: local connections only
+`
+	status, stdout, stderr := run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:new/x.db", "--listen", "unix:c.sock")
+	if diff := cmp.Diff(want, stdout); diff != "" || status != 0 || stderr != "" {
+		t.Errorf("status %d, stderr %q, stdout (-want +got):\n%s", status, stderr, diff)
+	}
+	left, err := filepath.Glob("*")
+	if diff := cmp.Diff([]string{"m.yaml"}, left); diff != "" || err != nil {
+		t.Errorf("check left something (-want +got):\n%s%v", diff, err)
+	}
+
+	status, _, stderr = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:m.yaml/x.db")
+	if status != 2 || !strings.HasPrefix(stderr, "fibergauge-collector: store: ") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("a file for a folder: status %d, %s", status, stderr)
+	}
+}
+
+// serving is a collector that runs on a Unix socket and a SQLite file.
+type serving struct {
+	client http.Client
+	log    *output
+	stop   func() int
+}
+
+func startServing(t *testing.T, dir string) *serving {
+	t.Helper()
+	sock := filepath.Join(dir, "c.sock")
+	s := &serving{log: &output{}, client: http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", sock)
+		},
+	}}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		args := []string{"serve", "--mesh", filepath.Join(dir, "m.yaml"), "--store", "sqlite:" + filepath.Join(dir, "x.db"), "--listen", "unix:" + sock}
+		ended <- cli.Run(ctx, "fibergauge-collector", about, &grammar{}, args, io.Discard, s.log)
+	}()
+	s.stop = sync.OnceValue(func() int { cancel(); return <-ended })
+	t.Cleanup(func() { s.stop() })
+	s.wait(t, "it serves", func() bool {
+		resp, err := s.client.Get("http://collector/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+// wait waits for something that happens in another goroutine.
+func (s *serving) wait(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !happened(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s; log:\n%s", what, s.log)
+		}
+	}
+}
+
+func (s *serving) post(t *testing.T, batch *wire.Batch) *wire.Ack {
+	t.Helper()
+	body, err := json.Marshal(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.client.Post("http://collector/v1/sites/"+batch.Site+"/windows", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s, %v", resp.StatusCode, data, err)
+	}
+	ack, err := wire.DecodeAck(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ack
+}
+
+// TestServe runs a collector with a real store through a change of the mesh
+// and a restart, and reads back what it kept.
+func TestServe(t *testing.T) {
+	dir := folder(t)
+	now, next := fakestore.Mesh("now"), fakestore.Mesh("next")
+	first, second := fakestore.Window(now, 1), fakestore.Window(now, 0)
+
+	s := startServing(t, dir)
+	ack := s.post(t, fakestore.Batch(first))
+	if ack.Stored != 1 || ack.MeshSHA256 != now.SHA256() {
+		t.Errorf("ack %+v", ack)
+	}
+	// SIGHUP goes to the whole test binary, in which only this collector
+	// listens for it.
+	writeMesh(t, dir, "m.yaml", fakestore.MeshYAML("next"))
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, "the next mesh is served", func() bool { return strings.Contains(s.log.String(), "msg=\"serving mesh\" mesh=next") })
+	// A window of the version before, and one that was sent before.
+	ack = s.post(t, fakestore.Batch(first, second))
+	if ack.Stored != 2 || ack.MeshSHA256 != next.SHA256() {
+		t.Errorf("ack %+v", ack)
+	}
+	if status := s.stop(); status != cli.StatusDone {
+		t.Errorf("status %d; log:\n%s", status, s.log)
+	}
+	if !strings.HasSuffix(strings.TrimSpace(s.log.String()), `msg="collector stopped"`) {
+		t.Errorf("log:\n%s", s.log)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "c.sock")); err == nil {
+		t.Error("the socket is still there")
+	}
+
+	// Another collector on the same store knows the version before.
+	s = startServing(t, dir)
+	third := fakestore.Window(now, 2)
+	if ack := s.post(t, fakestore.Batch(third)); ack.Stored != 1 {
+		t.Errorf("after a restart: ack %+v", ack)
+	}
+	s.stop()
+
+	kept, err := open.Open(t.Context(), "sqlite:"+filepath.Join(dir, "x.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	var records []store.Record
+	for record, err := range kept.Windows(t.Context(), store.Query{Src: "a1", Dst: "b1", Test: "icmp", ToMS: fakestore.Now().UnixMilli()}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, record)
+	}
+	if diff := cmp.Diff([]store.Record{{Window: third}, {Window: first}, {Window: second}}, records); diff != "" {
+		t.Errorf("windows (-want +got):\n%s", diff)
+	}
+	entries := 0
+	for entry, err := range kept.Journal(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entries++; entry.Site != "a1" || len(entry.Spans) != 1 {
+			t.Errorf("journal entry %+v", entry)
+		}
+	}
+	if entries != 3 {
+		t.Errorf("%d journal entries, want 3", entries)
+	}
+	versions, err := kept.Meshes(t.Context())
+	if err != nil || len(versions) != 2 || versions[0].SHA256 != now.SHA256() || !bytes.Equal(versions[1].Bytes, next.Bytes()) {
+		t.Errorf("versions %+v, %v", versions, err)
+	}
+}
