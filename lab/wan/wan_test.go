@@ -233,6 +233,11 @@ func TestNationalWAN(t *testing.T) {
 			if ratio <= 1.5 {
 				complying++
 			}
+			// A busy machine adds some tenths of a millisecond to every RTT and
+			// more to some; no verdict of the demonstration may hang on them.
+			if margin := n.Theoretical(i, j)*3/2 - p50; margin > 0 && margin < 1400*time.Microsecond {
+				t.Errorf("%s – %s: complies with only %v to spare", m.Sites[i].ID, m.Sites[j].ID, margin)
+			}
 			if ratio < 1.05 || ratio > 1.95 || ratio > 1.42 && ratio < 1.58 {
 				t.Errorf("%s – %s: ratio %.3f is implausible or too near the limit", m.Sites[i].ID, m.Sites[j].ID, ratio)
 			}
