@@ -7,6 +7,7 @@
 package window
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -123,7 +124,7 @@ func (b *Book) Start(slot int64, epoch int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open == nil {
-		b.next = slot
+		b.next, b.outcome = slot, math.MinInt64
 		b.begin(slot, epoch)
 	}
 }

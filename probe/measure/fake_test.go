@@ -1,0 +1,234 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// fate is what the fake network does with one packet.
+type fate struct {
+	rtt   time.Duration // 0: never answered
+	again bool          // answered twice
+}
+
+// network stands in for pro-bing and everything behind it. It behaves like
+// pro-bing's loop: one goroutine, a steady beat, and nothing sent or received
+// while a call lasts.
+type network struct {
+	clock Clock
+	// fate decides over packet number seq of pinger number n. An error refuses
+	// it, and ends the pinger if it is its first, as with pro-bing.
+	fate func(n, seq int) (fate, error)
+	die  <-chan struct{} // ends all pingers with an error
+
+	mu      sync.Mutex // protects all following fields
+	pingers int
+	sent    []int64 // Unix ns of every packet, warm-up packets included
+	live    int
+}
+
+type fakePinger struct {
+	network  *network
+	interval time.Duration
+}
+
+func (n *network) pinger(spec Spec) func() pinger {
+	return func() pinger { return &fakePinger{n, spec.Interval} }
+}
+
+// stamp is a time stamp as pro-bing puts one into a packet.
+func (n *network) wall() int64 { wall, _ := n.clock(); return wall }
+
+type reply struct {
+	seq   int
+	stamp int64
+	again bool
+}
+
+func (p *fakePinger) Run(ctx context.Context, w watcher) error {
+	n := p.network
+	n.mu.Lock()
+	number := n.pingers
+	n.pingers++
+	n.live++
+	n.mu.Unlock()
+	defer func() { n.mu.Lock(); n.live--; n.mu.Unlock() }()
+
+	replies := make(chan reply, 100)
+	beat := time.NewTicker(p.interval)
+	defer beat.Stop()
+	sent, received, more := 0, 0, true
+	send := func() error {
+		stamp := n.wall()
+		f, err := n.fate(number, sent)
+		if err != nil {
+			w.Refused(err)
+			return err
+		}
+		n.mu.Lock()
+		n.sent = append(n.sent, stamp)
+		n.mu.Unlock()
+		seq := sent
+		sent++
+		if f.rtt > 0 {
+			time.AfterFunc(f.rtt, func() { replies <- reply{seq, stamp, false} })
+		}
+		if f.again {
+			time.AfterFunc(f.rtt+time.Millisecond, func() { replies <- reply{seq, stamp, true} })
+		}
+		more = w.Sent(seq)
+		return nil
+	}
+	if err := send(); err != nil {
+		return err
+	}
+	for more || received < sent {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.die:
+			return errors.New("the socket died")
+		case r := <-replies:
+			if r.again {
+				w.Duplicated(r.seq)
+				continue
+			}
+			received++
+			more = w.Answered(r.seq, time.Duration(n.wall()-r.stamp), 64) && more
+		case <-beat.C:
+			if more {
+				_ = send()
+			}
+		}
+	}
+	return nil
+}
+
+// steppingClock is the bubble's clock with a wall clock that can be set.
+type steppingClock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	start  time.Time
+}
+
+func newClock() *steppingClock { return &steppingClock{start: time.Now()} }
+
+func (c *steppingClock) read() (int64, time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	return now.UnixNano() + int64(c.offset), now.Sub(c.start)
+}
+
+func (c *steppingClock) step(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += d
+}
+
+// rig is a Measurer on a fake network.
+type rig struct {
+	t           *testing.T
+	clock       *steppingClock
+	network     *network
+	assignments chan *wire.Assignment
+	stop        func() []wire.Window
+
+	mu      sync.Mutex
+	windows []wire.Window
+	session uint64
+}
+
+// newRig starts a Measurer inside a synctest bubble. stop ends it and gives
+// every window that it put.
+func newRig(t *testing.T, fates func(n, seq int) (fate, error)) *rig {
+	r := &rig{t: t, clock: newClock(), session: 1, assignments: make(chan *wire.Assignment)}
+	r.network = &network{clock: r.clock.read, fate: fates}
+	m := New(Config{
+		Origin: wire.OriginSynthetic, Version: "devel", Seed: 1, Session: 1,
+		Raise: func() (uint64, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.session++
+			return r.session, nil
+		},
+		Put: func(ws []wire.Window) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.windows = append(r.windows, ws...)
+			return nil
+		},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	m.clock = r.clock.read
+	m.newPinger = r.network.pinger
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- m.Run(ctx, r.assignments) }()
+	r.stop = func() []wire.Window {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for _, w := range r.windows {
+			if err := w.Check(); err != nil {
+				t.Errorf("window %v: %v", w.Key, err)
+			}
+		}
+		if r.network.live != 0 {
+			t.Errorf("%d pingers are left behind", r.network.live)
+		}
+		return r.windows
+	}
+	return r
+}
+
+// assignment asks for one target, a packet a second, windows of ten seconds.
+func assignment(targets ...string) *wire.Assignment {
+	a := &wire.Assignment{
+		Schema: wire.SchemaAssignment, Site: "here", Cluster: "c0", Carrier: "x", Plane: "optical", Address: "192.0.2.1",
+		MeshSHA256: string(make64('a')),
+		Tasks:      []wire.Task{{Test: "icmp", Method: "icmp", IntervalMS: 1000, SizeBytes: 84, WindowS: 10}},
+	}
+	for i, site := range targets {
+		a.Tasks[0].Targets = append(a.Tasks[0].Targets, wire.Target{Site: site, Cluster: "c1", Address: "192.0.2." + string(rune('2'+i))})
+	}
+	return a
+}
+
+func make64(c byte) []byte {
+	b := make([]byte, 64)
+	for i := range b {
+		b[i] = c
+	}
+	return b
+}
+
+func sum(ws []wire.Window) (c wire.Counts) {
+	for _, w := range ws {
+		c.Scheduled += w.Scheduled
+		c.Sent += w.Sent
+		c.Received += w.Received
+		c.Lost += w.Lost
+		c.Late += w.Late
+		c.Duplicate += w.Duplicate
+		c.SendError += w.SendError
+		c.Unstamped += w.Unstamped
+	}
+	return c
+}
+
+// offsets are the places of packets in their seconds.
+func offsets(sent []int64) []time.Duration {
+	var all []time.Duration
+	for _, at := range sent {
+		all = append(all, time.Duration(at%int64(time.Second)))
+	}
+	return all
+}
