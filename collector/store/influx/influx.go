@@ -1,0 +1,146 @@
+// Package influx keeps windows in InfluxDB 2.x, or in 1.8 through its
+// compatibility API: the store of production, which Grafana reads too.
+//
+// InfluxDB overwrites: a point with the measurement, tags and time of another
+// takes its place. So the six digits of a point's time below the millisecond
+// are a keyed hash of its content. Equal content meets itself, different
+// content stands beside it, and nothing has to be read before writing. Among
+// 10⁶ places two different windows under one key meet once in a million
+// conflicts; without the key nobody can aim at that.
+//
+// Everything that is read back stands in one string field of its point, as
+// JSON: a document. The other fields repeat it for people. A reader therefore
+// moves one row a window, needs no pivot, and never sees half a point.
+//
+//	rtt       one point a window                document "window"
+//	admitted  one point a window and admission  document "admission"
+//	journal   one point an admission            document "entry"
+//	mesh      one point a mesh version          document "archive"
+package influx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
+	"github.com/influxdata/influxdb-client-go/v2/api"
+	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
+
+	"github.com/fibergauge/fibergauge/collector/store"
+)
+
+// Store keeps windows in one bucket. It implements store.Store.
+type Store struct {
+	config    *config
+	transport *http.Transport
+	client    influxdb2.Client
+	writer    api.WriteAPIBlocking
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open reads the configuration file. It does not ask the server, so that a
+// collector can start while its store is away.
+func Open(file string, log *slog.Logger) (*Store, error) {
+	c, err := readConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	if u, err := url.Parse(c.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		log.Warn("the token for InfluxDB goes over the network in clear; use https", "url", c.URL)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 16
+	options := influxdb2.DefaultOptions().
+		// No timeout of the HTTP client, because it would cover the body of a
+		// long answer; each request has a context with one instead.
+		SetHTTPClient(&http.Client{Transport: transport}).
+		SetUseGZip(true).
+		SetApplicationName("fibergauge")
+	client := influxdb2.NewClientWithOptions(c.URL, c.Token, options)
+	return &Store{c, transport, client, client.WriteAPIBlocking(c.Org, c.Bucket)}, nil
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "::1" || len(host) > 4 && host[:4] == "127."
+}
+
+// Ready asks whether the server answers, and whether this store may write.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.needSecret(); err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, s.config.timeout)
+	defer cancel()
+	_, err := s.client.Ping(within)
+	return s.explain(ctx, "ready", err, reading)
+}
+
+func (s *Store) needSecret() error {
+	if s.config.Secret == "" {
+		return errors.New("influx: writing needs the collectors' secret; give secret_file in the store's configuration")
+	}
+	return nil
+}
+
+// Close lets go of the connections.
+func (s *Store) Close() error {
+	s.client.Close()
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+// purpose of a request, because the same status means different things.
+type purpose int
+
+const (
+	reading purpose = iota
+	writing
+)
+
+// explain turns an error of the client into the contract's terms. ctx is the
+// caller's, without the timeout that the store added.
+func (s *Store) explain(ctx context.Context, operation string, err error, why purpose) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("influx %s: %w", operation, ctx.Err())
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("influx %s: no answer from %s within %s; try again", operation, s.config.URL, s.config.timeout)
+	}
+	e, ok := errors.AsType[*influxhttp.Error](err)
+	if !ok {
+		return fmt.Errorf("influx %s: %w", operation, err)
+	}
+	advice := "try again"
+	switch e.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		if why == writing {
+			// The server read the points and refuses them: a field of another
+			// type, a time beyond the bucket's retention, a body too large.
+			return fmt.Errorf("influx %s: %w: %w", operation, store.ErrPermanent, err)
+		}
+		advice = "see the server's log"
+	// Faults of who operates the server, not of the data: once mended, the same
+	// call succeeds, so the windows must wait for that.
+	case http.StatusUnauthorized, http.StatusForbidden:
+		advice = "check token, its permissions, and flux-enabled on InfluxDB 1.8"
+	case http.StatusNotFound:
+		advice = "check url, org and bucket"
+	}
+	return fmt.Errorf("influx %s at %s: %w; %s", operation, s.config.URL, err, advice)
+}
+
+// Places in time are nanoseconds since 1970 throughout this package.
+const (
+	nsPerMS = int64(time.Millisecond)
+	endMS   = 7_258_118_400_001 // after the last start that wire.Window.Check allows
+	endNS   = endMS * nsPerMS
+)
