@@ -32,9 +32,9 @@ func Text(r api.Reason) string {
 	case api.ReasonNoDistance:
 		return "both places are the same, so there is no distance"
 	case api.ReasonFasterThanLight:
-		return fmt.Sprintf("rejected: %s has seen %s ms, but light in vacuum needs %s ms", end, p("min_ms"), p("floor_ms"))
+		return fmt.Sprintf("rejected: %s has seen %s ms; light in vacuum needs %s ms", end, p("min_ms"), p("floor_ms"))
 	case api.ReasonFasterThanFibre:
-		return fmt.Sprintf("quarantined: %s has seen %s ms, but light in fibre needs %s ms", end, p("min_ms"), p("floor_ms"))
+		return fmt.Sprintf("quarantined: %s has seen %s ms; fibre allows %s ms at best", end, p("min_ms"), p("floor_ms"))
 	case api.ReasonSiteUndecided:
 		return "not every pair of sites is demonstrated: " + p("sites")
 	case api.ReasonPartUndecided:

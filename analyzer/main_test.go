@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/collector/store/sqlite"
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// run runs the program and gives what it printed and its exit status.
+func run(ctx context.Context, args ...string) (stdout, stderr string, status int) {
+	var out, err bytes.Buffer
+	status = cli.Run(ctx, "fibergauge-analyzer", about, &grammar{}, args, &out, &err)
+	return out.String(), err.String(), status
+}
+
+// stage is a folder with a mesh and a store that holds a minute of data: a to
+// b complies, and the other pairs have no data.
+func stage(t *testing.T) (meshFile, spec string) {
+	t.Helper()
+	m := scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
+	meshFile = filepath.Join(t.TempDir(), "mesh.yaml")
+	if err := os.WriteFile(meshFile, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(filepath.Dir(meshFile), "store.sqlite")
+	s, err := sqlite.Open(t.Context(), file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2025, 6, 3, 10, 0, 0, 0, m.Location())
+	for _, ends := range [][2]string{{"a1", "b1"}, {"b1", "a1"}} {
+		w := scenario.Window(m, ends[0], ends[1], at, scenario.Same(20_000, 60), 0)
+		if err := s.Put(t.Context(), store.Admission{At: at, Site: ends[0], Batch: w.Digest().String(), MeshSHA256: m.SHA256(), Windows: []wire.Window{w}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return meshFile, "sqlite:" + file
+}
+
+func minute() []string {
+	return []string{"--from", "2025-06-03T10:00:00+08:00", "--to", "2025-06-03T10:01:00+08:00"}
+}
+
+func TestReportCommand(t *testing.T) {
+	meshFile, spec := stage(t)
+	args := append([]string{"report", "--mesh", meshFile, "--store", spec}, minute()...)
+
+	table, stderr, status := run(t.Context(), args...)
+	if status != 0 || stderr != "" || !strings.Contains(table, "1 of 3 pairs comply = 33.3 % · target 80 % (2025) · missed, 2 more needed\n") {
+		t.Errorf("status %d, %s\n%s", status, stderr, table)
+	}
+	if strings.Contains(table, "\x1b") {
+		t.Error("colours go into a pipe")
+	}
+
+	text, stderr, status := run(t.Context(), append(args, "--format", "json")...)
+	var r api.Report
+	if err := json.Unmarshal([]byte(text), &r); err != nil || status != 0 || stderr != "" {
+		t.Fatalf("status %d, %v, %s", status, err, stderr)
+	}
+	if r.Schema != api.SchemaReport || r.Rate.Compliant != 1 || r.Data.Windows != 2 || r.Pairs[0].Verdict != api.Compliant || !r.Period.Complete {
+		t.Errorf("report is %+v", r)
+	}
+
+	out := filepath.Join(t.TempDir(), "report.json")
+	stdout, stderr, status := run(t.Context(), append(args, "--format", "json", "--out", out)...)
+	written, err := os.ReadFile(out)
+	if err != nil || status != 0 || stdout+stderr != "" || string(written) != text {
+		t.Errorf("--out: status %d, %v, %q, %q", status, err, stdout, stderr)
+	}
+
+	stdout, stderr, status = run(t.Context(), append(args, "--fail-below-target")...)
+	if status != 3 || stdout != table || stderr != "fibergauge-analyzer: the target is missed: 1 of 3 pairs comply, 3 are needed\n" {
+		t.Errorf("--fail-below-target: status %d, %q", status, stderr)
+	}
+}
+
+// A reader of the store leaves it as it was.
+func TestReportLeavesTheStore(t *testing.T) {
+	meshFile, spec := stage(t)
+	file := strings.TrimPrefix(spec, "sqlite:")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := run(t.Context(), append([]string{"report", "--mesh", meshFile, "--store", spec}, minute()...)...); status != 0 {
+		t.Fatal(stderr)
+	}
+	after, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file of the store has changed (%v)", err)
+	}
+}
+
+func TestPolicyCommand(t *testing.T) {
+	stdout, _, status := run(t.Context(), "policy", "--print")
+	if status != 0 || stdout != string(policy.DefaultBytes()) {
+		t.Errorf("status %d, other bytes than the default:\n%s", status, stdout)
+	}
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _, status = run(t.Context(), "policy", "--policy", file)
+	if want := "policy default is good; its version is " + policy.Default().SHA256() + "\n"; status != 0 || stdout != want {
+		t.Errorf("status %d, %q, want %q", status, stdout, want)
+	}
+}
+
+func TestCheckCommand(t *testing.T) {
+	meshFile, spec := stage(t)
+	m, err := mesh.Load(meshFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, status := run(t.Context(), "check", "--mesh", meshFile, "--store", spec, "--period", "2025-06")
+	want := `mesh    scenario, ` + m.SHA256() + `
+policy  default, ` + policy.Default().SHA256() + `
+store   ` + spec + ` answers
+period  2025-06-01T00:00:00+08:00 to 2025-07-01T00:00:00+08:00
+judged  p95 of test icmp, at most 1.5 times the theoretical RTT
+links   3 pairs of sites, 2 by an estimated distance; 15552000 packets are scheduled
+rate    3 pairs of all clusters on plane optical; target 80 %
+`
+	if status != 0 || stdout != want {
+		t.Errorf("status %d, %s\n got %s\nwant %s", status, stderr, stdout, want)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	meshFile, spec := stage(t)
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	misfit := file("misfit.yaml", strings.Replace(string(policy.DefaultBytes()), "[all]", "[a, z]", 1))
+	broken := file("broken.yaml", strings.Replace(string(policy.DefaultBytes()), "statistic: p95", "statistic: p96", 1))
+	early := file("early.yaml", strings.Replace(string(policy.DefaultBytes()), "2023, percent", "2024, percent", 1))
+	missing := filepath.Join(dir, "none")
+	report := func(more ...string) []string {
+		return append([]string{"report", "--mesh", meshFile, "--store", spec}, more...)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"report"}, "missing flags: --mesh=FILE, --store=SPEC; see fibergauge-analyzer --help"},
+		{[]string{"repot"}, `unexpected argument repot, did you mean "report"?; see fibergauge-analyzer --help`},
+		{report("--perod", "2025"), "unknown flag --perod, did you mean \"--period\"?; see fibergauge-analyzer --help"},
+		{report(), "no period is given; give period, such as 2025-06, or from and to"},
+		{report("--period", "2025-6"), `period "2025-6" is not a year, month or day such as 2025, 2025-06 or 2025-06-03`},
+		{report("--period", "2025", "--to", "2026"), "period goes without from and to; give one or the other"},
+		{report("--from", "2025-06-02", "--to", "2025-06-01"), "to, 2025-06-01, is not after from, 2025-06-02"},
+		{report("--period", "2025", "--format", "csv"), `--format must be one of "table","json" but got "csv"; see fibergauge-analyzer --help`},
+		{report("--period", "2025", "--policy", missing), missing + ": cannot be read: no such file or directory"},
+		{report("--period", "2025", "--policy", broken), broken + `:26: measurement.statistic: "p96" is not known; allowed: p95, p50, p99, mean, min`},
+		{report("--period", "2025", "--policy", early), early + ":48: rate.targets[1].year: 2024 does not come after 2024; list the years in order"},
+		{report("--period", "2025", "--policy", misfit), `policy default does not fit mesh scenario: rate.clusters names "z", which is not a cluster of the mesh`},
+		{report("--period", "2022", "--fail-below-target"), "--fail-below-target: policy default has no target for 2022"},
+		{report("--period", "2025-06-03", "--out", missing+"/report.json"), "write " + missing + "/report.json: open " + missing + "/.report.json.*: no such file or directory"},
+		{[]string{"report", "--mesh", missing, "--store", spec, "--period", "2025"}, missing + ": cannot be read: no such file or directory"},
+		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + missing, "--period", "2025"}, "store sqlite:" + missing + ": there is no such file; give the one that the collector writes"},
+		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "0.0.0.0:80"}, "--listen 0.0.0.0:80 is not loopback; this program serves 127.0.0.0/8 and [::1] only"},
+		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "localhost"}, "--listen localhost is not an address and port such as 127.0.0.1:8470"},
+		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--from", "2025-06-01"}, "from goes with to; give both"},
+		{[]string{"policy", "--print", "--policy", broken}, "--print shows the default policy; leave out --policy " + broken},
+	} {
+		stdout, stderr, status := run(t.Context(), c.args...)
+		// The name of a temporary file has a number in it.
+		stderr = regexp.MustCompile(`json\.\d+`).ReplaceAllString(stderr, "json.*")
+		if want := "fibergauge-analyzer: " + c.want + "\n"; stderr != want || status != cli.StatusUsage || stdout != "" {
+			t.Errorf("%s: status %d, stdout %q\n got %swant %s", strings.Join(c.args, " "), status, stdout, stderr, want)
+		}
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("a store that did not exist was made")
+	}
+}
+
+// The server says where it is, answers there, and ends with the context.
+func TestServeCommand(t *testing.T) {
+	meshFile, spec := stage(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	reader, writer := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(ctx, "fibergauge-analyzer", about, &grammar{},
+			append([]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "127.0.0.1:0"}, minute()...), io.Discard, writer)
+		writer.Close()
+	}()
+	line := make([]byte, 4096)
+	n, err := reader.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := regexp.MustCompile(`http://\S+`).FindString(string(line[:n]))
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatalf("%v; the log says %s", err, line[:n])
+	}
+	defer response.Body.Close()
+	var r api.Report
+	if err := json.NewDecoder(response.Body).Decode(&r); err != nil || r.Rate.Compliant != 1 {
+		t.Errorf("%v, %+v", err, r.Rate)
+	}
+	stop()
+	if status := <-done; status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
