@@ -1,149 +1,17 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
-	"encoding/json"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/fibergauge/fibergauge/collector/admission"
 	"github.com/fibergauge/fibergauge/collector/fakestore"
-	"github.com/fibergauge/fibergauge/collector/meshes"
-	"github.com/fibergauge/fibergauge/collector/metrics"
-	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
-
-// bench is an API with everything around it.
-type bench struct {
-	*API
-	store    *fakestore.Store
-	versions *meshes.Versions
-	now      time.Time
-	log      *bytes.Buffer
-}
-
-func newBench(t testing.TB, limits Limits) *bench {
-	t.Helper()
-	b := &bench{store: &fakestore.Store{}, now: fakestore.Now(), log: &bytes.Buffer{}}
-	log := slog.New(slog.NewTextHandler(b.log, nil))
-	now := func() time.Time { return b.now }
-	counters := metrics.New("test")
-	observed := counters.Observe(b.store)
-	b.versions = meshes.NewVersions(observed, now, log)
-	b.API = New(Config{
-		Mesh:     b.versions.Current,
-		Admitter: &admission.Desk{Store: observed, Meshes: b.versions, Now: now, FutureTolerance: time.Minute},
-		Ready:    observed.Ready,
-		Identify: SiteInPath,
-		Metrics:  counters,
-		Limits:   limits,
-		Now:      now,
-		Log:      log,
-	})
-	return b
-}
-
-// serving is a bench that serves the mesh "now".
-func serving(t testing.TB) *bench {
-	t.Helper()
-	b := newBench(t, DefaultLimits())
-	if err := b.versions.Serve(t.Context(), fakestore.Mesh("now")); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func (b *bench) do(method, path, body string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
-	w := httptest.NewRecorder()
-	b.ServeHTTP(w, r)
-	return w
-}
-
-func (b *bench) post(body string, header ...string) *httptest.ResponseRecorder {
-	return b.do(http.MethodPost, windowsPath, body, append([]string{"Content-Type", "application/json"}, header...)...)
-}
-
-const (
-	windowsPath    = "/v1/sites/a1/windows"
-	assignmentPath = "/v1/sites/a1/assignment"
-)
-
-func encode(t testing.TB, v any) string {
-	t.Helper()
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-func zip(t testing.TB, s string) string {
-	t.Helper()
-	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	if _, err := w.Write([]byte(s)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.String()
-}
-
-func zst(t testing.TB, s string, options ...zstd.EOption) string {
-	t.Helper()
-	var buf bytes.Buffer
-	w, err := zstd.NewWriter(&buf, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte(s)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.String()
-}
-
-// goodBatch is one that is taken.
-func goodBatch(t testing.TB) string {
-	t.Helper()
-	return encode(t, fakestore.Batch(fakestore.Window(fakestore.Mesh("now"), 0)))
-}
-
-func expectProblem(t *testing.T, w *httptest.ResponseRecorder, status int, code wire.Code, message string) {
-	t.Helper()
-	if w.Code != status {
-		t.Errorf("status %d, want %d", w.Code, status)
-	}
-	if got := w.Header().Get("Content-Type"); got != "application/json" {
-		t.Errorf("content type %q", got)
-	}
-	var got wire.Problem
-	dec := json.NewDecoder(w.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&got); err != nil {
-		t.Fatalf("the body is no Problem: %v", err)
-	}
-	if diff := cmp.Diff(wire.Problem{Schema: wire.SchemaError, Code: code, Message: message}, got); diff != "" {
-		t.Errorf("problem (-want +got):\n%s", diff)
-	}
-}
 
 func TestBadRequests(t *testing.T) {
 	good := goodBatch(t)
@@ -217,73 +85,6 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-func TestWindowsAreTaken(t *testing.T) {
-	good := goodBatch(t)
-	for _, c := range []struct {
-		name, body string
-		header     []string
-	}{
-		{"plain", good, nil},
-		{"identity", good, []string{"Content-Encoding", "identity"}},
-		{"gzip", zip(t, good), []string{"Content-Encoding", "gzip"}},
-		{"GZIP", zip(t, good), []string{"Content-Encoding", "GZIP"}},
-		{"zstd", zst(t, good), []string{"Content-Encoding", "zstd"}},
-		{"largest", good + strings.Repeat(" ", wire.MaxBatchBytes-len(good)), nil},
-		{"largest in zstd", zst(t, good+strings.Repeat(" ", wire.MaxBatchBytes-len(good))), []string{"Content-Encoding", "zstd"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			b := serving(t)
-			w := b.post(c.body, c.header...)
-			if w.Code != http.StatusOK {
-				t.Fatalf("%d %s", w.Code, w.Body)
-			}
-			ack, err := wire.DecodeAck(w.Body.Bytes())
-			if err != nil {
-				t.Fatal(err)
-			}
-			batch, err := wire.DecodeBatch([]byte(good))
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := &wire.Ack{Schema: wire.SchemaAck, Batch: batch.Digest().String(), Stored: 1, MeshSHA256: fakestore.Mesh("now").SHA256()}
-			if diff := cmp.Diff(want, ack); diff != "" {
-				t.Errorf("ack (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff([]wire.Key{batch.Windows[0].Key}, b.store.Keys()); diff != "" {
-				t.Errorf("stored (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestRefusedWindowIsLoud(t *testing.T) {
-	b := serving(t)
-	bad := fakestore.Window(fakestore.Mesh("now"), 0)
-	bad.Dst = strings.Repeat("x", 10_000)
-	var windows []wire.Window
-	for range 100 {
-		windows = append(windows, bad)
-	}
-	for range 2 {
-		w := b.post(encode(t, fakestore.Batch(windows...)))
-		ack, err := wire.DecodeAck(w.Body.Bytes())
-		if err != nil || len(ack.Refused) != 100 || ack.Stored != 0 {
-			t.Fatalf("%d %+v, %v", w.Code, ack, err)
-		}
-		b.now = b.now.Add(time.Minute)
-	}
-	log := b.log.String()
-	if got := strings.Count(log, "level=ERROR msg=\"window refused for ever\" site=a1"); got != 40 {
-		t.Errorf("%d lines in the log, want 20 of each flood", got)
-	}
-	if !strings.Contains(log, "lines_left_out=80") {
-		t.Error("the log does not say how many lines it leaves out")
-	}
-	if len(log) > 50_000 {
-		t.Errorf("the log is %d bytes long: a sender can fill the disk", len(log))
-	}
-}
-
 func TestStoreAway(t *testing.T) {
 	b := serving(t)
 	b.store.Change(func(s *fakestore.Store) { s.Away = true })
@@ -303,17 +104,6 @@ func TestStoreAway(t *testing.T) {
 	if w := b.do("GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ready\n" {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)
 	}
-}
-
-func TestStoreTooSlow(t *testing.T) {
-	limits := DefaultLimits()
-	limits.StoreTimeout = 20 * time.Millisecond
-	b := newBench(t, limits)
-	if err := b.versions.Serve(t.Context(), fakestore.Mesh("now")); err != nil {
-		t.Fatal(err)
-	}
-	b.store.Block = make(chan struct{})
-	expectProblem(t, b.post(goodBatch(t)), 503, wire.CodeStoreUnavailable, "the store did not confirm; nothing is acknowledged, send the same batch again later")
 }
 
 func TestBeforeTheFirstMesh(t *testing.T) {
@@ -390,82 +180,6 @@ func TestAssignmentTag(t *testing.T) {
 	}
 }
 
-func TestSiteRate(t *testing.T) {
-	b := serving(t)
-	ask := func(site string) *httptest.ResponseRecorder {
-		return b.do("GET", "/v1/sites/"+site+"/assignment", "")
-	}
-	for i := range b.Limits.SiteBurst {
-		if w := ask("a1"); w.Code != 200 {
-			t.Fatalf("request %d: %d %s", i, w.Code, w.Body)
-		}
-	}
-	w := ask("a1")
-	expectProblem(t, w, 429, wire.CodeOverloaded, "site a1 sends more than 20 requests a second; put more windows into a batch")
-	if got := w.Header().Get("Retry-After"); got != "1" {
-		t.Errorf("Retry-After %q, want 1", got)
-	}
-	if w := ask("b1"); w.Code != 200 {
-		t.Errorf("another site: %d %s", w.Code, w.Body)
-	}
-	b.now = b.now.Add(50 * time.Millisecond)
-	if w := ask("a1"); w.Code != 200 {
-		t.Errorf("a twentieth of a second later: %d %s", w.Code, w.Body)
-	}
-	if w := ask("a1"); w.Code != 429 {
-		t.Errorf("and again: %d %s", w.Code, w.Body)
-	}
-}
-
-func TestGateForgetsSitesThatAreGone(t *testing.T) {
-	g := newGate(DefaultLimits(), fakestore.Now)
-	m := fakestore.Mesh("now")
-	if g.request(m, "a1") != nil || g.request(m, "b1") != nil {
-		t.Fatal("refused")
-	}
-	smaller, err := mesh.Parse("mesh.yaml", bytes.Replace(bytes.Replace(fakestore.MeshYAML("small"), []byte("id: b1"), []byte("id: b2"), 1), []byte("to: b1"), []byte("to: b2"), 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if g.request(smaller, "a1") != nil || len(g.sites) != 1 {
-		t.Errorf("%d sites are remembered, want 1", len(g.sites))
-	}
-}
-
-func TestBatchesInHand(t *testing.T) {
-	limits := DefaultLimits()
-	limits.Batches, limits.SiteBatches = 3, 2
-	b := newBench(t, limits)
-	if err := b.versions.Serve(t.Context(), fakestore.Mesh("now")); err != nil {
-		t.Fatal(err)
-	}
-	m := b.Mesh()
-	var leave []func()
-	for _, site := range []string{"a1", "a1", "b1"} {
-		out, no := b.gate.batch(m, site)
-		if no != nil {
-			t.Fatalf("%s: %s", site, no.body)
-		}
-		leave = append(leave, out)
-	}
-	w := b.post(goodBatch(t))
-	expectProblem(t, w, 429, wire.CodeOverloaded, "2 batches of site a1 are in hand; send the next after an answer")
-	leave[0]()
-	out, no := b.gate.batch(m, "b1")
-	if no != nil {
-		t.Fatalf("%s", no.body)
-	}
-	w = b.post(goodBatch(t))
-	expectProblem(t, w, 503, wire.CodeOverloaded, "3 batches are in hand; send this one again later")
-	if got := w.Header().Get("Retry-After"); got != "1" {
-		t.Errorf("Retry-After %q, want 1", got)
-	}
-	out()
-	if w := b.post(goodBatch(t)); w.Code != 200 {
-		t.Errorf("with a free place: %d %s", w.Code, w.Body)
-	}
-}
-
 func TestMetrics(t *testing.T) {
 	b := serving(t)
 	b.Metrics.MeshServed(b.Mesh())
@@ -496,52 +210,4 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no line %s", want)
 		}
 	}
-}
-
-// FuzzWindows: whatever arrives, the answer is an acknowledgement that counts
-// every window once and agrees with the store, or a Problem on one line.
-func FuzzWindows(f *testing.F) {
-	good := goodBatch(f)
-	m := fakestore.Mesh("now")
-	other := fakestore.Window(m, 1)
-	other.Test = "slow"
-	f.Add([]byte(good), uint8(0))
-	f.Add([]byte(zip(f, good)), uint8(1))
-	f.Add([]byte(zst(f, good)), uint8(2))
-	f.Add([]byte(encode(f, fakestore.Batch(fakestore.Window(m, 0), other))), uint8(0))
-	f.Add([]byte(`{"schema":"fibergauge.batch/1","site":"a1","windows":[{},null]}`), uint8(0))
-	f.Add([]byte(`{"schema":"fibergauge.batch/1","site":"a1","windows":[{"session":18446744073709551615}]}`), uint8(0))
-	f.Add([]byte(`[[[[[[[[`), uint8(0))
-	f.Fuzz(func(t *testing.T, body []byte, encoding uint8) {
-		b := serving(t)
-		w := b.post(string(body), "Content-Encoding", []string{"identity", "gzip", "zstd"}[encoding%3])
-		if w.Code != http.StatusOK {
-			var p wire.Problem
-			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Schema != wire.SchemaError || p.Code == "" || p.Message == "" || strings.Contains(p.Message, "\n") {
-				t.Errorf("%d %s: no Problem on one line", w.Code, w.Body)
-			}
-			if w.Code >= 500 {
-				t.Errorf("%d %s", w.Code, w.Body)
-			}
-			if keys := b.store.Keys(); len(keys) > 0 {
-				t.Errorf("%d, but stored %v", w.Code, keys)
-			}
-			return
-		}
-		ack, err := wire.DecodeAck(w.Body.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		plain, err := unpacker([]string{"identity", "gzip", "zstd"}[encoding%3])(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		batch, err := wire.DecodeBatch(plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ack.Stored != len(b.store.Keys()) || ack.Stored+len(ack.Refused) != len(batch.Windows) || ack.Batch != batch.Digest().String() {
-			t.Errorf("ack %+v for %d windows, %d in the store", ack, len(batch.Windows), len(b.store.Keys()))
-		}
-	})
 }

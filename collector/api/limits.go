@@ -18,7 +18,7 @@ type Limits struct {
 	SiteRate     float64       // requests a second of one site, on average
 	SiteBurst    int           // requests of one site at once
 	SiteBatches  int           // batches of one site in hand at once
-	Batches      int           // batches of all sites in hand at once; each takes some 30 MiB at worst
+	Batches      int           // batches of all sites in hand at once; each takes some 45 MiB at worst
 	BodyTimeout  time.Duration // for a whole batch to arrive
 	StoreTimeout time.Duration // for the store to confirm
 	ReadyTimeout time.Duration // for the store to say whether it is ready
@@ -28,7 +28,7 @@ type Limits struct {
 // windows a second.
 func DefaultLimits() Limits {
 	return Limits{
-		SiteRate: 20, SiteBurst: 40, SiteBatches: 4, Batches: 64,
+		SiteRate: 20, SiteBurst: 40, SiteBatches: 4, Batches: 32,
 		BodyTimeout: 30 * time.Second, StoreTimeout: 20 * time.Second, ReadyTimeout: 2 * time.Second,
 	}
 }
