@@ -1,0 +1,97 @@
+package compliance
+
+import (
+	"fmt"
+	"math/big"
+	"testing"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+func pairs(compliant, total int) []*Link {
+	links := make([]*Link, total)
+	for i := range links {
+		links[i] = &Link{Judgement: Judgement{Verdict: api.NotDemonstrated}}
+		if i < compliant {
+			links[i].Verdict, links[i].Route.Class = api.Compliant, mesh.ClassA
+		}
+	}
+	return links
+}
+
+func TestRateIsExact(t *testing.T) {
+	targets := policy.Default().Rate
+	// metric.md: 65, 75 and 80 % of 45 need 30, 34 and 36 pairs; later years as 2025.
+	for year, needed := range map[int]int{2023: 30, 2024: 34, 2025: 36, 2026: 36, 2040: 36} {
+		for compliant, met := range map[int]bool{needed - 1: false, needed: true, 45: true, 0: false} {
+			r := Rate(targets, year, pairs(compliant, 45))
+			if *r.Needed != needed || *r.Met != met || r.Compliant != compliant || r.Total != 45 || r.NotDemonstrated != 45-compliant {
+				t.Errorf("%d of 45 in %d: %+v, needs %d, met %v", compliant, year, r, *r.Needed, *r.Met)
+			}
+		}
+	}
+	// Exactly at the target is met: 3/4 is 75 %, and 13 of 20 is 65 %.
+	for _, c := range []struct{ compliant, total, year int }{{3, 4, 2024}, {13, 20, 2023}, {4, 5, 2025}, {80, 100, 2025}} {
+		if r := Rate(targets, c.year, pairs(c.compliant, c.total)); !*r.Met {
+			t.Errorf("%d of %d misses %v", c.compliant, c.total, *r.Target)
+		}
+	}
+}
+
+func TestRateCounts(t *testing.T) {
+	links := []*Link{}
+	for verdict, n := range map[api.Verdict]int{api.Compliant: 3, api.NonCompliant: 2, api.NotDemonstrated: 1} {
+		for i := range n {
+			class := mesh.ClassC
+			if i == 0 {
+				class = mesh.ClassB
+			}
+			links = append(links, &Link{Judgement: Judgement{Verdict: verdict, Route: mesh.Route{Class: class}}})
+		}
+	}
+	r := Rate(policy.Default().Rate, 2022, links)
+	if r.Target != nil || r.Met != nil || r.Needed != nil {
+		t.Errorf("a target before the first year: %+v", r)
+	}
+	// Not demonstrated is no verdict on a distance: 2 of 3 and 1 of 2.
+	if r.Compliant != 3 || r.NonCompliant != 2 || r.NotDemonstrated != 1 || r.Provisional != 3 || r.Fraction != 0.5 {
+		t.Errorf("rate is %+v", r)
+	}
+}
+
+func TestBest(t *testing.T) {
+	link := func(name string, verdict api.Verdict, ratio *big.Rat) *Link {
+		l := &Link{Subject: Subject{Carrier: name}, Judgement: Judgement{Verdict: verdict, Ratio: ratio, HasMeasured: ratio != nil}}
+		if verdict == api.NonCompliant && ratio == nil {
+			l.HasMeasured, l.Measured = true, latency.RTT{Unbounded: true}
+		}
+		return l
+	}
+	ordered := []*Link{ // best first
+		link("fast", api.Compliant, big.NewRat(11, 10)),
+		link("fast too", api.Compliant, big.NewRat(14, 10)),
+		link("slow", api.NonCompliant, big.NewRat(16, 10)),
+		link("slower", api.NonCompliant, big.NewRat(17, 10)),
+		link("lost", api.NonCompliant, nil),
+		link("some data", api.NotDemonstrated, big.NewRat(10, 10)),
+		link("more data", api.NotDemonstrated, big.NewRat(12, 10)),
+		link("silent", api.NotDemonstrated, nil),
+	}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			t.Run(fmt.Sprint(a.Carrier, " and ", b.Carrier), func(t *testing.T) {
+				if got, want := Best([]*Link{a, b}), ordered[min(i, j)]; got != want {
+					t.Errorf("%s is better, want %s", got.Carrier, want.Carrier)
+				}
+			})
+		}
+	}
+	// Of equals the first, so that the order of carriers in the mesh decides.
+	one, two := link("one", api.Compliant, big.NewRat(11, 10)), link("two", api.Compliant, big.NewRat(11, 10))
+	if got := Best([]*Link{one, two}); got != one {
+		t.Errorf("of equals %s", got.Carrier)
+	}
+}
