@@ -12,7 +12,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
-	"github.com/fibergauge/fibergauge/collector/store/sqlite"
+	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -60,14 +60,12 @@ func (s span) parse(zone *time.Location) (report.Period, error) {
 // openStore opens a store to read from. An SQLite file that is not there is a
 // mistake in the path, and is not made.
 func openStore(ctx context.Context, spec string, env *cli.Env) (store.Store, error) {
-	path, ok := strings.CutPrefix(spec, "sqlite:")
-	if !ok {
-		return nil, cli.Usage(fmt.Errorf("store %q: write sqlite:PATH", spec))
+	if path, ok := strings.CutPrefix(spec, "sqlite:"); ok && path != "" {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, cli.Usage(fmt.Errorf("store %s: there is no such file; give the one that the collector writes", spec))
+		}
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.Usage(fmt.Errorf("store %s: there is no such file; give the one that the collector writes", spec))
-	}
-	return sqlite.Open(ctx, path, env.Log)
+	return open.Open(ctx, spec, env.Log)
 }
 
 func generatedBy() string { return "fibergauge-analyzer " + cli.Version() }

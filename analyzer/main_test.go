@@ -185,6 +185,8 @@ func TestBadInput(t *testing.T) {
 		{report("--period", "2025-06-03", "--out", missing+"/report.json"), "write " + missing + "/report.json: open " + missing + "/.report.json.*: no such file or directory"},
 		{[]string{"report", "--mesh", missing, "--store", spec, "--period", "2025"}, missing + ": cannot be read: no such file or directory"},
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + missing, "--period", "2025"}, "store sqlite:" + missing + ": there is no such file; give the one that the collector writes"},
+		{[]string{"report", "--mesh", meshFile, "--store", "store.sqlite", "--period", "2025"}, `store "store.sqlite" is neither sqlite:PATH nor influx:FILE`},
+		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + meshFile, "--period", "2025"}, "store " + meshFile + ": is not an SQLite database; give another path"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "0.0.0.0:80"}, "--listen 0.0.0.0:80 is not loopback; this program serves 127.0.0.0/8 and [::1] only"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "localhost"}, "--listen localhost is not an address and port such as 127.0.0.1:8470"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--from", "2025-06-01"}, "from goes with to; give both"},
