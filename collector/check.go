@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fibergauge/fibergauge/collector/store/open"
@@ -83,7 +84,7 @@ func storeState(ctx context.Context, spec string, log *slog.Logger) (string, err
 	if path, ok := strings.CutPrefix(spec, "sqlite:"); ok && path != "" {
 		there, err := exists(path)
 		if err != nil {
-			return "", cli.Usage(fmt.Errorf("store: %w", err))
+			return "", cli.Usage(fmt.Errorf("store %s: %w", path, err))
 		}
 		if !there {
 			return "not there yet; serve would make it", nil
@@ -101,16 +102,16 @@ func storeState(ctx context.Context, spec string, log *slog.Logger) (string, err
 	return "ready", opened.Close()
 }
 
-// exists tells whether a file is there, and where it is not, whether it could
-// be made: the nearest folder above that exists has to be one.
+// exists tells whether a file is there, and where it is not, whether its folder
+// is or could be made: the nearest thing above that exists has to be a folder.
 func exists(path string) (bool, error) {
 	_, err := os.Stat(path)
-	for at := path; errors.Is(err, fs.ErrNotExist); {
+	for at := path; errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR); {
 		at = filepath.Dir(at)
-		var info fs.FileInfo
-		if info, err = os.Stat(at); err == nil {
-			if !info.IsDir() {
-				return false, fmt.Errorf("%s is not a folder; choose another path", at)
+		var above fs.FileInfo
+		if above, err = os.Stat(at); err == nil {
+			if !above.IsDir() {
+				return false, fmt.Errorf("its folder cannot be made: %s is not a folder; choose another path", at)
 			}
 			return false, nil
 		}
