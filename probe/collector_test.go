@@ -18,7 +18,7 @@ import (
 // collector stands in for the real one on a Unix socket: it admits everything
 // that checks, and keeps it.
 type collector struct {
-	t   *testing.T
+	t   testing.TB
 	url string
 
 	mu         sync.Mutex // protects all following fields
@@ -28,7 +28,7 @@ type collector struct {
 	refuse     func(wire.Window) bool
 }
 
-func newCollector(t *testing.T, a wire.Assignment) *collector {
+func newCollector(t testing.TB, a wire.Assignment) *collector {
 	t.Helper()
 	c := &collector{t: t, assignment: a, windows: map[wire.Key]wire.Window{}}
 	socket := filepath.Join(t.TempDir(), "c.sock")

@@ -82,8 +82,9 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 var madeLine = regexp.MustCompile(`msg="window made" key="?([^" ]+)"? digest=([0-9a-f]{64})`)
 
 // checkAccount holds the windows at the collector against the log: none is
-// missing, none is changed, none is there that was not made.
-func checkAccount(t *testing.T, c *collector, log string) {
+// missing, none is changed, and none is there that was not made, unless a probe
+// was killed, perhaps between a window and its line in the log.
+func checkAccount(t *testing.T, c *collector, log string, killed bool) {
 	t.Helper()
 	made := map[string]string{}
 	for _, m := range madeLine.FindAllStringSubmatch(log, -1) {
@@ -93,8 +94,8 @@ func checkAccount(t *testing.T, c *collector, log string) {
 		made[m[1]] = m[2]
 	}
 	for _, w := range c.all() {
-		if made[w.Key.String()] != w.Digest().String() {
-			t.Errorf("window %v is at the collector and was not made", w.Key)
+		if digest, ok := made[w.Key.String()]; digest != w.Digest().String() && (ok || !killed) {
+			t.Errorf("window %v at the collector was not made so: %q", w.Key, digest)
 		}
 		delete(made, w.Key.String())
 	}
@@ -121,7 +122,7 @@ func TestRunDeliversWhatItMeasures(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d:\n%s", status, log)
 	}
-	checkAccount(t, c, log)
+	checkAccount(t, c, log, false)
 	stopped := 0
 	for _, w := range c.all() {
 		if w.EndReason == wire.EndStop {
@@ -167,7 +168,7 @@ func TestRunKeepsWhatItCannotDeliver(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d:\n%s", status, second)
 	}
-	checkAccount(t, c, log+second)
+	checkAccount(t, c, log+second, false)
 	sessions := map[uint64]bool{}
 	for _, w := range c.all() {
 		sessions[w.Session] = true
@@ -202,7 +203,7 @@ func TestRunFollowsTheAssignment(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d:\n%s", status, log)
 	}
-	checkAccount(t, c, log)
+	checkAccount(t, c, log, false)
 	// Of the link that stays, windows join without a gap.
 	ends := map[int64]bool{}
 	starts := map[int64]bool{}

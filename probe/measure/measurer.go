@@ -71,7 +71,7 @@ func New(cfg Config) *Measurer {
 	return m
 }
 
-// Made is the number of windows made so far.
+// Made is the number of windows made and put so far.
 func (m *Measurer) Made() int64 { return m.made.Load() }
 
 // Run measures what each assignment asks for, which must have passed Check,
@@ -195,8 +195,6 @@ func (m *Measurer) put(made []wire.Window) {
 			m.cfg.Log.Error("a window contradicts itself and is dropped; please report this", "key", w.Key.String(), "error", err)
 			continue
 		}
-		m.made.Add(1)
-		m.cfg.Log.Debug("window made", "key", w.Key.String(), "digest", w.Digest().String())
 		m.unsaved = append(m.unsaved, w)
 	}
 	if len(m.unsaved) == 0 {
@@ -209,6 +207,14 @@ func (m *Measurer) put(made []wire.Window) {
 	if err := m.cfg.Put(m.unsaved); err != nil {
 		m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again", "windows", len(m.unsaved), "error", err)
 		return
+	}
+	// Said only now: whoever accounts for windows by these lines may rely on
+	// each being on disk.
+	m.made.Add(int64(len(m.unsaved)))
+	if m.cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
+		for i := range m.unsaved {
+			m.cfg.Log.Debug("window made", "key", m.unsaved[i].Key.String(), "digest", m.unsaved[i].Digest().String())
+		}
 	}
 	m.unsaved = nil
 }

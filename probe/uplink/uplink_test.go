@@ -131,8 +131,11 @@ func ackOf(b *wire.Batch) wire.Ack {
 const meshA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 func newUplink(m *memory, collector roundTrip, log io.Writer) *Uplink {
+	to := Collector{base: "http://collector"}
+	client := to.Client()
+	client.Transport = collector
 	u := New(Config{
-		Collector: Collector{base: "http://collector"}, Client: &http.Client{Transport: collector}, Site: "here",
+		Collector: to, Client: client, Site: "here",
 		Poll: 30 * time.Second, Store: m, Take: func(*wire.Assignment) {},
 		Check: func(*wire.Assignment) error { return nil },
 		Log:   slog.New(slog.NewTextHandler(log, nil)),
