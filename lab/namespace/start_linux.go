@@ -26,6 +26,9 @@ func Start(cmd *exec.Cmd, in *Namespace) (<-chan error, error) {
 		runtime.LockOSThread() // and never unlocked: the runtime ends the thread
 		err := enter(in)
 		if err == nil {
+			err = calm()
+		}
+		if err == nil {
 			err = cmd.Start()
 		}
 		started <- err
