@@ -16,11 +16,11 @@ const width = 80
 
 // liveLine is one line on a terminal that is written over as replies come.
 type liveLine struct {
-	out                  io.Writer // nil: silent
-	name                 string
-	count                int
-	sent, received, late int
-	last                 time.Duration
+	out            io.Writer // nil: silent
+	name           string
+	count          int
+	sent, received int
+	last           time.Duration
 }
 
 func (l *liveLine) show(e measure.Event) {
@@ -71,13 +71,14 @@ func (r *Result) Text(w io.Writer, s Style) {
 	if r.Target != r.Address {
 		name = fmt.Sprintf("%s (%s)", r.Target, r.Address)
 	}
-	if runes := []rune(name); len(runes) > width-20 {
-		name = string(runes[:width-21]) + "…"
+	how := fmt.Sprintf(" by %s echo, timestamps: %s", strings.ToUpper(r.Method), r.Timestamps)
+	if runes := []rune(name); len(runes) > width-len(how) {
+		name = string(runes[:width-len(how)-1]) + "…"
 	}
-	fmt.Fprintf(w, "%s by %s echo, timestamps: %s\n", s.paint("1", name), strings.ToUpper(r.Method), r.Timestamps)
+	fmt.Fprintln(w, s.paint("1", name)+how)
 	fmt.Fprintf(w, "  sent %d, received %d, %s\n", r.Sent, r.Received, r.loss(s))
-	if extra := r.extras(); extra != "" {
-		fmt.Fprintf(w, "  %s\n", extra)
+	for _, line := range wrap(r.extras(), width-2) {
+		fmt.Fprintln(w, "  "+line)
 	}
 	if r.MinUS == nil {
 		return
@@ -108,7 +109,7 @@ func (r *Result) loss(s Style) string {
 }
 
 // extras lists what is not always there.
-func (r *Result) extras() string {
+func (r *Result) extras() []string {
 	var parts []string
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if r.Late > 0 {
@@ -126,12 +127,25 @@ func (r *Result) extras() string {
 	if t := r.TTL; t != nil && t.Min == t.Max {
 		add("TTL %d", t.Min)
 	} else if t != nil {
-		add("TTL %d to %d, %d changes", t.Min, t.Max, t.Changes)
+		add("TTL %d to %d (%d changes)", t.Min, t.Max, t.Changes)
 	}
 	if r.IPDVMeanUS != nil {
 		add("IPDV %s ms", ms(*r.IPDVMeanUS))
 	}
-	return strings.Join(parts, ", ")
+	return parts
+}
+
+// wrap joins parts with commas into lines of at most a number of columns.
+func wrap(parts []string, columns int) []string {
+	var lines []string
+	for _, part := range parts {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+len(", ")+len(part) <= columns {
+			lines[last] += ", " + part
+		} else {
+			lines = append(lines, part)
+		}
+	}
+	return lines
 }
 
 // maxBins is the number of bars in a distribution.
