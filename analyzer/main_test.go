@@ -183,6 +183,7 @@ func TestBadInput(t *testing.T) {
 		{report("--period", "2025", "--policy", misfit), `policy default does not fit mesh scenario: rate.clusters names "z", which is not a cluster of the mesh`},
 		{report("--period", "2022", "--fail-below-target"), "--fail-below-target: policy default has no target for 2022"},
 		{report("--period", "2025-06-03", "--out", missing+"/report.json"), "write " + missing + "/report.json: open " + missing + "/.report.json.*: no such file or directory"},
+		{report("--period", "2025-06-03", "--out", dir), "--out " + dir + " is a folder; name a file in it"},
 		{[]string{"report", "--mesh", missing, "--store", spec, "--period", "2025"}, missing + ": cannot be read: no such file or directory"},
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + missing, "--period", "2025"}, "store sqlite:" + missing + ": there is no such file; give the one that the collector writes"},
 		{[]string{"report", "--mesh", meshFile, "--store", "store.sqlite", "--period", "2025"}, `store "store.sqlite" is neither sqlite:PATH nor influx:FILE`},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,7 +43,10 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	defer closing(s, &err)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address.String())
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", c.Listen, err)
+		if failed, ok := errors.AsType[*net.OpError](err); ok {
+			err = failed.Err // the address stands there already
+		}
+		return fmt.Errorf("listen on %s: %w; give another address with --listen", c.Listen, err)
 	}
 	env.Log.Info("serving reports", "url", "http://"+listener.Addr().String()+serve.ReportPath)
 	server := &serve.Server{Mesh: m, Policy: p, Store: s, Fallback: fallback, GeneratedBy: generatedBy(), Log: env.Log}

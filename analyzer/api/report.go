@@ -70,7 +70,8 @@ type Cluster struct {
 type Policy struct {
 	Name      string  `json:"name"`
 	Statistic string  `json:"statistic"` // p95, p50, p99, mean or min
-	Theory    string  `json:"theory"`    // such as "2 × distance × 1.468 / c"
+	Theory    string  `json:"theory"`    // theoretical RTT, such as "2 × distance × 1.468 / c"
+	Reading   string  `json:"reading"`   // what is not quoted from the Plan but read into it
 	Factor    float64 `json:"factor"`    // limit over theoretical RTT
 	Sites     string  `json:"sites"`     // best, worst or all
 }

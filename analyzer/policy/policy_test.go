@@ -110,6 +110,29 @@ func TestBadPolicies(t *testing.T) {
 	}
 }
 
+// Whatever is taken can be judged with.
+func FuzzParse(f *testing.F) {
+	f.Add(DefaultBytes())
+	f.Add([]byte("version: 1"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := Parse("policy.yaml", data)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("an error of several lines: %v", err)
+			}
+			return
+		}
+		if p.Theory.Light().RTTUS(1000).Sign() <= 0 || p.Theory.Factor.Rat().Sign() <= 0 {
+			t.Errorf("light takes no time by\n%s", data)
+		}
+		for _, target := range p.Rate.Targets {
+			if target.Share().Cmp(big.NewRat(1, 1)) > 0 {
+				t.Errorf("a target above 100 %%: %v", target)
+			}
+		}
+	})
+}
+
 func TestLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(file, DefaultBytes(), 0o600); err != nil {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -391,6 +392,47 @@ func TestSiteLife(t *testing.T) {
 		if slices.Equal(link.Sites, []string{"b1", "b2"}) {
 			t.Error("two sites that never existed together make a link")
 		}
+	}
+}
+
+// Links inside a cluster are shown, count in no rate, and without a distance
+// are not judged.
+func TestWithinCluster(t *testing.T) {
+	inside := scenario.Mesh(t, "UTC", []string{"a1 a one optical both", "a2 a one optical both", "b1 b one optical both"}, nil)
+	m, err := mesh.Parse("mesh.yaml", bytes.Replace(inside.Bytes(), []byte("links: [{}]"), []byte("links: [{within_cluster: true}]"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	period := on(t, m, "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z")
+	s := &scenario.Store{}
+	s.Both(t, m, "a1", "a2", period.From, period.To, scenario.Same(500, 60), 0, nil)
+	r := build(t, m, policy.Default(), s, period)
+	if len(r.Links) != 3 || r.Rate.Total != 3 {
+		t.Errorf("%d links, %d pairs in the rate", len(r.Links), r.Rate.Total)
+	}
+	link := r.Links[0]
+	if link.Pair != [2]string{"a", "a"} || codes(link.Reasons) != api.ReasonNoDistance || link.Ratio != nil || *link.MeasuredRTTMS != 0.5 {
+		t.Errorf("%v is %s: %s", link.Pair, link.Verdict, codes(link.Reasons))
+	}
+}
+
+func TestOtherMeshVersion(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	period := on(t, m, "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z")
+	s := &scenario.Store{}
+	w := scenario.Window(m, "a1", "b1", period.From, scenario.Same(20_000, 60), 0)
+	w.MeshSHA256 = strings.Repeat("0", 64)
+	s.Put(t, w)
+	r := build(t, m, policy.Default(), s, period)
+	if diff := cmp.Diff([]api.MeshVersion{{SHA256: w.MeshSHA256, Windows: 1}}, r.Data.MeshVersions); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var table bytes.Buffer
+	if err := Table(&table, r, Look{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(table.String(), "1 of 1 windows were measured under another version of the mesh") {
+		t.Error(table.String())
 	}
 }
 

@@ -26,6 +26,10 @@ func (p *Plan) meshOf() api.Mesh {
 	return m
 }
 
+// reading says what the Plan leaves open and how it is read here, in every
+// report: whoever reads it otherwise gets other verdicts.
+const reading = "the network distance is read as the distance by road, and the Plan's latency as one-way, so an RTT is compared with twice the one-way time"
+
 func (p *Plan) policyOf(rules *compliance.Rules) api.Policy {
 	formula := fmt.Sprintf("2 × distance × %s / c", p.Policy.Theory.GroupIndex)
 	if p.Policy.Theory.Convention == policy.ByDelay {
@@ -34,7 +38,7 @@ func (p *Plan) policyOf(rules *compliance.Rules) api.Policy {
 	factor, _ := rules.Factor().Float64()
 	return api.Policy{
 		Name: p.Policy.Name, Statistic: string(p.Policy.Measurement.Statistic),
-		Theory: formula, Factor: factor, Sites: string(p.Policy.Measurement.Sites),
+		Theory: formula, Reading: reading, Factor: factor, Sites: string(p.Policy.Measurement.Sites),
 	}
 }
 

@@ -55,6 +55,9 @@ func (t *table) notes() {
 	if classC > 0 {
 		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
 	}
+	if n := t.Data.Timestamps.User; n > 0 {
+		remarks = append(remarks, fmt.Sprintf("%d of %d windows were timed in user space, which only ever adds delay: their RTTs are upper bounds.", n, t.Data.Windows))
+	}
 	if !t.named {
 		var names []string
 		for _, c := range t.Mesh.Clusters {
@@ -62,9 +65,8 @@ func (t *table) notes() {
 		}
 		remarks = append(remarks, some(names)+".")
 	}
-	if len(remarks) > 0 {
-		t.line("")
-	}
+	remarks = append(remarks, "Reading: "+t.Policy.Reading+".")
+	t.line("")
 	for _, remark := range remarks {
 		t.faint(remark)
 	}

@@ -199,6 +199,9 @@ func (t *table) warnings() {
 	if !t.Period.Complete {
 		warnings = append(warnings, "The period was not over when this was made")
 	}
+	if n := d.Windows - t.underThisMesh(); n > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d of %d windows were measured under another version of the mesh than the one that judges here", n, d.Windows))
+	}
 	if d.Conflicts > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s conflict with others under the same key and were left out", plural(d.Conflicts, "window")))
 	}
@@ -214,6 +217,16 @@ func (t *table) warnings() {
 			t.line("%s %s", t.paint(mark, text.Bold, text.FgYellow), t.paint(line, text.FgYellow))
 		}
 	}
+}
+
+// underThisMesh counts the windows measured under the mesh that judges.
+func (t *table) underThisMesh() int {
+	for _, version := range t.Data.MeshVersions {
+		if version.SHA256 == t.MeshSHA256 {
+			return version.Windows
+		}
+	}
+	return 0
 }
 
 // rows are the pairs, worst first.
