@@ -114,19 +114,19 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	}, env.Log)
 
 	var talking sync.WaitGroup
+	measuring, measured := context.WithCancel(context.WithoutCancel(ctx))
 	talk, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	talking.Go(func() { up.Follow(ctx) })
-	talking.Go(func() { up.Deliver(talk) })
-	talking.Go(func() { summarise(talk, measurer, up, store, env.Log) })
+	talking.Go(func() { up.Deliver(measuring, talk) })
+	talking.Go(func() { summarise(measuring, measurer, up, store, env.Log) })
 
 	err = measurer.Run(ctx, assignments)
 
-	hangUp()
+	measured()
+	timer := time.AfterFunc(drainTime, hangUp)
+	defer timer.Stop()
 	talking.Wait()
-	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	up.Drain(final)
 	summary(measurer, up, store, env.Log, "probe stopped")
 	return err
 }

@@ -30,9 +30,15 @@ func (u *Uplink) Follow(ctx context.Context) {
 	case kept != nil:
 		u.take(kept)
 	}
+	var failures backoff
 	for {
 		// Many probes must not ask at the same moment.
 		wait := u.cfg.Poll*9/10 + rand.N(u.cfg.Poll/5+1)
+		if err != nil {
+			wait = min(wait, failures.pause(0))
+		} else {
+			failures.reset()
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -42,7 +48,7 @@ func (u *Uplink) Follow(ctx context.Context) {
 		case <-u.ask:
 			timer.Stop()
 		}
-		a, newTag, err := u.Fetch(ctx, tag)
+		a, newTag, err = u.Fetch(ctx, tag)
 		if ctx.Err() != nil {
 			return
 		}

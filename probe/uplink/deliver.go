@@ -16,34 +16,27 @@ import (
 // envelope is what a batch is at most around its windows: schema, site, braces.
 const envelope = 256
 
-// Deliver sends what the spool holds, oldest first and one batch at a time,
-// until the context ends.
-func (u *Uplink) Deliver(ctx context.Context) {
-	d := u.newDelivery()
-	for ctx.Err() == nil {
-		sent, wait := d.step(ctx)
+// Deliver sends what the spool holds, oldest first and one batch at a time.
+// When the first context ends it goes on until the spool is empty, and when the
+// second ends it stops at once. It tells whether the spool is empty.
+func (u *Uplink) Deliver(until, atMost context.Context) bool {
+	d := &delivery{Uplink: u, windows: wire.MaxBatchWindows}
+	for atMost.Err() == nil {
+		sent, wait := d.step(atMost)
 		switch {
-		case wait > 0:
-			sleep(ctx, wait)
+		case !sent && until.Err() != nil:
+			return true
 		case !sent:
 			select {
-			case <-ctx.Done():
+			case <-until.Done():
 			case <-u.cfg.Store.Added():
 			}
+		case until.Err() == nil:
+			sleep(until, wait)
+		default:
+			// Little time is left: try often.
+			sleep(atMost, min(wait, time.Second))
 		}
-	}
-}
-
-// Drain sends what the spool holds until it is empty or the context ends, and
-// tells whether it is empty.
-func (u *Uplink) Drain(ctx context.Context) bool {
-	d := u.newDelivery()
-	for ctx.Err() == nil {
-		sent, wait := d.step(ctx)
-		if !sent && wait == 0 {
-			return true
-		}
-		sleep(ctx, min(wait, time.Second))
 	}
 	return false
 }
@@ -54,8 +47,6 @@ type delivery struct {
 	windows int // of the next batch, at most
 	backoff backoff
 }
-
-func (u *Uplink) newDelivery() *delivery { return &delivery{Uplink: u, windows: wire.MaxBatchWindows} }
 
 // step delivers one batch. It gives false where the spool is empty, and how
 // long to wait before the next step.

@@ -68,14 +68,14 @@ type Uplink struct {
 // New makes an Uplink.
 func New(cfg Config) *Uplink {
 	u := &Uplink{cfg: cfg, ask: make(chan struct{}, 1)}
-	u.fetching = complaint{log: cfg.Log, what: "the assignment could not be fetched; the last one stays in force"}
+	u.fetching = complaint{log: cfg.Log, what: "the assignment could not be fetched; the last one stays in force, if there is one"}
 	u.sending = complaint{log: cfg.Log, what: "windows could not be delivered; they stay in the spool"}
 	none := ""
 	u.mesh.Store(&none)
 	return u
 }
 
-// Delivered and Refused are the windows acknowledged and set aside so far.
+// Delivered is the number of windows acknowledged so far.
 func (u *Uplink) Delivered() int64 { return u.delivered.Load() }
 
 // Refused is the number of windows set aside so far.
@@ -117,14 +117,12 @@ func (b *backoff) pause(atLeast time.Duration) time.Duration {
 
 func (b *backoff) reset() { b.next = 0 }
 
-// sleep waits; false if the context ended or the channel was signalled first.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits, but not beyond the end of the context.
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }

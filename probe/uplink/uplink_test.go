@@ -243,7 +243,7 @@ func TestAnswersToABatch(t *testing.T) {
 				}, io.Discard)
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
-				u.Deliver(ctx)
+				u.Deliver(ctx, ctx)
 				got := outcome{m.settled, len(m.windows), map[uint64]wire.Code{}}
 				for sequence, why := range m.aside {
 					got.Aside[sequence] = why.Code
@@ -283,7 +283,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 					cancel()
 					return nil, errors.New("enough")
 				}, io.Discard)
-				u.Deliver(ctx)
+				u.Deliver(ctx, ctx)
 				if second < tt.min || second > tt.max {
 					t.Errorf("came back after %v; want %v to %v", second, tt.min, tt.max)
 				}
@@ -300,7 +300,7 @@ func TestFailureToSettleKeepsTrying(t *testing.T) {
 		time.AfterFunc(time.Minute, func() { m.mu.Lock(); m.settling = nil; m.mu.Unlock() })
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		u.Deliver(ctx)
+		u.Deliver(ctx, ctx)
 		if m.settled != 3 || u.Delivered() != 3 {
 			t.Errorf("%d settled, %d counted", m.settled, u.Delivered())
 		}
@@ -313,7 +313,7 @@ func TestAddedWakesDelivery(t *testing.T) {
 		u := newUplink(m, func(r *http.Request) (*http.Response, error) { return respond(200, nil, ackOf(batchOf(r))) }, io.Discard)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { u.Deliver(ctx); close(done) }()
+		go func() { u.Deliver(ctx, ctx); close(done) }()
 		time.Sleep(time.Hour)
 		m.mu.Lock()
 		m.windows[1] = window(1)
@@ -333,13 +333,37 @@ func TestDrainIsBounded(t *testing.T) {
 		u := newUplink(newMemory(3), func(*http.Request) (*http.Response, error) { return nil, errors.New("away") }, io.Discard)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
+		over, stop := context.WithCancel(t.Context())
+		stop()
 		begin := time.Now()
-		if u.Drain(ctx) || time.Since(begin) != 10*time.Second {
+		if u.Deliver(over, ctx) || time.Since(begin) != 10*time.Second {
 			t.Errorf("drained in %v from a collector that is away", time.Since(begin))
 		}
 		u = newUplink(newMemory(3), func(r *http.Request) (*http.Response, error) { return respond(200, nil, ackOf(batchOf(r))) }, io.Discard)
-		if !u.Drain(t.Context()) || u.Delivered() != 3 {
+		if !u.Deliver(over, t.Context()) || u.Delivered() != 3 {
 			t.Errorf("%d drained of 3", u.Delivered())
+		}
+	})
+}
+
+// TestStopLetsTheBatchArrive: a batch that is under way at the stop is waited
+// for, not cut off.
+func TestStopLetsTheBatchArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(3)
+		u := newUplink(m, func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(5 * time.Second):
+				return respond(200, nil, ackOf(batchOf(r)))
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}, io.Discard)
+		until, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		begin := time.Now()
+		if !u.Deliver(until, t.Context()) || m.settled != 3 || time.Since(begin) != 5*time.Second {
+			t.Errorf("%d settled in %v", m.settled, time.Since(begin))
 		}
 	})
 }
@@ -401,8 +425,14 @@ func TestFollow(t *testing.T) {
 			s.away = true
 		})
 		time.Sleep(100 * time.Second)
-		s.set(func() { s.away = false })
-		time.Sleep(40 * time.Second)
+		away := 0
+		s.set(func() { s.away, away = false, len(s.times) })
+		time.Sleep(10 * time.Second)
+		s.set(func() {
+			if len(s.times) == away {
+				t.Error("not asked within 10 s of the collector's return")
+			}
+		})
 		cancel()
 		<-done
 		if diff := cmp.Diff([]string{"m1", "m2"}, taken); diff != "" {

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +12,22 @@ import (
 // MaxRTTUS is the largest RTT that the sample codec takes: a minute, far
 // beyond Timeout, so that imports from systems with longer patience fit.
 const MaxRTTUS = 60_000_000
+
+// Samples are RTTs in the codec of AppendRTTs. In JSON they are base64, and
+// none is "" however they came to be none, so that a window has one form.
+type Samples []byte
+
+// MarshalJSON gives the samples as a base64 text.
+func (s Samples) MarshalJSON() ([]byte, error) {
+	text := make([]byte, 2+base64.StdEncoding.EncodedLen(len(s)))
+	text[0], text[len(text)-1] = '"', '"'
+	base64.StdEncoding.Encode(text[1:], s)
+	return text, nil
+}
+
+// Equal tells whether two windows have the same samples; nil and empty are the
+// same.
+func (s Samples) Equal(o Samples) bool { return bytes.Equal(s, o) }
 
 // AppendRTTs appends the codec form of sorted RTTs (whole microseconds) to
 // dst: the first value, then the difference of each to the one before, as

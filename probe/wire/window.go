@@ -87,7 +87,7 @@ type Window struct {
 
 	// RTTs holds the round-trip times of the stamped replies, whole
 	// microseconds, sorted, in the sample codec (AppendRTTs).
-	RTTs []byte `json:"rtts"`
+	RTTs Samples `json:"rtts"`
 	// Stats repeats what follows from RTTs, for people who query the store.
 	// Absent where no reply was stamped.
 	Stats *Stats `json:"stats,omitempty"`
@@ -170,22 +170,22 @@ type Clock struct {
 
 // STAMP holds what only RFC 8762 tells.
 type STAMP struct {
-	Authenticated  bool   `json:"authenticated"`
-	RawRTTs        []byte `json:"raw_rtts"`         // T4−T1 with the reflector's time in it, same codec as RTTs
-	ResidenceMaxUS uint32 `json:"residence_max_us"` // largest T3−T2 that the reflector claimed
-	Capped         uint32 `json:"capped"`           // packets whose claimed residence exceeded what is subtracted
-	ForwardLost    uint32 `json:"forward_lost"`     // lost on the way to a stateful reflector
-	ReverseLost    uint32 `json:"reverse_lost"`     // lost on the way back
-	DSCPReceived   *int   `json:"dscp_received,omitempty"`
-	Reordered      uint32 `json:"reordered"`
+	Authenticated  bool    `json:"authenticated"`
+	RawRTTs        Samples `json:"raw_rtts"`         // T4−T1 with the reflector's time in it, same codec as RTTs
+	ResidenceMaxUS uint32  `json:"residence_max_us"` // largest T3−T2 that the reflector claimed
+	Capped         uint32  `json:"capped"`           // packets whose claimed residence exceeded what is subtracted
+	ForwardLost    uint32  `json:"forward_lost"`     // lost on the way to a stateful reflector
+	ReverseLost    uint32  `json:"reverse_lost"`     // lost on the way back
+	DSCPReceived   *int    `json:"dscp_received,omitempty"`
+	Reordered      uint32  `json:"reordered"`
 }
 
 // OneWay holds one-way delays; present only where both clocks say that they
 // are synchronised.
 type OneWay struct {
-	Forward []byte `json:"forward"`  // microseconds, sorted, sample codec
-	Reverse []byte `json:"reverse"`  // microseconds, sorted, sample codec
-	ErrorUS uint32 `json:"error_us"` // bound on the sum of both clocks' errors
+	Forward Samples `json:"forward"`  // microseconds, sorted, sample codec
+	Reverse Samples `json:"reverse"`  // microseconds, sorted, sample codec
+	ErrorUS uint32  `json:"error_us"` // bound on the sum of both clocks' errors
 }
 
 // Path is a traceroute with the flow identifiers of the test, taken when the

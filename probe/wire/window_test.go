@@ -68,6 +68,26 @@ func TestBatchDigestLeavesTheSignatureOut(t *testing.T) {
 	}
 }
 
+// TestNoSamplesHaveOneForm holds that it does not matter whether a window
+// without samples was made, sent or read from a store.
+func TestNoSamplesHaveOneForm(t *testing.T) {
+	w := sample()
+	w.Counts, w.Stats, w.IPDV = Counts{Scheduled: 60, Sent: 60, Lost: 60}, nil, nil
+	w.RTTs = nil
+	none := w.Digest()
+	w.RTTs = Samples{}
+	if w.Digest() != none {
+		t.Error("nil and empty samples have different digests")
+	}
+	null, err := DecodeWindow(bytes.Replace(w.Canonical(), []byte(`"rtts":""`), []byte(`"rtts":null`), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if null.Digest() != none {
+		t.Error("null and empty samples have different digests")
+	}
+}
+
 func TestCheckRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name string
