@@ -31,12 +31,33 @@ type End struct {
 	*latency.Link
 	Scheduled [][]int64
 
-	// Filled by Judge.
-	Measured    latency.RTT // the judged statistic over the period
-	HasMeasured bool        // there are packets
-	Sufficient  bool        // over the whole period
-	Sufficiency api.Sufficiency
+	// Filled by Judge, over the whole period. What they were made from can
+	// then be dropped.
+	Measured       latency.RTT // the judged statistic
+	HasMeasured    bool        // there are packets, and so all statistics
+	P50, P95, P99  latency.RTT
+	Mean, Min      latency.RTT // of the received packets; unbounded if there are none
+	ScheduledInAll int64
+	Sufficient     bool
+	Sufficiency    api.Sufficiency
 }
+
+// summarise takes from the distribution what the report shows.
+func (e *End) summarise(r *Rules) {
+	whole := &e.Over[0].Distribution
+	e.Measured, e.HasMeasured = r.measured(whole)
+	e.P50, _ = whole.Percentile(50)
+	e.P95, _ = whole.Percentile(95)
+	e.P99, _ = whole.Percentile(99)
+	e.Mean, _ = whole.Mean()
+	e.Min, _ = whole.Min()
+	for _, n := range e.Scheduled[0] {
+		e.ScheduledInAll += n
+	}
+}
+
+// Drop lets go of the distributions and the hours, which are large.
+func (e *End) Drop() { e.Over, e.Scheduled = nil, nil }
 
 // reason makes a reason that names the end; params are names and values.
 func (e *End) reason(code string, params ...any) api.Reason {
@@ -90,7 +111,7 @@ func (r *Rules) Judge(s Subject, stretches []Stretch, ends []End) *Link {
 	reasons := []api.Reason{}
 	for i := range ends {
 		end := &ends[i]
-		end.Measured, end.HasMeasured = r.measured(&end.Over[0].Distribution)
+		end.summarise(r)
 		var lacking []api.Reason
 		end.Sufficiency, lacking = r.sufficiency(end, end.Over[0], end.Scheduled[0])
 		end.Sufficient = len(lacking) == 0

@@ -26,8 +26,8 @@ import (
 type Options struct {
 	GeneratedBy string // program and version
 	Complete    bool   // the period is over
-	// Progress, if set, is told how many of all ends have been read; calls do
-	// not overlap in number but may come from any goroutine.
+	// Progress, if set, is told after each link how many of all are done; it is
+	// called by several goroutines.
 	Progress func(done, total int)
 }
 
@@ -35,13 +35,9 @@ type Options struct {
 // nothing but its arguments and the windows.
 func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*api.Report, error) {
 	rules := compliance.NewRules(plan.Policy)
-	links, err := plan.read(ctx, source, o.Progress)
+	results, err := plan.judge(ctx, rules, source, o.Progress)
 	if err != nil {
 		return nil, err
-	}
-	results := make([]*compliance.Link, len(links))
-	for i, ends := range links {
-		results[i] = rules.Judge(plan.Links[i].Subject, plan.Links[i].Stretches, ends)
 	}
 	r := &api.Report{
 		Schema:      api.SchemaReport,
@@ -68,37 +64,35 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 	return r, nil
 }
 
-// read gets the windows of all ends, some at once, and gives the ends by
-// planned link.
-func (p *Plan) read(ctx context.Context, source latency.Source, progress func(done, total int)) ([][]compliance.End, error) {
-	links := make([][]compliance.End, len(p.Links))
-	total := 0
-	for i := range p.Links {
-		links[i] = make([]compliance.End, len(p.Links[i].ends))
-		total += len(p.Links[i].ends)
-	}
+// judge reads and judges the planned links, some at once: the memory that it
+// takes is that of the links under way, not of all.
+func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latency.Source, progress func(done, total int)) ([]*compliance.Link, error) {
+	results := make([]*compliance.Link, len(p.Links))
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for i := range p.Links {
-		for e, end := range p.Links[i].ends {
-			group.Go(func() error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
+		group.Go(func() error {
+			planned := &p.Links[i]
+			ends := make([]compliance.End, len(planned.ends))
+			for e, end := range planned.ends {
 				link, err := latency.Read(ctx, source, end.src, end.dst, p.Test.Name, end.calendars...)
 				if err != nil {
 					return err
 				}
-				links[i][e] = compliance.End{Link: link, Scheduled: end.scheduled}
-				if n := done.Add(1); progress != nil {
-					progress(int(n), total)
-				}
-				return nil
-			})
-		}
+				ends[e] = compliance.End{Link: link, Scheduled: end.scheduled}
+			}
+			results[i] = rules.Judge(planned.Subject, planned.Stretches, ends)
+			for e := range ends {
+				ends[e].Drop()
+			}
+			if n := done.Add(1); progress != nil {
+				progress(int(n), len(p.Links))
+			}
+			return nil
+		})
 	}
-	return links, group.Wait()
+	return results, group.Wait()
 }
 
 // planeOf takes, on one plane, the best carrier for each pair of clusters.

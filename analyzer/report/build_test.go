@@ -98,11 +98,6 @@ func share(tenThousandths int) func(time.Time) bool {
 	}
 }
 
-// spread keeps so many of every twenty minutes, at all hours alike.
-func spread(of20 int) func(time.Time) bool {
-	return func(t time.Time) bool { return t.Minute()%20 < of20 }
-}
-
 func TestVerdicts(t *testing.T) {
 	shanghai := "Asia/Shanghai"
 	limit := uint32(scenario.LimitUS)
@@ -117,7 +112,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	one := func(src, dst string, us uint32, n, lost int, keep func(time.Time) bool) put {
 		return func(s *scenario.Store, m *mesh.Mesh, p Period) {
-			s.Minutes(t, m, src, dst, p.From, p.To, scenario.Same(us, n), lost, keep)
+			s.Fill(t, m, src, dst, p.From, p.To, scenario.Same(us, n), lost, keep)
 		}
 	}
 	day, week, demo := []string{"2025-06-03"}, []string{"2025-06-02", "2025-06-06"}, []string{"2025-06-03T10:00:00+08:00", "2025-06-03T10:01:00+08:00"}
@@ -138,8 +133,13 @@ func TestVerdicts(t *testing.T) {
 		{"no data", day, func(*scenario.Store, *mesh.Mesh, Period) {}, "not-demonstrated: no_windows no_windows"},
 		{"one end without data", day, one("a1", "b1", limit, 60, 0, nil), "not-demonstrated: no_windows"},
 		{"one end without data, the other lost all", day, one("a1", "b1", limit, 0, 60, nil), "not-demonstrated: no_windows"},
-		{"75 % of a day", day, both(limit, 60, 0, spread(15)), "compliant"},
-		{"74.9 % of a day", day, both(limit, 59, 0, func(at time.Time) bool { return spread(15)(at) || at.Minute() == 59 && at.Hour() < 9 }), "not-demonstrated: too_few_days silent_hours too_few_days silent_hours"},
+		{"75 % of a day", day, both(limit, 45, 0, nil), "compliant"},
+		{"74.9 % of a day", day, func(s *scenario.Store, m *mesh.Mesh, p Period) {
+			// 674 of 900 packets a quarter of an hour are 74.89 %.
+			for at := p.From; at.Before(p.To); at = at.Add(15 * time.Minute) {
+				s.Put(t, scenario.Window(m, "a1", "b1", at, scenario.Same(limit, 674), 0), scenario.Window(m, "b1", "a1", at, scenario.Same(limit, 674), 0))
+			}
+		}, "not-demonstrated: too_few_days silent_hours too_few_days silent_hours"},
 		{"silent from six in the evening", day, both(limit, 60, 0, share(7500)), "not-demonstrated: silent_hours silent_hours"},
 		{"silent every night", week, both(limit, 60, 0, func(at time.Time) bool { return at.Hour() >= 5 }), "not-demonstrated: silent_hours silent_hours"},
 		{"three of four days", week, both(limit, 60, 0, func(at time.Time) bool { return at.Day() != 3 }), "compliant"},
@@ -241,7 +241,7 @@ func TestSingleEnded(t *testing.T) {
 	m := scenario.Mesh(t, "UTC", []string{"a1 a one optical both", "b1 b one optical reflector"}, nil)
 	period := on(t, m, "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z")
 	s := &scenario.Store{}
-	s.Minutes(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_000, 60), 0, nil)
+	s.Fill(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_000, 60), 0, nil)
 	r := build(t, m, policy.Default(), s, period)
 	pair := pairOf(r, "a", "b")
 	if pair.Verdict != api.Compliant || !pair.SingleEnded || len(pair.Ends) != 1 {

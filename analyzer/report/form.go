@@ -148,21 +148,17 @@ func shownRTT(rtt latency.RTT, exists bool) (ms *float64, unbounded bool) {
 
 func endOf(e *compliance.End) api.End {
 	end := api.End{
-		Src: e.Src, Dst: e.Dst,
+		Src: e.Src, Dst: e.Dst, Scheduled: e.ScheduledInAll,
 		Sent: e.Packets.Sent, Received: e.Packets.Received, Lost: e.Packets.Lost, Late: e.Packets.Late,
 		Duplicate: e.Packets.Duplicate, SendError: e.Packets.SendError, Unstamped: e.Packets.Unstamped,
 		Windows: e.Windows, Conflicts: e.Conflicts, Sufficient: e.Sufficient, Sufficiency: e.Sufficiency,
 	}
-	for _, n := range e.Scheduled[0] {
-		end.Scheduled += n
-	}
-	whole := &e.Over[0].Distribution
-	end.P50MS, end.P50Unbounded = shownRTT(whole.Percentile(50))
-	end.P95MS, end.P95Unbounded = shownRTT(whole.Percentile(95))
-	end.P99MS, end.P99Unbounded = shownRTT(whole.Percentile(99))
+	end.P50MS, end.P50Unbounded = shownRTT(e.P50, e.HasMeasured)
+	end.P95MS, end.P95Unbounded = shownRTT(e.P95, e.HasMeasured)
+	end.P99MS, end.P99Unbounded = shownRTT(e.P99, e.HasMeasured)
 	// Of the received packets: where there are none, these do not exist.
-	end.MeanMS, _ = shownRTT(whole.Mean())
-	end.MinMS, _ = shownRTT(whole.Min())
+	end.MeanMS, _ = shownRTT(e.Mean, e.HasMeasured)
+	end.MinMS, _ = shownRTT(e.Min, e.HasMeasured)
 	addOrigins(&end.Origins, e.Origins)
 	addTimestamps(&end.Timestamps, e.Timestamps)
 	return end

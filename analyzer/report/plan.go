@@ -23,6 +23,16 @@ type Plan struct {
 	Links    []PlannedLink
 
 	calendar *latency.Calendar
+
+	// Most links share their hours and their schedule.
+	calendars map[[2]time.Time]*latency.Calendar
+	schedules map[life][]int64
+}
+
+// life is when a link exists within a calendar.
+type life struct {
+	calendar                             *latency.Calendar
+	srcFrom, srcUntil, dstFrom, dstUntil mesh.Moment
 }
 
 // PlannedLink is two sites that are to be judged, and the directions in which
@@ -45,7 +55,8 @@ type plannedEnd struct {
 func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period) (*Plan, error) {
 	plan := &Plan{
 		Mesh: m, Policy: p, Period: period, Test: m.Test(m.Judged),
-		calendar: latency.NewCalendar(period.From, period.To),
+		calendar:  latency.NewCalendar(period.From, period.To),
+		calendars: map[[2]time.Time]*latency.Calendar{}, schedules: map[life][]int64{},
 	}
 	if err := plan.chooseHeadline(); err != nil {
 		return nil, err
@@ -162,14 +173,30 @@ func (p *Plan) end(link mesh.Link, stretches []compliance.Stretch) plannedEnd {
 	end := plannedEnd{src: link.Src, dst: link.Dst, calendars: []*latency.Calendar{p.calendar}}
 	if len(stretches) > 1 {
 		for _, s := range stretches {
-			end.calendars = append(end.calendars, latency.NewCalendar(s.From, s.To))
+			end.calendars = append(end.calendars, p.calendarOf(s))
 		}
 	}
 	src, dst := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
 	for _, calendar := range end.calendars {
-		end.scheduled = append(end.scheduled, calendar.Schedule(p.Test, src, dst, p.Mesh.Location()))
+		end.scheduled = append(end.scheduled, p.schedule(calendar, src, dst))
 	}
 	return end
+}
+
+func (p *Plan) calendarOf(s compliance.Stretch) *latency.Calendar {
+	key := [2]time.Time{s.From, s.To}
+	if p.calendars[key] == nil {
+		p.calendars[key] = latency.NewCalendar(s.From, s.To)
+	}
+	return p.calendars[key]
+}
+
+func (p *Plan) schedule(calendar *latency.Calendar, src, dst *mesh.Site) []int64 {
+	key := life{calendar, src.From, src.Until, dst.From, dst.Until}
+	if p.schedules[key] == nil {
+		p.schedules[key] = calendar.Schedule(p.Test, src, dst, p.Mesh.Location())
+	}
+	return p.schedules[key]
 }
 
 func joined[T ~string](items []T) string {

@@ -34,7 +34,7 @@ carriers:
   - {id: three, name: {en: Three}}
 planes: [optical, private-ip, public-internet]
 measure:
-  - {test: icmp, method: icmp, links: [{}], interval_ms: 1000, size_bytes: 84, window_s: 60}
+  - {test: icmp, method: icmp, links: [{}], interval_ms: 1000, size_bytes: 84, window_s: 900}
 judged: icmp
 `
 
@@ -80,19 +80,23 @@ func Sites() []string {
 
 // Window is a minute of a link: the given RTTs, and packets lost.
 func Window(m *mesh.Mesh, src, dst string, start time.Time, rtts []uint32, lost int) wire.Window {
+	return window(m, src, dst, start, time.Minute, rtts, lost)
+}
+
+func window(m *mesh.Mesh, src, dst string, start time.Time, length time.Duration, rtts []uint32, lost int) wire.Window {
 	rtts = slices.Sorted(slices.Values(rtts))
 	a, b := m.Site(src), m.Site(dst)
 	w := wire.Window{
 		Key:        wire.Key{Src: src, Dst: dst, Test: m.Judged, Session: 1, StartMS: start.UnixMilli()},
 		SrcCluster: a.Cluster, DstCluster: b.Cluster, Carrier: a.Carrier, Plane: string(a.Plane), Method: "icmp",
-		EndMS: start.Add(time.Minute).UnixMilli(), EndReason: wire.EndFull,
+		EndMS: start.Add(length).UnixMilli(), EndReason: wire.EndFull,
 		RTTs: wire.AppendRTTs(nil, rtts), Stats: wire.StatsOf(rtts),
 		Timestamps: wire.TimestampsUser, Clock: wire.Clock{State: wire.ClockSynchronised},
 		Origin: wire.OriginSynthetic, MeshSHA256: m.SHA256(), ProbeVersion: "scenario",
 	}
 	w.Received, w.Lost = uint32(len(rtts)), uint32(lost)
 	w.Sent = w.Received + w.Lost
-	w.Scheduled = max(w.Sent, 60)
+	w.Scheduled = max(w.Sent, uint32(length/time.Second))
 	return w
 }
 
@@ -129,22 +133,29 @@ func (s *Store) Put(t testing.TB, windows ...wire.Window) {
 	}
 }
 
-// Minutes puts a minute's window of the same RTTs, and losses, for each minute
-// from a start for which keep says so.
-func (s *Store) Minutes(t testing.TB, m *mesh.Mesh, src, dst string, from, to time.Time, rtts []uint32, lost int, keep func(time.Time) bool) {
+// Fill puts windows over a stretch where keep says so: of a minute, or of a
+// quarter of an hour in a stretch of more than an hour. The RTTs and losses are
+// those of each minute.
+func (s *Store) Fill(t testing.TB, m *mesh.Mesh, src, dst string, from, to time.Time, rtts []uint32, lost int, keep func(time.Time) bool) {
 	t.Helper()
-	for at := from; at.Before(to); at = at.Add(time.Minute) {
+	minutes := 1
+	if to.Sub(from) > time.Hour {
+		minutes = 15
+	}
+	length := time.Duration(minutes) * time.Minute
+	rtts = slices.Repeat(rtts, minutes)
+	for at := from; at.Before(to); at = at.Add(length) {
 		if keep == nil || keep(at) {
-			s.Put(t, Window(m, src, dst, at, rtts, lost))
+			s.Put(t, window(m, src, dst, at, length, rtts, lost*minutes))
 		}
 	}
 }
 
-// Both is Minutes from either end.
+// Both is Fill from either end.
 func (s *Store) Both(t testing.TB, m *mesh.Mesh, a, b string, from, to time.Time, rtts []uint32, lost int, keep func(time.Time) bool) {
 	t.Helper()
-	s.Minutes(t, m, a, b, from, to, rtts, lost, keep)
-	s.Minutes(t, m, b, a, from, to, rtts, lost, keep)
+	s.Fill(t, m, a, b, from, to, rtts, lost, keep)
+	s.Fill(t, m, b, a, from, to, rtts, lost, keep)
 }
 
 // Windows yields as store.Store promises.
