@@ -78,8 +78,7 @@ func drawSamples(t *rapid.T, w *wire.Window) {
 			Source: text(256).Draw(t, "summary source"),
 		}
 	}
-	// No samples may be null or "" in JSON; their digests differ, so a store
-	// must tell them apart.
+	// No samples may be nil or empty in memory, which must make no difference.
 	w.RTTs = wire.AppendRTTs(nil, rtts)
 	if w.RTTs == nil && rapid.Bool().Draw(t, "empty samples") {
 		w.RTTs = []byte{}

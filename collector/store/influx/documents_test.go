@@ -2,12 +2,17 @@ package influx
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/collector/store/conformance"
 	"github.com/fibergauge/fibergauge/collector/store/influx/influxtest"
 )
 
@@ -50,6 +55,58 @@ func TestQuoteOnServers(t *testing.T) {
 				if err != nil || len(got) != 1 {
 					t.Errorf("%q: %d points, %v", value, len(got), err)
 				}
+			}
+		})
+	}
+}
+
+// TestDocumentedQuery runs the query that docs/store.md shows, on real servers.
+func TestDocumentedQuery(t *testing.T) {
+	docs, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "store.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, query, _ := strings.Cut(string(docs), "```flux\n")
+	query, _, found := strings.Cut(query, "```")
+	if !found {
+		t.Fatal("docs/store.md shows no Flux")
+	}
+	start := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	windows := conformance.Windows(1, "a", "b", start.UnixMilli(), 3)
+	for i := range windows {
+		windows[i].Test = "icmp"
+	}
+	for _, series := range influxtest.Series() {
+		t.Run(series, func(t *testing.T) {
+			s, err := Open(influxtest.Start(t, series).NewBucket(t), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Put(t.Context(), store.Admission{At: start, Site: "a", Batch: "x", Windows: windows}); err != nil {
+				t.Fatal(err)
+			}
+			result, err := s.client.QueryAPI(s.config.Org).Query(t.Context(), strings.Replace(query, `"fibergauge"`, quote(s.config.Bucket), 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer result.Close()
+			var got []float64
+			for result.Next() {
+				if want := time.UnixMilli(windows[len(got)].StartMS); !result.Record().Time().Equal(want) {
+					t.Errorf("time %s, not %s", result.Record().Time(), want)
+				}
+				got = append(got, result.Record().Value().(float64))
+			}
+			if err := result.Err(); err != nil {
+				t.Fatal(err)
+			}
+			var want []float64
+			for _, w := range windows {
+				want = append(want, float64(w.Stats.P95US)/1000)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("p95 differs (-want +got):\n%s", diff)
 			}
 		})
 	}

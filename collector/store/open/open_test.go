@@ -28,6 +28,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"postgres:db", `store "postgres:db" is neither sqlite:PATH nor influx:FILE`},
 		{"sqlite:", `store "sqlite:" names no file; give sqlite:PATH or influx:FILE`},
 		{"influx", `store "influx" names no file; give sqlite:PATH or influx:FILE`},
+		{"sqlite::memory:", `store :memory:: each connection would have a memory of its own; give the path of a file`},
 		{"sqlite:FOLDER", `store FOLDER: is a folder; give the path of a file in it`},
 		{"sqlite:FOLDER/text.db", `store FOLDER/text.db: is not an SQLite database; give another path`},
 		{"sqlite:FOLDER/text.db/x", `store FOLDER/text.db/x: its folder cannot be made: mkdir FOLDER/text.db: not a directory`},

@@ -117,8 +117,8 @@ func rowOf(w *wire.Window, link, context, admittedMS int64) ([]any, error) {
 		link, w.StartMS, int64(w.Session), digest[:digestBytes], admittedMS, context, w.EndMS - w.StartMS,
 		int64(w.Scheduled), int64(w.Sent), int64(w.Received), int64(w.Lost),
 		int64(w.Late), int64(w.Duplicate), int64(w.SendError), int64(w.Unstamped),
-		// nil for no bytes at all: JSON tells null from "", and with it the digest.
-		w.RTTs, nil, nil, nil, nil, nil, nil,
+		// Not nil, which would be NULL.
+		append([]byte{}, w.RTTs...), nil, nil, nil, nil, nil, nil,
 		nil, nil, nil, nil, nil,
 		w.Clock.MaxErrorUS, w.Clock.FrequencyPPB, nil,
 	}

@@ -63,7 +63,7 @@ CREATE TABLE windows (
 	duplicate           INTEGER NOT NULL,
 	send_error          INTEGER NOT NULL,
 	unstamped           INTEGER NOT NULL,
-	rtts                BLOB,
+	rtts                BLOB    NOT NULL,
 	min_us              INTEGER,
 	mean_us             REAL,
 	p50_us              INTEGER,

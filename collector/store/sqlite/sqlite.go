@@ -79,6 +79,9 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 }
 
 func makeFolder(path string) error {
+	if path == ":memory:" {
+		return &FileError{path, "each connection would have a memory of its own; give the path of a file"}
+	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return &FileError{path, "is a folder; give the path of a file in it"}
 	}

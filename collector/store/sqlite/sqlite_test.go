@@ -102,7 +102,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// TestView asks the questions that docs/store.md shows.
+// TestView asks the view, also what docs/store.md shows.
 func TestView(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
@@ -136,6 +136,18 @@ func TestView(t *testing.T) {
 	}
 	if n != 4 {
 		t.Errorf("%d rows, not 4", n)
+	}
+
+	docs, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "store.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, query, _ := strings.Cut(string(docs), "```sql\n")
+	query, _, _ = strings.Cut(query, "```")
+	var worst int
+	documented := "SELECT count(*) FROM (" + strings.TrimSuffix(strings.TrimSpace(strings.Replace(query, "zjk-a", "a", 1)), ";") + ")"
+	if err := raw(t, path).QueryRow(documented).Scan(&worst); err != nil || worst != 3 {
+		t.Errorf("the query of docs/store.md gives %d rows, not 3: %v", worst, err)
 	}
 }
 

@@ -88,8 +88,9 @@ func (s *Store) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
 			return
 		}
 		startMS, session, digest := q.FromMS, int64(-1), []byte{}
+		page := make([]row, 0, 64)
 		for {
-			page, err := s.fetch(ctx, q, link, startMS, session, digest)
+			page, err = s.fetch(ctx, page[:0], q, link, startMS, session, digest)
 			if err != nil {
 				yield(row{}, err)
 				return
@@ -130,9 +131,11 @@ func (s *Store) findLink(ctx context.Context, k linkKey) (int64, error) {
 	return id, err
 }
 
-// fetch reads the page that follows a place in the table.
-func (s *Store) fetch(ctx context.Context, q store.Query, link, startMS, session int64, digest []byte) ([]row, error) {
-	rows, err := s.page.QueryContext(ctx, link, startMS, session, digest, q.ToMS, pageRows)
+// fetch appends the page that follows a place in the table.
+func (s *Store) fetch(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) ([]row, error) {
+	// A context that can end costs the driver a goroutine a row; a page takes
+	// milliseconds, and the caller asks the context at each row.
+	rows, err := s.page.QueryContext(context.WithoutCancel(ctx), link, startMS, session, digest, q.ToMS, pageRows)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +147,6 @@ func (s *Store) fetch(ctx context.Context, q store.Query, link, startMS, session
 	for i := range values {
 		into[i] = &values[i]
 	}
-	var page []row
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
@@ -222,18 +224,7 @@ func (c *columns) int() int64     { return take[int64](c) }
 func (c *columns) uint32() uint32 { return uint32(take[int64](c)) }
 func (c *columns) float() float64 { return take[float64](c) }
 func (c *columns) text() string   { return take[string](c) }
-
-// bytes tells NULL, which is nil, from an empty value, for which the driver
-// gives nil too.
-func (c *columns) bytes() []byte {
-	if c.skipAbsent(1) {
-		return nil
-	}
-	if b := take[[]byte](c); len(b) > 0 {
-		return b
-	}
-	return []byte{}
-}
+func (c *columns) bytes() []byte  { return take[[]byte](c) }
 
 // skipAbsent passes over a group of n columns if it is NULL.
 func (c *columns) skipAbsent(n int) bool {
