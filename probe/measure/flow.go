@@ -47,12 +47,12 @@ type flow struct {
 
 	renewal chan struct{} // capacity 1: a new pinger is wanted
 	end     atomic.Int64  // first slot that is not measured any more
+	failing atomic.Bool   // for the log
 
 	mu      sync.Mutex // protects all following fields; taken after socket.mu
 	active  *socket    // the one that sends; nil while there is none
 	epoch   int        // for which the book is started
 	started bool
-	failing bool // for the log
 }
 
 // EventKind says what an Event tells.
@@ -151,8 +151,11 @@ func (f *flow) warm(s *socket, slot int64, now window.Moment) {
 	}
 	f.active = s
 	f.start(slot+1, now)
-	if f.failing {
-		f.failing = false
+}
+
+// worked notes that a packet left, for the log.
+func (f *flow) worked() {
+	if f.failing.CompareAndSwap(true, false) {
 		f.log.Info("sending works again", "link", f.name)
 	}
 }
@@ -185,8 +188,7 @@ func (f *flow) refuse(s *socket, now window.Moment, err error) {
 	if f.book.Refuse(now) {
 		f.observe(Event{Kind: EventRefused, Slot: slot, Err: err})
 	}
-	if !f.failing {
-		f.failing = true
+	if f.failing.CompareAndSwap(false, true) {
 		f.log.Warn("sending is refused: counted as send errors, tried again", "link", f.name, "error", err)
 	}
 }

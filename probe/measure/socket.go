@@ -60,6 +60,7 @@ func (s *socket) Sent(seq int) bool {
 	s.last, s.lastSlot = now, slot
 	s.sent++
 	s.purge()
+	s.flow.worked()
 	if s.sent == 1 {
 		s.flow.warm(s, slot, now)
 	} else if s.sent == maxPackets {

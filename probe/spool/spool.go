@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -119,7 +120,10 @@ func (s *Spool) open() error {
 		// Small steps: the file stays close to what is in it.
 		db.AllocSize = 1 << 20
 		s.db = db
-		return s.verify()
+		if err := s.verify(); err != nil {
+			return err
+		}
+		return syncFolder(filepath.Dir(s.path))
 	})
 	switch {
 	case err == nil:
@@ -135,6 +139,19 @@ func (s *Spool) open() error {
 	}
 	// bbolt has more words for a file that it cannot make sense of.
 	return fmt.Errorf("%w: %w", errDamaged, err)
+}
+
+// syncFolder makes a new or renamed file's name as durable as its bytes.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder cannot be synced there, and need not be
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 func isPathError(err error) bool {
