@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"math/rand/v2"
 	"os"
@@ -99,6 +100,11 @@ func TestGoldenReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "national.json", asJSON)
+	// Whoever reads the JSON back can render the same table.
+	var back api.Report
+	if err := json.Unmarshal(asJSON, &back); err != nil {
+		t.Fatal(err)
+	}
 	for name, look := range map[string]Look{
 		"national-100.txt": {Width: 100}, "national-80.txt": {Width: 80}, "national-color.txt": {Width: 100, Color: true},
 	} {
@@ -107,6 +113,13 @@ func TestGoldenReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, buf.Bytes())
+		var again bytes.Buffer
+		if err := Table(&again, &back, look); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(buf.String(), again.String()); diff != "" {
+			t.Errorf("%s: the JSON read back gives another table (-want +got):\n%s", name, diff)
+		}
 		for _, line := range strings.Split(buf.String(), "\n") {
 			if n := text.StringWidthWithoutEscSequences(line); n > look.Width {
 				t.Errorf("%s: a line of %d columns: %s", name, n, line)
