@@ -319,6 +319,11 @@ func TestCarriersAndPlanes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	var table bytes.Buffer
+	if err := Table(&table, r, Look{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "carriers.txt", table.Bytes())
 	if r.Plane != "optical" || len(r.Links) != 6 {
 		t.Errorf("headline %s, %d links", r.Plane, len(r.Links))
 	}
@@ -462,6 +467,21 @@ func TestConflictsAndSources(t *testing.T) {
 	}
 	if before.DataSHA256 == after.DataSHA256 {
 		t.Error("other data has the same hash")
+	}
+}
+
+func TestResidence(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	period := on(t, m, "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z")
+	for us, want := range map[uint32]string{200: "compliant", 201: "compliant (residence_above_cap)"} {
+		s := &scenario.Store{}
+		s.Fill(t, m, "b1", "a1", period.From, period.To, scenario.Same(20_000, 60), 0, nil)
+		w := scenario.Window(m, "a1", "b1", period.From, scenario.Same(20_000, 60), 0)
+		w.STAMP = &wire.STAMP{ResidenceMaxUS: us}
+		s.Put(t, w)
+		if got := summary(build(t, m, policy.Default(), s, period)); got != want {
+			t.Errorf("%d µs: %s, want %s", us, got, want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,13 +52,8 @@ func (t *table) columns(pairs []api.Pair) []column {
 		{head: "RATIO", right: true, painted: true, cell: t.ratioCell},
 		{head: "VERDICT", painted: true, cell: verdictCell},
 	}
-	carriers := map[string]bool{}
-	for _, p := range pairs {
-		if p.Carrier != "" {
-			carriers[p.Carrier] = true
-		}
-	}
-	if len(carriers) > 1 {
+	several := func(plane api.Plane) bool { return plane.Plane == t.Plane && len(plane.Carriers) > 1 }
+	if slices.ContainsFunc(t.Planes, several) {
 		columns = insert(columns, 1, column{head: "CARRIER", cell: func(p *api.Pair) string { return p.Carrier }})
 	}
 	room := t.Width - 2
