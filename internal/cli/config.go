@@ -17,7 +17,8 @@ type configFlag string
 // BeforeResolve reads the file and lets it answer for flags not given.
 func (configFlag) BeforeResolve(_ *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
 	file := string(ctx.FlagValue(trace.Flag).(configFlag))
-	settings := map[string]any{}
+	// As texts, because YAML makes a time in UTC out of a bare date.
+	settings := map[string]string{}
 	doc, _, err := yamlfile.Read(file, &settings)
 	if err != nil {
 		return err
@@ -29,7 +30,10 @@ func (configFlag) BeforeResolve(_ *kong.Kong, ctx *kong.Context, trace *kong.Pat
 		}
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		return settings[flag.Name], nil
+		if value, given := settings[flag.Name]; given {
+			return value, nil
+		}
+		return nil, nil // not this file's to answer
 	}))
 	return nil
 }
