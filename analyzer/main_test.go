@@ -96,6 +96,33 @@ func TestReportCommand(t *testing.T) {
 	}
 }
 
+// A bare date in a configuration file is the one in the mesh's time zone, as on
+// the command line, and not YAML's in UTC.
+func TestConfigurationFile(t *testing.T) {
+	meshFile, spec := stage(t)
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	for text, want := range map[string]string{
+		"period: 2025-06-03":                  "2025-06-03 (Asia/Shanghai)",
+		"from: 2025-06-02\nto: 2025-06-04":    "2025-06-02 to 2025-06-03 (Asia/Shanghai)",
+		"period: 2025\nlog-level: warn":       "2025-01-01 to 2025-12-31 (Asia/Shanghai)",
+		"period: 2025\nfail-below-target: no": "2025-01-01 to 2025-12-31 (Asia/Shanghai)",
+	} {
+		if err := os.WriteFile(config, []byte("mesh: "+meshFile+"\nstore: "+spec+"\n"+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		stdout, stderr, status := run(t.Context(), "report", "--config", config)
+		if status != 0 || !strings.Contains(stdout, "\n"+want+"\n") {
+			t.Errorf("%s: status %d, %s\n%s", text, status, stderr, stdout)
+		}
+	}
+	if err := os.WriteFile(config, []byte("mesh: "+meshFile+"\nstore: "+spec+"\nperiod: 2025\nfail-below-target: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := run(t.Context(), "report", "--config", config); status != 3 {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
+
 // A reader of the store leaves it as it was.
 func TestReportLeavesTheStore(t *testing.T) {
 	meshFile, spec := stage(t)
