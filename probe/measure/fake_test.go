@@ -26,6 +26,7 @@ type network struct {
 	// it, and ends the pinger if it is its first, as with pro-bing.
 	fate func(n, seq int) (fate, error)
 	die  <-chan struct{} // ends all pingers with an error
+	wrap int             // sequence numbers are below it; 0: do not wrap
 
 	mu      sync.Mutex // protects all following fields
 	pingers int
@@ -75,6 +76,9 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 		n.sent = append(n.sent, stamp)
 		n.mu.Unlock()
 		seq := sent
+		if n.wrap > 0 {
+			seq %= n.wrap
+		}
 		sent++
 		if f.rtt > 0 {
 			time.AfterFunc(f.rtt, func() { replies <- reply{seq, stamp, false} })

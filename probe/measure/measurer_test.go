@@ -136,6 +136,29 @@ func TestPingerIsReplacedWithoutLoss(t *testing.T) {
 	})
 }
 
+// TestWornPingerWithoutSuccessor: where no second socket can be had, the first
+// goes on beyond the wrap of its sequence numbers.
+func TestWornPingerWithoutSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(n, _ int) (fate, error) {
+			if n > 0 {
+				return fate{}, errors.New("no more sockets")
+			}
+			return fate{rtt: 5 * time.Millisecond}, nil
+		})
+		r.network.wrap = 1 << 16
+		a := assignment("there")
+		a.Tasks[0].IntervalMS, a.Tasks[0].WindowS = 10, 900
+		r.assignments <- a
+		time.Sleep(20 * time.Minute)
+		r.stop()
+		got := sum(r.windows)
+		if got.Received != got.Scheduled || got.Scheduled < 119_000 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestSocketFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, always(fate{rtt: 1500 * time.Millisecond}))

@@ -29,13 +29,20 @@ type socket struct {
 
 	mu       sync.Mutex // protects all following fields
 	table    map[int]*window.Packet
-	order    []int            // sequence numbers in the table, oldest first
+	order    []entry          // what was put into the table, oldest first
 	waiting  []*window.Packet // on their way, oldest first
 	last     window.Moment    // previous reading on this socket
 	lastSlot int64            // of the packet sent last
 	halted   bool
 	finished bool // the pinger was told to send no more
 	sent     int
+}
+
+// entry is a packet under its sequence number. The number comes again where a
+// worn pinger could not be replaced.
+type entry struct {
+	seq    int
+	packet *window.Packet
 }
 
 func newSocket(f *flow) *socket {
@@ -69,7 +76,7 @@ func (s *socket) Sent(seq int) bool {
 	if s.sent > 1 && !s.over(slot) {
 		if p := s.flow.book.Send(before, now); p != nil {
 			s.table[seq] = p
-			s.order = append(s.order, seq)
+			s.order = append(s.order, entry{seq, p})
 			s.waiting = append(s.waiting, p)
 			s.flow.observe(Event{Kind: EventSent, Slot: slot})
 		}
@@ -79,8 +86,10 @@ func (s *socket) Sent(seq int) bool {
 
 // purge forgets the packets whose windows are made.
 func (s *socket) purge() {
-	for len(s.order) > 0 && s.table[s.order[0]].Closed() {
-		delete(s.table, s.order[0])
+	for len(s.order) > 0 && s.order[0].packet.Closed() {
+		if oldest := s.order[0]; s.table[oldest.seq] == oldest.packet {
+			delete(s.table, oldest.seq)
+		}
 		s.order = s.order[1:]
 	}
 }
