@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
+)
+
+func execute(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	status = cli.Run(t.Context(), "fibergauge-lab", about, &grammar{}, args, &out, &complaints)
+	return status, out.String(), complaints.String()
+}
+
+func TestBadInput(t *testing.T) {
+	const mesh, wan = "../mesh/national.yaml", "national-wan.yaml"
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	if err := os.WriteFile(bad, []byte("version: 1\nseed: 1\ndefaults: {rtt_ms: fast}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no mesh", []string{"check", "--wan", wan}, "missing flags: --mesh=FILE; see fibergauge-lab --help"},
+		{"no such mesh", []string{"check", "--mesh", dir + "/none", "--wan", wan}, dir + "/none: cannot be read: no such file or directory"},
+		{"bad wan", []string{"check", "--mesh", mesh, "--wan", bad}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
+		{"bad wan, told before anything is made", []string{"run", "--mesh", mesh, "--wan", bad, "--out", out}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
+		{"no time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "0s"}, "--for 0s is not within 1s to 24h"},
+		{"odd time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "5x"}, `--for: expected duration but got "5x": time: unknown unit "x" in duration "5x"; see fibergauge-lab --help`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, stdout, stderr := execute(t, c.args...)
+			if d := cmp.Diff("fibergauge-lab: "+c.want+"\n", stderr); d != "" || status != cli.StatusUsage || stdout != "" {
+				t.Errorf("status %d, output %q\n%s", status, stdout, d)
+			}
+		})
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("bad input left something at %s: %v", out, err)
+	}
+}
+
+// TestCheckTellsWhatIsEmulated needs no privilege for what it looks at.
+func TestCheckTellsWhatIsEmulated(t *testing.T) {
+	_, stdout, _ := execute(t, "check", "--mesh", "../mesh/national.yaml", "--wan", "national-wan.yaml")
+	for _, want := range []string{"10 network namespaces", "All delays are emulated", "zjk-a  yrd-a"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in\n%s", want, stdout)
+		}
+	}
+	if got := strings.Count(stdout, "-a  "); got < 90 {
+		t.Errorf("%d links listed, want 90", got)
+	}
+}
