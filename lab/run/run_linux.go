@@ -88,7 +88,8 @@ func Run(ctx context.Context, plan Plan, out Output) (err error) {
 // steady keeps the Go runtime from holding up the emulator's thread, and gives
 // what undoes it. A thread that comes back from the kernel needs a free
 // processor of the runtime, however real its time is; and on a busy machine the
-// collector of garbage would stop it for tens of milliseconds. The little garbage of a run fits below the limit for hours.
+// collector of garbage would stop it for tens of milliseconds. The little
+// garbage of a run fits below the limit for hours.
 func steady() (undo func()) {
 	const garbage = 512 << 20
 	processors := runtime.GOMAXPROCS(runtime.NumCPU() + 4)
