@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -40,7 +39,6 @@ type flow struct {
 	timeout   time.Duration
 	hold      bool
 	seed      uint64
-	slots     int64 // to be measured
 	newPinger func() pinger
 	observe   func(Event)
 	log       *slog.Logger
@@ -166,9 +164,6 @@ func (f *flow) start(slot int64, now window.Moment) {
 			f.book.Cut(f.line.endOf(f.epoch), wire.EndClockStep)
 		}
 		f.book.Start(slot, now.Epoch)
-		if f.slots < math.MaxInt64-slot {
-			f.end.CompareAndSwap(math.MaxInt64, slot+f.slots)
-		}
 		f.started, f.epoch = true, now.Epoch
 	}
 }

@@ -143,7 +143,7 @@ func (m *Measurer) start(k key, p planned) *assigned {
 func newFlow(line *timeline, p planned, seed uint64, timeout time.Duration, log *slog.Logger) *flow {
 	f := &flow{
 		name: p.labels.Src + ">" + p.labels.Dst + "/" + p.labels.Test,
-		grid: p.grid, line: line, timeout: timeout, seed: seed, slots: math.MaxInt64,
+		grid: p.grid, line: line, timeout: timeout, seed: seed,
 		observe: func(Event) {}, log: log, renewal: make(chan struct{}, 1),
 	}
 	f.end.Store(math.MaxInt64)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/probe/window"
@@ -29,14 +30,16 @@ func (o Once) Run(ctx context.Context) wire.Window {
 }
 
 func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) wire.Window {
-	start := line.now()
-	// A window without end: only the stop cuts it.
-	grid := window.Grid{Base: start.Wall, Interval: o.Spec.Interval, Length: time.Duration(o.Count+2) * o.Spec.Interval}
+	// Slots that begin now, and a window that only the stop ends.
+	grid := window.Grid{Base: line.now().Wall, Interval: o.Spec.Interval, Length: 50 * 365 * 24 * time.Hour}
 	f := newFlow(line, planned{spec: o.Spec, grid: grid, labels: window.Labels{Src: "here", Dst: o.Spec.Address.String(), Test: "ping"}},
 		rand.Uint64(), o.Timeout, o.Log)
-	f.newPinger, f.slots, f.hold = newPinger, int64(o.Count), canHold(o.Mode)
+	f.newPinger, f.hold = newPinger, canHold(o.Mode)
 
-	ctx, stop := context.WithCancel(ctx)
+	// Packets that a busy host could not send in their slots are sent later,
+	// but a host that cannot send at all is not waited for.
+	planned := time.Duration(o.Count+1) * o.Spec.Interval
+	ctx, stop := context.WithTimeout(ctx, planned+planned/4+200*time.Millisecond)
 	defer stop()
 	outcomes := 0
 	f.observe = func(e Event) {
@@ -45,22 +48,49 @@ func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) 
 			outcomes++
 		}
 		if outcomes == o.Count {
+			f.end.Store(e.Slot + 1)
 			stop()
 		}
 	}
-	go func() {
-		// By now every slot is over, whatever came of it. Replies are waited
-		// for by the flow.
-		select {
-		case <-time.After(time.Duration(o.Count+1) * o.Spec.Interval):
-			stop()
-		case <-ctx.Done():
-		}
-	}()
 	f.run(ctx)
-	var all wire.Window
-	for _, w := range f.book.Flush(line.now()) {
-		all = w // a step of the clock leaves the part after it
+	return merge(f.book.Flush(line.now()))
+}
+
+// merge adds up windows: there are several where the wall clock stepped.
+func merge(windows []wire.Window) wire.Window {
+	if len(windows) == 0 {
+		return wire.Window{}
+	}
+	all := windows[0]
+	for _, w := range windows[1:] {
+		all.Scheduled += w.Scheduled
+		all.Sent += w.Sent
+		all.Received += w.Received
+		all.Lost += w.Lost
+		all.Late += w.Late
+		all.Duplicate += w.Duplicate
+		all.SendError += w.SendError
+		all.Unstamped += w.Unstamped
+		all.IPDV = nil // not known across the step
+		if t := w.ReplyTTL; all.ReplyTTL == nil {
+			all.ReplyTTL = t
+		} else if t != nil {
+			all.ReplyTTL = &wire.ReplyTTL{
+				Min: min(all.ReplyTTL.Min, t.Min), Max: max(all.ReplyTTL.Max, t.Max),
+				Changes: all.ReplyTTL.Changes + t.Changes,
+			}
+		}
+		rtts := append(decoded(all), decoded(w)...)
+		slices.Sort(rtts)
+		all.RTTs, all.Stats = wire.AppendRTTs([]byte{}, rtts), wire.StatsOf(rtts)
 	}
 	return all
+}
+
+func decoded(w wire.Window) []uint32 {
+	rtts, err := wire.DecodeRTTs(nil, w.RTTs)
+	if err != nil {
+		panic(err) // coded by this process a moment ago
+	}
+	return rtts
 }

@@ -88,7 +88,7 @@ func TestLoopbackIsMeasured(t *testing.T) {
 				}
 			}
 			w, events := once(address, mode, 20, 20*time.Millisecond, func(Event) {})
-			if w.Sent+w.SendError > 20 || w.Received < 15 || w.Received != w.Sent {
+			if w.Sent == 0 || w.Sent > 20 || w.Received != w.Sent {
 				t.Errorf("%+v", w.Counts)
 			}
 			if w.ReplyTTL == nil || w.ReplyTTL.Min != 64 || w.Stats == nil {

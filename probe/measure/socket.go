@@ -22,6 +22,7 @@ import (
 type socket struct {
 	flow *flow
 	hold bool
+	born int           // epoch of the clock to whose slots the beat was set
 	halt chan struct{} // closed: send no more
 	idle chan struct{} // closed once halted and no packet is on its way
 
@@ -46,10 +47,11 @@ type entry struct {
 }
 
 func newSocket(f *flow) *socket {
+	now := f.line.now()
 	s := &socket{
-		flow: f, hold: f.hold,
+		flow: f, hold: f.hold, born: now.Epoch,
 		halt: make(chan struct{}), idle: make(chan struct{}),
-		table: map[int]*window.Packet{}, last: f.line.now(),
+		table: map[int]*window.Packet{}, last: now,
 		lastSlot: math.MinInt64,
 	}
 	s.limit.Store(math.MaxInt64)
@@ -68,6 +70,9 @@ func (s *socket) Sent(seq int) bool {
 	s.sent++
 	s.purge()
 	s.flow.worked()
+	if now.Epoch != s.born {
+		s.flow.check(now)
+	}
 	if s.sent == 1 {
 		s.flow.warm(s, slot, now)
 	} else if s.sent == maxPackets {

@@ -142,7 +142,7 @@ func (w *Window) checkSamples() error {
 		if len(rtts) < 2 && w.Summary == nil {
 			return errors.New("ipdv: needs at least two samples")
 		}
-		if !(v.MeanUS >= 0 && v.MeanUS <= MaxRTTUS) || v.MaxUS > MaxRTTUS {
+		if !isMean(v.MeanUS) || v.MaxUS > MaxRTTUS {
 			return fmt.Errorf("ipdv: is not within 0 to %d µs", MaxRTTUS)
 		}
 	}
@@ -167,6 +167,10 @@ func (w *Window) checkSources() error {
 	}
 	return nil
 }
+
+// isMean tells whether v is a mean of RTTs. Minus zero is none: not every store
+// keeps its sign, and the digest would change.
+func isMean(v float64) bool { return v >= 0 && v <= MaxRTTUS && !math.Signbit(v) }
 
 // isText tells whether s is printable ASCII that JSON writes as it stands, so
 // that its canonical form has one spelling.
@@ -215,7 +219,7 @@ func (w *Window) checkGroups() error {
 		if !isText(s.Source, 256) {
 			return fmt.Errorf("summary.source: %.80q is not 1 to 256 printable ASCII characters", s.Source)
 		}
-		if s.MeanUS != nil && !(*s.MeanUS >= 0 && *s.MeanUS <= MaxRTTUS) {
+		if s.MeanUS != nil && !isMean(*s.MeanUS) {
 			return fmt.Errorf("summary.mean_us: is not within 0 to %d", MaxRTTUS)
 		}
 		if s.MinUS == nil && s.MeanUS == nil && s.MaxUS == nil {

@@ -114,6 +114,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"statistics", func(w *Window) { w.Stats.P95US++ }, `stats: do not follow from rtts`},
 		{"statistics missing", func(w *Window) { w.Stats = nil }, `stats: do not follow from rtts`},
 		{"not a number", func(w *Window) { w.IPDV.MeanUS = math.NaN() }, `ipdv: is not within 0 to 60000000 µs`},
+		{"minus zero", func(w *Window) { w.IPDV.MeanUS = math.Copysign(0, -1) }, `ipdv: is not within 0 to 60000000 µs`},
 		{"TTL", func(w *Window) { w.ReplyTTL.Min = 99 }, `reply_ttl: min 99 is above max 58`},
 		{"timestamps", func(w *Window) { w.Timestamps = "guess" }, `timestamps: "guess" is not hardware, kernel or user`},
 		{"clock", func(w *Window) { w.Clock.State = "" }, `clock.state: "" is not synchronised, unsynchronised or unknown`},
