@@ -54,7 +54,8 @@ func (v *Versions) Current() *mesh.Mesh {
 // Serve archives a version and only then serves it: so every version that a
 // probe can have seen is found again by every collector on the same store.
 func (v *Versions) Serve(ctx context.Context, m *mesh.Mesh) error {
-	err := v.archive.PutMesh(ctx, store.MeshVersion{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: v.now()})
+	now := v.now()
+	err := v.archive.PutMesh(ctx, store.MeshVersion{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: now, Distances: distances(m, now)})
 	if err != nil {
 		return fmt.Errorf("archive mesh %.12s: %w", m.SHA256(), err)
 	}
@@ -65,6 +66,22 @@ func (v *Versions) Serve(ctx context.Context, m *mesh.Mesh) error {
 	}
 	v.current = m
 	return nil
+}
+
+// distances lists those of all measured links at t, each once.
+func distances(m *mesh.Mesh, t time.Time) []store.Distance {
+	var list []store.Distance
+	seen := map[mesh.Link]bool{}
+	for i := range m.Measure {
+		for _, l := range m.Links(&m.Measure[i], t, t.Add(time.Millisecond)) {
+			if !seen[l] {
+				seen[l] = true
+				route := m.Route(m.Site(l.Src), m.Site(l.Dst), t)
+				list = append(list, store.Distance{Src: l.Src, Dst: l.Dst, Meters: route.Meters, GeodesicMeters: route.GeodesicMeters, Class: string(route.Class)})
+			}
+		}
+	}
+	return list
 }
 
 // Find gives the versions with the given hashes, without those that no

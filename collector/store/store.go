@@ -122,4 +122,15 @@ type MeshVersion struct {
 	SHA256     string
 	Bytes      []byte
 	ServedFrom time.Time // when it was first served; kept to the millisecond
+	// Distances repeats, for people who query the store directly, what follows
+	// from Bytes at ServedFrom. A store may leave them out, and Meshes does.
+	Distances []Distance
+}
+
+// Distance is the road distance of a measured link.
+type Distance struct {
+	Src, Dst       string // sites
+	Meters         int64
+	GeodesicMeters int64
+	Class          string // "A", "B" or "C"
 }

@@ -216,6 +216,11 @@ func (s *Store) PutMesh(ctx context.Context, m store.MeshVersion) error {
 	if err := s.needSecret(); err != nil {
 		return err
 	}
+	if points := distancePoints(m.Distances, m.ServedFrom); len(points) > 0 {
+		if err := s.write(ctx, "put distances", points...); err != nil {
+			return err
+		}
+	}
 	// A version is large and every start of a collector brings it again: here
 	// looking first pays. Two that look at once store it twice, which is no harm.
 	known, err := s.meshes(ctx, []tag{{"sha256", m.SHA256}})
