@@ -44,6 +44,9 @@ func TestOnce(t *testing.T) {
 				}
 				if tt.step != 0 {
 					got.Scheduled = 0 // depends on what the step cuts off
+					// The moments are random: one packet may be on its way at
+					// the step.
+					got.Unstamped = max(got.Unstamped, 1) - 1
 				}
 				if tt.want.SendError > 0 {
 					// Tried again with pauses drawn at random.
