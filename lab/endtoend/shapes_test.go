@@ -126,10 +126,13 @@ func TestTwoClusters(t *testing.T) {
 	}
 }
 
+// TestThirtyClusters fills the machine: 30 probes, 870 links. What user space
+// timing adds at the 95th percentile is then the machine's, so the verdicts say
+// nothing; that every pair has one, and the medians, do.
 func TestThirtyClusters(t *testing.T) {
 	r := runLab(t, ring(30), plainWAN, 15*time.Second)
-	if r.report.Rate.Total != 435 || r.report.Rate.Compliant != 435 {
-		t.Errorf("%d of %d pairs comply, want 435 of 435", r.report.Rate.Compliant, r.report.Rate.Total)
+	if r.report.Rate.Total != 435 || r.report.Rate.NotDemonstrated != 0 {
+		t.Errorf("%d of %d pairs are not demonstrated, want none of 435", r.report.Rate.NotDemonstrated, r.report.Rate.Total)
 	}
 	if compared := r.holdMedians(t); compared != 870 {
 		t.Errorf("%d medians compared, want 870", compared)
