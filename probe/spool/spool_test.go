@@ -294,6 +294,12 @@ func TestDamage(t *testing.T) {
 	}
 	for name, damage := range kinds {
 		t.Run(name, func(t *testing.T) {
+			if raceEnabled && strings.HasSuffix(name, "bits") || raceEnabled && name == "one bit" {
+				// bbolt reads past its copy of a small damaged bucket. Without
+				// checkptr that gives rubbish, which is found; with it the
+				// runtime ends the process, which nothing can recover.
+				t.Skip("SKIPPED under -race: checkptr ends the process at bbolt's reads of a damaged page; run it without -race")
+			}
 			for range 25 {
 				dir := t.TempDir()
 				if err := os.WriteFile(filepath.Join(dir, fileName), damage(bytes.Clone(whole)), 0o600); err != nil {
