@@ -55,6 +55,9 @@ func (r *Rules) flags(link *Link) []api.Reason {
 		if end.Conflicts > 0 {
 			flags = append(flags, end.reason(api.FlagConflicts, "windows", end.Conflicts))
 		}
+		if end.Foreign > 0 {
+			flags = append(flags, end.reason(api.FlagForeign, "windows", end.Foreign))
+		}
 		if end.Summaries > 0 {
 			flags = append(flags, end.reason(api.FlagSummaries, "windows", end.Summaries))
 		}

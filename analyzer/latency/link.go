@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"hash"
 	"iter"
+	"time"
 
 	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -19,7 +21,7 @@ type Source interface {
 
 // Link is what one site measured towards another by one test over a period.
 // Windows that only carry a summary, as imports may, are counted but hold no
-// samples: their packets are in no count.
+// samples: their packets are in no count. Nor are those of foreign windows.
 type Link struct {
 	Src, Dst, Test string
 
@@ -27,6 +29,7 @@ type Link struct {
 	Windows        int // those that count, summaries included
 	Conflicts      int // those that came later under the same key, and differ
 	Summaries      int
+	Foreign        int   // those that the mesh does not allow the link, as Read says
 	FirstMS        int64 // start of the first window; 0 without windows
 	LastMS         int64 // latest end of a window
 	Origins        map[wire.Origin]int
@@ -63,24 +66,29 @@ type Tally struct {
 // Read merges the windows of a link and test that start in the period of the
 // first calendar. The further ones lie within it, and each gets a tally of its
 // own.
-func Read(ctx context.Context, source Source, src, dst, test string, calendars ...*Calendar) (*Link, error) {
-	r := &reader{Link: &Link{
-		Src: src, Dst: dst, Test: test,
+//
+// A mesh that judges may say otherwise than the one that was measured by. A
+// window is foreign if it begins when by this mesh one of its sites does not
+// exist, or if its labels are of another cluster, carrier, plane or method:
+// the distance that the mesh gives is not of what the window measured.
+func Read(ctx context.Context, source Source, test *mesh.Test, src, dst *mesh.Site, calendars ...*Calendar) (*Link, error) {
+	r := &reader{test: test, src: src, dst: dst, Link: &Link{
+		Src: src.ID, Dst: dst.ID, Test: test.Name,
 		Origins: map[wire.Origin]int{}, Timestamps: map[wire.Timestamps]int{}, Meshes: map[string]int{},
 	}}
 	for _, c := range calendars {
 		r.Over = append(r.Over, &Tally{Calendar: c, Usable: make([]int64, len(c.Hours))})
 	}
 	period := calendars[0]
-	query := store.Query{Src: src, Dst: dst, Test: test, FromMS: period.FromMS, ToMS: period.ToMS}
+	query := store.Query{Src: src.ID, Dst: dst.ID, Test: test.Name, FromMS: period.FromMS, ToMS: period.ToMS}
 	var last wire.Key
 	for record, err := range source.Windows(ctx, query) {
 		if err != nil {
-			return nil, fmt.Errorf("read windows of %s>%s: %w", src, dst, err)
+			return nil, fmt.Errorf("read windows of %s>%s: %w", src.ID, dst.ID, err)
 		}
 		w := &record.Window
 		if !period.contains(w.StartMS) || cmp.Or(cmp.Compare(w.StartMS, last.StartMS), cmp.Compare(w.Session, last.Session)) <= 0 && r.Windows > 0 {
-			return nil, fmt.Errorf("read windows of %s>%s: the store gave %s out of order or range", src, dst, w.Key)
+			return nil, fmt.Errorf("read windows of %s>%s: the store gave %s out of order or range", src.ID, dst.ID, w.Key)
 		}
 		last = w.Key
 		if err := r.add(&record); err != nil {
@@ -94,9 +102,11 @@ func Read(ctx context.Context, source Source, src, dst, test string, calendars .
 // reader is a Link while it is read.
 type reader struct {
 	*Link
-	scratch []uint32
-	day     int // index in the calendar of the day that is being hashed
-	sum     hash.Hash
+	test     *mesh.Test
+	src, dst *mesh.Site
+	scratch  []uint32
+	day      int // index in the calendar of the day that is being hashed
+	sum      hash.Hash
 }
 
 func (r *reader) add(record *store.Record) error {
@@ -111,6 +121,10 @@ func (r *reader) add(record *store.Record) error {
 	r.Origins[w.Origin]++
 	r.Timestamps[w.Timestamps]++
 	r.Meshes[w.MeshSHA256]++
+	if r.foreign(w) {
+		r.Foreign++
+		return nil
+	}
 	if w.Summary != nil {
 		r.Summaries++
 		return nil
@@ -130,6 +144,13 @@ func (r *reader) add(record *store.Record) error {
 		tally.Usable[tally.hourOf(w.StartMS)] += int64(w.Sent) - int64(w.Unstamped)
 	}
 	return nil
+}
+
+func (r *reader) foreign(w *wire.Window) bool {
+	begin := time.UnixMilli(w.StartMS)
+	return !r.src.ActiveAt(begin) || !r.dst.ActiveAt(begin) ||
+		w.SrcCluster != r.src.Cluster || w.DstCluster != r.dst.Cluster ||
+		w.Carrier != r.src.Carrier || w.Plane != string(r.src.Plane) || w.Method != string(r.test.Method)
 }
 
 func (p *Packets) add(c wire.Counts) {

@@ -114,7 +114,7 @@ func TestRead(t *testing.T) {
 	conflict := scenario.Window(m, "a1", "b1", from, scenario.Same(1, 60), 0)
 	s.Put(t, second, first, before, conflict)
 
-	got, err := latency.Read(t.Context(), s, "a1", "b1", "icmp", calendar)
+	got, err := latency.Read(t.Context(), s, m.Test("icmp"), m.Site("a1"), m.Site("b1"), calendar)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestReadRefusesABrokenStore(t *testing.T) {
 		{"broken samples", source{broken}, "rtts: a varint is cut off or too long"},
 		{"failing", &scenario.Store{Err: errors.New("no answer")}, "read windows of a1>b1: no answer"},
 	} {
-		if _, err := latency.Read(t.Context(), c.source, "a1", "b1", "icmp", calendar); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := latency.Read(t.Context(), c.source, m.Test("icmp"), m.Site("a1"), m.Site("b1"), calendar); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
@@ -185,7 +185,7 @@ func BenchmarkRead(b *testing.B) {
 	calendar := latency.NewCalendar(from, from.AddDate(0, 1, 0))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := latency.Read(b.Context(), records, "a1", "b1", "icmp", calendar); err != nil {
+		if _, err := latency.Read(b.Context(), records, m.Test("icmp"), m.Site("a1"), m.Site("b1"), calendar); err != nil {
 			b.Fatal(err)
 		}
 	}

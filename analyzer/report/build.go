@@ -76,7 +76,7 @@ func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latenc
 			planned := &p.Links[i]
 			ends := make([]compliance.End, len(planned.ends))
 			for e, end := range planned.ends {
-				link, err := latency.Read(ctx, source, end.src, end.dst, p.Test.Name, end.calendars...)
+				link, err := latency.Read(ctx, source, p.Test, p.Mesh.Site(end.src), p.Mesh.Site(end.dst), end.calendars...)
 				if err != nil {
 					return err
 				}

@@ -400,6 +400,42 @@ func TestSiteLife(t *testing.T) {
 	}
 }
 
+// What a probe measured under another mesh, before or after a site's life or
+// between other clusters, is held against no distance of this one.
+func TestForeignWindows(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", []string{"a1 a one optical both", "b1 b one optical both until: 2025-06-03"}, nil)
+	period := on(t, m, "2025-06-02", "2025-06-04")
+	cut := period.From.AddDate(0, 0, 1)
+	for name, change := range map[string]func(*wire.Window){
+		"after the end of b1":     func(w *wire.Window) { w.StartMS, w.EndMS = cut.UnixMilli(), cut.Add(time.Minute).UnixMilli() },
+		"of another src cluster":  func(w *wire.Window) { w.SrcCluster = "c" },
+		"of another dst cluster":  func(w *wire.Window) { w.DstCluster = "c" },
+		"of another carrier":      func(w *wire.Window) { w.Carrier = "two" },
+		"of another plane":        func(w *wire.Window) { w.Plane = "private-ip" },
+		"by another method":       func(w *wire.Window) { w.Method = "stamp" },
+		"not foreign, to be sure": func(*wire.Window) {},
+	} {
+		s := &scenario.Store{}
+		s.Both(t, m, "a1", "b1", period.From, cut, scenario.Same(20_000, 60), 0, nil)
+		before := build(t, m, policy.Default(), s, period)
+		w := scenario.Window(m, "a1", "b1", cut.Add(-time.Minute), nil, 60_000)
+		w.Session = 2
+		change(&w)
+		s.Put(t, w)
+		after := build(t, m, policy.Default(), s, period)
+		want := "compliant (foreign_unused)"
+		if name == "not foreign, to be sure" {
+			want = "non-compliant: unbounded (ends_differ)"
+		}
+		if got := summary(after); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+		if before.DataSHA256 == after.DataSHA256 || after.Data.Windows != before.Data.Windows+1 {
+			t.Errorf("%s: the data does not show the window", name)
+		}
+	}
+}
+
 // Links inside a cluster are shown, count in no rate, and without a distance
 // are not judged.
 func TestWithinCluster(t *testing.T) {

@@ -47,6 +47,8 @@ func Text(r api.Reason) string {
 		return fmt.Sprintf("%s: the reflector claims %s µs as its own, above %s µs", end, p("max_us"), p("cap_us"))
 	case api.FlagConflicts:
 		return fmt.Sprintf("%s: %s windows conflict with earlier ones", end, p("windows"))
+	case api.FlagForeign:
+		return fmt.Sprintf("%s: %s windows are from before or after a site's life, or of another cluster, carrier, plane or method than the mesh says, and count for nothing", end, p("windows"))
 	case api.FlagSummaries:
 		return fmt.Sprintf("%s: %s imported windows have no samples and count for nothing", end, p("windows"))
 	}

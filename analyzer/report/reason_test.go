@@ -40,6 +40,7 @@ func TestReasonText(t *testing.T) {
 		{api.FlagResidence, end("max_us", uint32(300), "cap_us", uint32(200)), "a1 to b1: the reflector claims 300 µs as its own, above 200 µs"},
 		{api.FlagConflicts, end("windows", 2), "a1 to b1: 2 windows conflict with earlier ones"},
 		{api.FlagSummaries, end("windows", 3), "a1 to b1: 3 imported windows have no samples and count for nothing"},
+		{api.FlagForeign, end("windows", 3), "a1 to b1: 3 windows are from before or after a site's life, or of another cluster, carrier, plane or method than the mesh says, and count for nothing"},
 		{"from_a_later_version", nil, "from_a_later_version"},
 	} {
 		reason := api.Reason{Code: c.code, Params: c.params}
