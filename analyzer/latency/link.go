@@ -59,8 +59,37 @@ type Tally struct {
 	Distribution
 
 	// Usable counts, by hour, the packets that tell something: sent, and not
-	// answered without a timestamp.
+	// answered without a timestamp. Windows that overlap, as those of two
+	// probes on one site do, and windows of a test that once was faster, fill
+	// no more than the time they cover.
 	Usable []int64
+
+	run run
+}
+
+// run is windows of which each overlaps one before it. They lie within one
+// quarter of an hour, as every window does.
+type run struct{ fromMS, toMS, usable int64 }
+
+// fill counts a window that starts no earlier than those before it.
+func (t *Tally) fill(w *wire.Window, test *mesh.Test) {
+	if w.StartMS >= t.run.toMS {
+		t.settle(test)
+		t.run = run{fromMS: w.StartMS}
+	}
+	t.run.toMS = max(t.run.toMS, w.EndMS)
+	t.run.usable += int64(w.Sent) - int64(w.Unstamped)
+}
+
+// settle counts the run that is over. An interval that it only touches may
+// hold one of its packets.
+func (t *Tally) settle(test *mesh.Test) {
+	if t.run.usable > 0 {
+		interval := int64(test.IntervalMS)
+		slots := ceilDiv(t.run.toMS, interval) - t.run.fromMS/interval
+		t.Usable[t.hourOf(t.run.fromMS)] += min(t.run.usable, slots)
+	}
+	t.run = run{}
 }
 
 // Read merges the windows of a link and test that start in the period of the
@@ -94,6 +123,9 @@ func Read(ctx context.Context, source Source, test *mesh.Test, src, dst *mesh.Si
 		if err := r.add(&record); err != nil {
 			return nil, err
 		}
+	}
+	for _, tally := range r.Over {
+		tally.settle(test)
 	}
 	r.closeDay()
 	return r.Link, nil
@@ -141,7 +173,7 @@ func (r *reader) add(record *store.Record) error {
 		if r.scratch, err = tally.Add(w, r.scratch); err != nil {
 			return err
 		}
-		tally.Usable[tally.hourOf(w.StartMS)] += int64(w.Sent) - int64(w.Unstamped)
+		tally.fill(w, r.test)
 	}
 	return nil
 }

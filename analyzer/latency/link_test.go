@@ -138,6 +138,45 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// The time that windows cover is what they can fill, however many packets they
+// hold.
+func TestUsable(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	from := time.Date(2025, 6, 3, 10, 0, 0, 0, time.UTC)
+	type window struct {
+		session    uint64
+		start, end time.Duration
+		packets    int
+	}
+	for name, c := range map[string]struct {
+		windows []window
+		want    []int64
+	}{
+		"one after the other":   {[]window{{1, 0, time.Minute, 60}, {1, time.Minute, 2 * time.Minute, 55}}, []int64{115, 0}},
+		"a test once faster":    {[]window{{1, 0, 15 * time.Minute, 9000}}, []int64{900, 0}},
+		"two probes at once":    {[]window{{1, 0, time.Minute, 60}, {2, 0, time.Minute, 60}}, []int64{60, 0}},
+		"each sends half":       {[]window{{1, 0, time.Minute, 20}, {2, 0, time.Minute, 30}}, []int64{50, 0}},
+		"a clock set back":      {[]window{{1, 0, 40 * time.Second, 40}, {2, 10 * time.Second, time.Minute, 50}}, []int64{60, 0}},
+		"three in a chain":      {[]window{{1, 0, 40 * time.Second, 40}, {2, 10 * time.Second, 20 * time.Second, 10}, {3, 30 * time.Second, time.Minute, 30}}, []int64{60, 0}},
+		"cut within a second":   {[]window{{1, 0, 10500 * time.Millisecond, 11}, {2, 10500 * time.Millisecond, time.Minute, 50}}, []int64{61, 0}},
+		"in the following hour": {[]window{{1, 59 * time.Minute, time.Hour, 90}, {1, time.Hour, 61 * time.Minute, 90}}, []int64{60, 60}},
+	} {
+		s := &scenario.Store{}
+		for _, w := range c.windows {
+			made := scenario.Window(m, "a1", "b1", from.Add(w.start), scenario.Same(20_000, w.packets), 0)
+			made.Session, made.EndMS = w.session, from.Add(w.end).UnixMilli()
+			s.Put(t, made)
+		}
+		got, err := latency.Read(t.Context(), s, m.Test("icmp"), m.Site("a1"), m.Site("b1"), latency.NewCalendar(from, from.Add(2*time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, got.Over[0].Usable); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // source yields records as they are, right or wrong.
 type source []store.Record
 
