@@ -3,10 +3,12 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,6 +172,51 @@ func TestOpenTogether(t *testing.T) {
 			t.Errorf("open: %v", err)
 		}
 	}
+}
+
+// TestManyReaders reads more links at once than there are connections, from a
+// file whose contexts are not known yet: nobody may hold one connection while
+// waiting for another.
+func TestManyReaders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	const links, contexts = 24, 200
+	for i := range links {
+		windows := conformance.Windows(uint64(i), fmt.Sprintf("a%d", i), "b", 1_748_707_200_000, contexts)
+		for j := range windows {
+			windows[j].ProbeVersion = fmt.Sprintf("%d.%d", i, j)
+		}
+		if err := s.Put(t.Context(), store.Admission{At: time.UnixMilli(1), Site: "a", Batch: "x", Windows: windows}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // of a reader that would never end
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range links {
+		wg.Go(func() {
+			n := 0
+			for r, err := range s.Windows(ctx, store.Query{Src: fmt.Sprintf("a%d", i), Dst: "b", Test: "icmp-1s", ToMS: 1 << 42}) {
+				if err != nil {
+					t.Errorf("link %d: %v", i, err)
+					return
+				}
+				if want := fmt.Sprintf("%d.%d", i, n); r.Window.ProbeVersion != want {
+					t.Errorf("link %d: version %s, not %s", i, r.Window.ProbeVersion, want)
+				}
+				n++
+			}
+			if n != contexts {
+				t.Errorf("link %d: %d windows, not %d", i, n, contexts)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func BenchmarkPut(b *testing.B) {

@@ -133,11 +133,28 @@ func (s *Store) findLink(ctx context.Context, k linkKey) (int64, error) {
 
 // fetch appends the page that follows a place in the table.
 func (s *Store) fetch(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) ([]row, error) {
+	page, contexts, err := s.fetchRows(ctx, page, q, link, startMS, session, digest)
+	if err != nil {
+		return nil, err
+	}
+	// Only now, with the rows' connection given back: readers that each held
+	// one and waited for another would wait for ever.
+	for i, id := range contexts {
+		if err := s.fillContext(ctx, &page[len(page)-len(contexts)+i].window, id); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// fetchRows is fetch without the texts, for which it gives the numbers of the
+// contexts.
+func (s *Store) fetchRows(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) (_ []row, contexts []int64, err error) {
 	// A context that can end costs the driver a goroutine a row; a page takes
 	// milliseconds, and the caller asks the context at each row.
 	rows, err := s.page.QueryContext(context.WithoutCancel(ctx), link, startMS, session, digest, q.ToMS, pageRows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
 	// Scanning into any is the one way through database/sql that does not
@@ -149,20 +166,18 @@ func (s *Store) fetch(ctx context.Context, page []row, q store.Query, link, star
 	}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		page = append(page, row{})
 		r := &page[len(page)-1]
 		r.window.Key = wire.Key{Src: q.Src, Dst: q.Dst, Test: q.Test}
 		contextID, err := r.fill(&values)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if err := s.fillContext(ctx, &r.window, contextID); err != nil {
-			return nil, err
-		}
+		contexts = append(contexts, contextID)
 	}
-	return page, rows.Err()
+	return page, contexts, rows.Err()
 }
 
 // fill takes the columns of selectPage and gives the number of the context.
