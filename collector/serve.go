@@ -33,13 +33,13 @@ const meshPoll = 2 * time.Second
 type settings struct {
 	Mesh            string        `required:"" placeholder:"FILE" help:"The mesh file."`
 	Store           string        `required:"" placeholder:"SPEC" help:"Where windows are kept: sqlite:PATH or influx:FILE."`
-	Listen          string        `default:"127.0.0.1:8862" placeholder:"ADDR" help:"Where to listen: a loopback address such as 127.0.0.1:8862, or unix:PATH (${default})."`
-	SocketMode      string        `default:"0600" enum:"0600,0660" placeholder:"MODE" help:"Permissions of the Unix socket: 0600, or 0660 for the group too (${default})."`
-	FutureTolerance time.Duration `default:"60s" placeholder:"TIME" help:"How far after the collector's clock a window may end (${default})."`
-	SiteRate        float64       `default:"20" placeholder:"N" help:"Requests a second that one site may send on average, twice as many at once (${default})."`
-	MaxBatches      int           `default:"32" placeholder:"N" help:"Batches in hand at once; each takes some 45 MiB at worst (${default})."`
-	StoreTimeout    time.Duration `default:"20s" placeholder:"TIME" help:"How long the store may take to confirm a batch (${default})."`
-	StopTimeout     time.Duration `default:"10s" placeholder:"TIME" help:"How long requests in hand may take after SIGTERM (${default})."`
+	Listen          string        `default:"127.0.0.1:8862" placeholder:"ADDR" help:"Where to listen: a loopback address such as 127.0.0.1:8862, or unix:PATH."`
+	SocketMode      string        `default:"0600" enum:"0600,0660" placeholder:"MODE" help:"Permissions of the Unix socket: 0600, or 0660 for the group too."`
+	FutureTolerance time.Duration `default:"60s" placeholder:"TIME" help:"How far after the collector's clock a window may end."`
+	SiteRate        float64       `default:"20" placeholder:"N" help:"Requests a second that one site may send on average, twice as many at once."`
+	MaxBatches      int           `default:"32" placeholder:"N" help:"Batches in hand at once; each takes some 45 MiB at worst."`
+	StoreTimeout    time.Duration `default:"20s" placeholder:"TIME" help:"How long the store may take to confirm a batch."`
+	StopTimeout     time.Duration `default:"10s" placeholder:"TIME" help:"How long requests in hand may take after SIGTERM."`
 }
 
 // check tells what is wrong with the flags by themselves.

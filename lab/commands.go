@@ -21,12 +21,12 @@ type files struct {
 type runCommand struct {
 	files
 
-	For           time.Duration `default:"60s" placeholder:"TIME" help:"How long to measure, once every probe is under way (${default})."`
+	For           time.Duration `default:"60s" placeholder:"TIME" help:"How long to measure, once every probe is under way."`
 	Out           string        `required:"" placeholder:"DIR" help:"Folder for windows, logs and the report. One of an earlier run is emptied; any other must be empty or absent."`
-	Store         string        `default:"sqlite" placeholder:"SPEC" help:"Where windows are kept: sqlite, a file in DIR, or influx:FILE (${default})."`
+	Store         string        `default:"sqlite" placeholder:"SPEC" help:"Where windows are kept: sqlite, a file in DIR, or influx:FILE."`
 	Bin           string        `placeholder:"DIR" help:"Folder of the probe, the collector and the analyzer; by default that of this program."`
 	Serve         bool          `help:"Leave the analyzer serving the report on a loopback port until Ctrl-C."`
-	ProbeLogLevel string        `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least severe level that the probes log (${default})."`
+	ProbeLogLevel string        `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least severe level that the probes log."`
 }
 
 // Run checks the flags and starts.

@@ -22,7 +22,7 @@ type pingCommand struct {
 	Size     int           `default:"84" help:"Length of the IP packet in bytes, header included, 72 to 9000." placeholder:"BYTES"`
 	DSCP     int           `name:"dscp" default:"0" help:"Differentiated services code point, 0 to 63." placeholder:"N"`
 	Timeout  time.Duration `default:"3s" help:"How long after its sending a packet is lost, 10ms to 1m." placeholder:"D"`
-	Method   string        `default:"icmp" help:"Method: icmp or stamp." placeholder:"METHOD"`
+	Method   string        `default:"icmp" help:"Method: icmp; stamp (RFC 8762) is not measured by this version." placeholder:"METHOD"`
 	JSON     bool          `name:"json" help:"Print one JSON object."`
 	IPv4     bool          `name:"ipv4" short:"4" help:"Use IPv4 only." xor:"family"`
 	IPv6     bool          `name:"ipv6" short:"6" help:"Use IPv6 only." xor:"family"`

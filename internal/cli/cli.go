@@ -80,6 +80,7 @@ func Run(ctx context.Context, name, about string, grammar Grammar, args []string
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exitRequest(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(helpWithDefault),
 		kong.Vars{"version": fmt.Sprintf("%s %s (%s %s/%s)", name, version, runtime.Version(), runtime.GOOS, runtime.GOARCH)},
 	)
 	if err != nil {
@@ -92,6 +93,15 @@ func Run(ctx context.Context, name, about string, grammar Grammar, args []string
 	env := &Env{Stdout: stdout, Stderr: stderr, Log: logger(grammar.globals(), stderr)}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(stderr, name, parsed.Run(env))
+}
+
+// helpWithDefault adds to the help of a flag what counts without it.
+func helpWithDefault(value *kong.Value) string {
+	help := kong.DefaultHelpValueFormatter(value)
+	if value.HasDefault && !value.IsBool() {
+		return fmt.Sprintf("%s (%s if absent).", strings.TrimSuffix(help, "."), value.Default)
+	}
+	return help
 }
 
 // wrongUsage is an error of the command line; what is wrong in a configuration
