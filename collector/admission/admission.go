@@ -73,12 +73,12 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 	if current == nil {
 		return nil, &Fault{Code: wire.CodeStoreUnavailable, Message: "no mesh is served yet, because the store has not archived it; send the batch again later"}
 	}
-	if current.Site(site) == nil {
-		return nil, UnknownSite(site)
-	}
 	versions, err := d.Meshes.Find(ctx, named(batch.Windows))
 	if err != nil {
 		return nil, unavailable(err)
+	}
+	if current.Site(site) == nil && !known(site, versions) {
+		return nil, UnknownSite(site)
 	}
 
 	judge := judge{site: site, versions: versions, latestEnd: d.Now().Add(d.FutureTolerance)}
@@ -103,6 +103,17 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 	ack.Refused = append(ack.Refused, put.refused...)
 	slices.SortFunc(ack.Refused, func(a, b wire.Refusal) int { return a.Index - b.Index })
 	return ack, nil
+}
+
+// known tells whether one of the versions has the site. One that was taken out
+// of the mesh may still have windows to send, which are as good as ever.
+func known(site string, versions map[string]*mesh.Mesh) bool {
+	for _, m := range versions {
+		if m.Site(site) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // UnknownSite is the fault of a site that the mesh does not name.

@@ -41,7 +41,7 @@ func TestBadRequests(t *testing.T) {
 		{"method of metrics", "DELETE", "/metrics", "", nil, 405, wire.CodeMethodNotAllowed, "this path takes GET, HEAD only"},
 		{"bad site", "GET", "/v1/sites/a%2Fb/assignment", "", nil, 400, wire.CodeBadRequest, `site: "a%2Fb" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
 		{"unknown site asks", "GET", "/v1/sites/z9/assignment", "", nil, 404, wire.CodeUnknownSite, "the mesh has no site z9; check the probe's site, or add it to the mesh"},
-		{"unknown site sends", "POST", "/v1/sites/z9/windows", good, asJSON, 404, wire.CodeUnknownSite, "the mesh has no site z9; check the probe's site, or add it to the mesh"},
+		{"unknown site sends", "POST", "/v1/sites/z9/windows", replace(`"site":"a1"`, `"site":"z9"`), asJSON, 404, wire.CodeUnknownSite, "the mesh has no site z9; check the probe's site, or add it to the mesh"},
 		{"no media type", "POST", windowsPath, good, nil, 415, wire.CodeUnsupported, `content-type: "" is not application/json`},
 		{"media type", "POST", windowsPath, good, []string{"Content-Type", "text/plain"}, 415, wire.CodeUnsupported, `content-type: "text/plain" is not application/json`},
 		{"encoding", "POST", windowsPath, good, coded("br"), 415, wire.CodeUnsupported, `content-encoding: "br" is not one of zstd, gzip, identity`},

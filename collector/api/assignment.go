@@ -13,35 +13,37 @@ import (
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// visitor finds who asks, and lets them in if they do not ask too often.
-func (a *API) visitor(r *http.Request) (*mesh.Mesh, *mesh.Site, *reply) {
+// visitor finds who asks, and lets them in if they do not ask too often. Whether
+// the mesh has such a site is not asked: one that was taken out of it may still
+// have windows to send.
+func (a *API) visitor(r *http.Request) (*mesh.Mesh, string, *reply) {
 	id, ok := a.Identify(r)
 	if !ok {
-		return nil, nil, problem(http.StatusBadRequest, wire.CodeBadRequest,
+		return nil, "", problem(http.StatusBadRequest, wire.CodeBadRequest,
 			"site: %.80q is not 1 to %d characters out of A-Z a-z 0-9 . _ -", id, wire.MaxIdentifier)
 	}
 	m := a.Mesh()
 	if m == nil {
-		return nil, nil, problem(http.StatusServiceUnavailable, wire.CodeStoreUnavailable,
+		return nil, "", problem(http.StatusServiceUnavailable, wire.CodeStoreUnavailable,
 			"no mesh is served yet, because the store has not archived it; ask again later").after(storePause)
 	}
-	site := m.Site(id)
-	if site == nil {
-		return nil, nil, faultReply(admission.UnknownSite(id))
-	}
 	if no := a.gate.request(m, id); no != nil {
-		return nil, nil, no
+		return nil, "", no
 	}
-	return m, site, nil
+	return m, id, nil
 }
 
 // assignment answers GET /v1/sites/{site}/assignment. The tag is the hash of
 // the body, so it changes with the mesh and with the times in it, and every
 // collector gives the same.
 func (a *API) assignment(_ http.ResponseWriter, r *http.Request) *reply {
-	m, site, no := a.visitor(r)
+	m, id, no := a.visitor(r)
 	if no != nil {
 		return no
+	}
+	site := m.Site(id)
+	if site == nil {
+		return faultReply(admission.UnknownSite(id))
 	}
 	answer := jsonReply(http.StatusOK, assignment.For(m, site, a.Now()))
 	sum := sha256.Sum256(answer.body)

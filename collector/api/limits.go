@@ -45,7 +45,7 @@ type gate struct {
 
 	mu    sync.Mutex        // protects all following fields
 	mesh  *mesh.Mesh        // whose sites are known here
-	sites map[string]*visit // only sites of the mesh, so it is bounded
+	sites map[string]*visit // only sites of the mesh and strangers, so it is bounded
 }
 
 type visit struct {
@@ -57,9 +57,15 @@ func newGate(limits Limits, now func() time.Time) *gate {
 	return &gate{limits: limits, now: now, slots: make(chan struct{}, limits.Batches), sites: map[string]*visit{}}
 }
 
-// visit finds what is remembered of a site of the mesh served now. The caller
-// holds mu.
+// strangers stands for all sites that the mesh does not have: they share what
+// one site may take.
+const strangers = ""
+
+// visit finds what is remembered of a site. The caller holds mu.
 func (g *gate) visit(m *mesh.Mesh, site string) *visit {
+	if m.Site(site) == nil {
+		site = strangers
+	}
 	if g.mesh != m {
 		for id := range g.sites {
 			if m.Site(id) == nil {

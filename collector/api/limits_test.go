@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"fmt"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -35,6 +36,26 @@ func TestSiteRate(t *testing.T) {
 	}
 	if w := ask("a1"); w.Code != 429 {
 		t.Errorf("and again: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestStrangersShareOneLimit: names that the mesh does not have are free to
+// invent, so they must not come with a limit, and memory, each.
+func TestStrangersShareOneLimit(t *testing.T) {
+	b := serving(t)
+	for i := range b.Limits.SiteBurst {
+		if w := b.do("GET", fmt.Sprintf("/v1/sites/z%d/assignment", i), ""); w.Code != 404 {
+			t.Fatalf("request %d: %d %s", i, w.Code, w.Body)
+		}
+	}
+	if w := b.do("GET", "/v1/sites/another/assignment", ""); w.Code != 429 {
+		t.Errorf("one more stranger: %d %s", w.Code, w.Body)
+	}
+	if w := b.do("GET", assignmentPath, ""); w.Code != 200 {
+		t.Errorf("a site of the mesh: %d %s", w.Code, w.Body)
+	}
+	if n := len(b.gate.sites); n != 2 {
+		t.Errorf("%d sites are remembered, want a1 and the strangers", n)
 	}
 }
 

@@ -26,7 +26,7 @@ func (a *API) windows(w http.ResponseWriter, r *http.Request) *reply {
 	if no != nil {
 		return no
 	}
-	leave, no := a.gate.batch(m, site.ID)
+	leave, no := a.gate.batch(m, site)
 	if no != nil {
 		return no
 	}
@@ -41,7 +41,7 @@ func (a *API) windows(w http.ResponseWriter, r *http.Request) *reply {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.Limits.StoreTimeout)
 	defer cancel()
-	ack, err := a.Admitter.Admit(ctx, site.ID, batch)
+	ack, err := a.Admitter.Admit(ctx, site, batch)
 	if err != nil {
 		var fault *admission.Fault
 		if errors.As(err, &fault) {
@@ -50,7 +50,7 @@ func (a *API) windows(w http.ResponseWriter, r *http.Request) *reply {
 		return internal(err)
 	}
 	a.Metrics.Admitted(ack)
-	a.logRefusals(site.ID, ack)
+	a.logRefusals(site, ack)
 	return jsonReply(http.StatusOK, ack)
 }
 

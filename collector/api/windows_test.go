@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -10,8 +11,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fibergauge/fibergauge/collector/fakestore"
+	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
+
+// TestSiteTakenOut: the windows that a site has measured are taken also after it
+// was taken out of the mesh, since they name the version that had it.
+func TestSiteTakenOut(t *testing.T) {
+	b := serving(t)
+	without := bytes.ReplaceAll(fakestore.MeshYAML("without"), []byte("a1"), []byte("a2"))
+	m, err := mesh.Parse("mesh.yaml", without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.versions.Serve(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if w := b.do("GET", assignmentPath, ""); w.Code != 404 {
+		t.Errorf("assignment: %d %s", w.Code, w.Body)
+	}
+	w := b.do("POST", windowsPath, goodBatch(t), "Content-Type", "application/json")
+	ack, err := wire.DecodeAck(w.Body.Bytes())
+	if err != nil || ack.Stored == 0 || ack.Refused != nil || ack.MeshSHA256 != m.SHA256() {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if got := len(b.store.Keys()); got != ack.Stored {
+		t.Errorf("%d windows were stored, %d acknowledged", got, ack.Stored)
+	}
+}
 
 func TestWindowsAreTaken(t *testing.T) {
 	good := goodBatch(t)

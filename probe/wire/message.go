@@ -90,7 +90,7 @@ const (
 	CodeBadRequest       Code = "bad_request"        // not the message that the schema describes
 	CodeUnsupported      Code = "unsupported"        // schema, media type or encoding not known
 	CodeTooLarge         Code = "too_large"          // above MaxBatchBytes or MaxBatchWindows
-	CodeUnknownSite      Code = "unknown_site"       // the mesh has no such site
+	CodeUnknownSite      Code = "unknown_site"       // the mesh has no such site, nor has any version that the windows name
 	CodeNotFound         Code = "not_found"          // no such path
 	CodeMethodNotAllowed Code = "method_not_allowed" //
 	CodeOverloaded       Code = "overloaded"         // again after Retry-After
