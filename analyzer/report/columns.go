@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"github.com/fibergauge/fibergauge/analyzer/api"
 )
 
@@ -21,8 +19,8 @@ type column struct {
 }
 
 func (c *column) pad(s string) string {
-	s = text.Snip(s, c.width, "…")
-	fill := strings.Repeat(" ", max(0, c.width-text.StringWidthWithoutEscSequences(s)))
+	s = snip(s, c.width)
+	fill := strings.Repeat(" ", max(0, c.width-width(s)))
 	if c.right {
 		return fill + s
 	}
@@ -61,7 +59,9 @@ func (t *table) columns(pairs []api.Pair) []column {
 		columns[i].fit(pairs)
 		switch columns[i].head {
 		case "PAIR":
+			// Both ends of a pair stay to be seen.
 			columns[i].width = min(columns[i].width, maxIDs)
+			columns[i].cell = func(p *api.Pair) string { return abreast(p.Pair[0], "–", p.Pair[1], maxIDs) }
 		case "CARRIER":
 			columns[i].width = min(columns[i].width, maxCarrier)
 		}
@@ -91,9 +91,9 @@ func insert(columns []column, at int, c column) []column {
 
 // fit makes a column as wide as its widest cell.
 func (c *column) fit(pairs []api.Pair) {
-	c.width = text.StringWidthWithoutEscSequences(c.head)
+	c.width = width(c.head)
 	for i := range pairs {
-		c.width = max(c.width, text.StringWidthWithoutEscSequences(c.cell(&pairs[i])))
+		c.width = max(c.width, width(c.cell(&pairs[i])))
 	}
 }
 
@@ -111,15 +111,7 @@ func (t *table) name(id string) string {
 func (t *table) names(p *api.Pair) string { return t.name(p.Pair[0]) + " – " + t.name(p.Pair[1]) }
 
 func (t *table) namesWithin(p *api.Pair, width int) string {
-	const dash = " – "
-	a, b := t.name(p.Pair[0]), t.name(p.Pair[1])
-	room := width - len([]rune(dash))
-	if wa, wb := text.StringWidthWithoutEscSequences(a), text.StringWidthWithoutEscSequences(b); wa+wb > room {
-		// The shorter one keeps what it needs, up to half.
-		ra := max(room/2, room-wb)
-		a, b = text.Snip(a, ra, "…"), text.Snip(b, max(room-min(wa, ra), 1), "…")
-	}
-	return a + dash + b
+	return abreast(t.name(p.Pair[0]), " – ", t.name(p.Pair[1]), width)
 }
 
 func measuredCell(p *api.Pair) string {

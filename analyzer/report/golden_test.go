@@ -121,7 +121,7 @@ func TestGoldenReport(t *testing.T) {
 			t.Errorf("%s: the JSON read back gives another table (-want +got):\n%s", name, diff)
 		}
 		for _, line := range strings.Split(buf.String(), "\n") {
-			if n := text.StringWidthWithoutEscSequences(line); n > look.Width {
+			if n := width(text.StripEscape(line)); n > look.Width {
 				t.Errorf("%s: a line of %d columns: %s", name, n, line)
 			}
 		}

@@ -328,15 +328,15 @@ func round9(v float64) float64 {
 	return rounded
 }
 
-// wrap breaks a text at spaces into lines of at most width columns.
-func wrap(s string, width int) []string {
+// wrap breaks a text at spaces into lines of at most so many columns.
+func wrap(s string, columns int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(s) {
 		switch {
 		case line == "":
 			line = word
-		case text.StringWidthWithoutEscSequences(line)+1+text.StringWidthWithoutEscSequences(word) <= width:
+		case width(line)+1+width(word) <= columns:
 			line += " " + word
 		default:
 			lines, line = append(lines, line), word
