@@ -87,6 +87,40 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestNotInflux has something else answer in the place of InfluxDB. Whatever it
+// says, nothing is confirmed and no window is given up.
+func TestNotInflux(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		says   string
+	}{
+		{"welcome page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>Welcome</html>") }, "which InfluxDB does not give; check url"},
+		{"login page", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/login" {
+				http.Redirect(w, r, "/login", http.StatusFound)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}, "redirections are not followed"},
+		{"TLS server", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
+		}, "this is not InfluxDB's answer: check url"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := answering(t, test.answer)
+			_, meshes := s.Meshes(t.Context())
+			for name, err := range map[string]error{
+				"put": s.Put(t.Context(), one()), "meshes": meshes, "ready": s.Ready(t.Context()),
+			} {
+				if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
 // TestJournalAfterWindows holds that no entry is written before the windows
 // are confirmed.
 func TestJournalAfterWindows(t *testing.T) {
@@ -127,6 +161,7 @@ func TestSilentServer(t *testing.T) {
 func TestErrorInTheMiddle(t *testing.T) {
 	window := conformance.Windows(1, "a", "b", 1, 1)[0]
 	s := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		fmt.Fprintf(w, "#datatype,string,long,dateTime:RFC3339,string,string\r\n#group,false,false,false,false,false\r\n"+
 			"#default,_result,,,,\r\n,result,table,_time,_value,_field\r\n,,0,1970-01-01T00:00:00.001Z,\"%s\",window\r\n\r\n"+
 			"#datatype,string,string\r\n#group,true,true\r\n#default,,\r\n,error,reference\r\n,engine: shard closed,897\r\n",
@@ -210,6 +245,9 @@ func TestRealRefusals(t *testing.T) {
 				if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), "check url, org and bucket") {
 					t.Errorf("put: %v", err)
 				}
+				if err := s.Ready(t.Context()); err == nil {
+					t.Error("ready without a bucket")
+				}
 			})
 
 			t.Run("wrong token", func(t *testing.T) {
@@ -219,9 +257,10 @@ func TestRealRefusals(t *testing.T) {
 				}
 				s := open(t, file)
 				defer s.Close()
-				err := s.Put(t.Context(), one())
-				if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), "check token") {
-					t.Errorf("put: %v", err)
+				for name, err := range map[string]error{"put": s.Put(t.Context(), one()), "ready": s.Ready(t.Context())} {
+					if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), "check token") {
+						t.Errorf("%s: %v", name, err)
+					}
 				}
 			})
 		})

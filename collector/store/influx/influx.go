@@ -59,7 +59,7 @@ func Open(file string, log *slog.Logger) (*Store, error) {
 	options := influxdb2.DefaultOptions().
 		// No timeout of the HTTP client, because it would cover the body of a
 		// long answer; each request has a context with one instead.
-		SetHTTPClient(&http.Client{Transport: transport}).
+		SetHTTPClient(&http.Client{Transport: genuine{transport}, CheckRedirect: stay}).
 		SetUseGZip(true).
 		SetApplicationName("fibergauge")
 	client := influxdb2.NewClientWithOptions(c.URL, c.Token, options)
@@ -70,14 +70,13 @@ func isLoopback(host string) bool {
 	return host == "localhost" || host == "::1" || len(host) > 4 && host[:4] == "127."
 }
 
-// Ready asks whether the server answers, and whether this store may write.
+// Ready asks the server for what cannot be there: it answers only if it knows
+// token and bucket, which it does not need for a ping.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := s.needSecret(); err != nil {
 		return err
 	}
-	within, cancel := context.WithTimeout(ctx, s.config.timeout)
-	defer cancel()
-	_, err := s.client.Ping(within)
+	_, err := s.small(ctx, selection{measurement: "mesh", small: "served_from_ms"}.between(0, 1))
 	return s.explain(ctx, "ready", err, reading)
 }
 
@@ -122,6 +121,10 @@ func (s *Store) explain(ctx context.Context, operation string, err error, why pu
 	advice := "try again"
 	switch e.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		if e.StatusCode != http.StatusRequestEntityTooLarge && !byInflux(e.Header) {
+			advice = "this is not InfluxDB's answer: check url, and proxies on the way"
+			break
+		}
 		if why == writing {
 			// The server read the points and refuses them: a field of another
 			// type, a time beyond the bucket's retention, a body too large.
@@ -134,6 +137,8 @@ func (s *Store) explain(ctx context.Context, operation string, err error, why pu
 		advice = "check token, its permissions, and flux-enabled on InfluxDB 1.8"
 	case http.StatusNotFound:
 		advice = "check url, org and bucket"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		advice = "redirections are not followed: give the url to which this one leads"
 	}
 	return fmt.Errorf("influx %s at %s: %w; %s", operation, s.config.URL, err, advice)
 }
