@@ -15,14 +15,28 @@ func (m Moment) In(zone *time.Location) (time.Time, error) {
 	if m == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.ParseInLocation(time.DateOnly, string(m), zone); err == nil {
-		return t, nil
+	if day, err := time.Parse(time.DateOnly, string(m)); err == nil {
+		return firstInstant(day, zone), nil
 	}
 	t, err := time.Parse(time.RFC3339, string(m))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is neither a date like 2025-06-01 nor a time like 2025-06-01T00:00:00+08:00", string(m))
 	}
 	return t, nil
+}
+
+// firstInstant is where a date begins in a zone: midnight, or where the clock
+// is set forward over midnight, the moment at which it is.
+func firstInstant(day time.Time, zone *time.Location) time.Time {
+	t := time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
+	if t.Day() == day.Day() {
+		return t
+	}
+	// Package time went back by the gap, to the day before.
+	if _, change := t.ZoneBounds(); !change.IsZero() {
+		return change
+	}
+	return t
 }
 
 // interval is [from, until); a zero bound is open.

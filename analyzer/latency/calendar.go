@@ -33,7 +33,7 @@ const quarter = 15 * time.Minute
 func NewCalendar(from, to time.Time) *Calendar {
 	c := &Calendar{
 		FromMS: from.UnixMilli(), ToMS: to.UnixMilli(),
-		ShortOfDay: to.Before(from.AddDate(0, 0, 1)),
+		ShortOfDay: to.Before(dayAfter(from)),
 	}
 	year, month, day, clock := 0, time.Month(0), 0, -1
 	for at := c.FromMS; at < c.ToMS; {
@@ -51,6 +51,16 @@ func NewCalendar(from, to time.Time) *Calendar {
 		at = next
 	}
 	return c
+}
+
+// dayAfter is the same clock time a day later, or the next midnight for the
+// first moment of a day, which is not midnight where the clock is set forward
+// over it.
+func dayAfter(t time.Time) time.Time {
+	if y, m, d := t.Date(); t.Add(-time.Millisecond).Day() != d {
+		return time.Date(y, m, d+1, 0, 0, 0, 0, t.Location())
+	}
+	return t.AddDate(0, 0, 1)
 }
 
 // hourOf is the index of the hour that holds a moment of the period.

@@ -221,18 +221,27 @@ func TestStatistics(t *testing.T) {
 }
 
 func TestDaylightSaving(t *testing.T) {
-	// On 30 March 2025 Berlin has 23 hours and no 02:xx; on 26 October 25.
-	for day, wantScheduled := range map[string]int64{"2025-03-30": 23 * 3600, "2025-10-26": 25 * 3600} {
-		m := scenario.Mesh(t, "Europe/Berlin", scenario.Sites(), nil)
-		period := on(t, m, day)
+	for _, c := range []struct {
+		zone, day     string
+		wantScheduled int64
+	}{
+		{"Europe/Berlin", "2025-03-30", 23 * 3600}, // no 02:xx
+		{"Europe/Berlin", "2025-10-26", 25 * 3600},
+		{"America/Santiago", "2025-09-06", 24 * 3600},
+		{"America/Santiago", "2025-09-07", 23 * 3600}, // begins at 01:00
+		{"Africa/Cairo", "2025-04-25", 23 * 3600},     // likewise
+		{"America/Havana", "2025-11-02", 25 * 3600},   // has midnight twice
+	} {
+		m := scenario.Mesh(t, c.zone, scenario.Sites(), nil)
+		period := on(t, m, c.day)
 		s := &scenario.Store{}
 		s.Both(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_000, 60), 0, nil)
 		r := build(t, m, policy.Default(), s, period)
 		if got := summary(r); got != "compliant" || r.Period.Demonstration {
-			t.Errorf("%s: %s, demonstration %v", day, got, r.Period.Demonstration)
+			t.Errorf("%s %s: %s, demonstration %v", c.zone, c.day, got, r.Period.Demonstration)
 		}
-		if end := pairOf(r, "a", "b").Ends[0]; end.Scheduled != wantScheduled || end.Sent != wantScheduled || end.Sufficiency.Days != 1 {
-			t.Errorf("%s: scheduled %d, sent %d, %+v", day, end.Scheduled, end.Sent, end.Sufficiency)
+		if end := pairOf(r, "a", "b").Ends[0]; end.Scheduled != c.wantScheduled || end.Sent != c.wantScheduled || end.Sufficiency.Days != 1 {
+			t.Errorf("%s %s: scheduled %d, sent %d, %+v", c.zone, c.day, end.Scheduled, end.Sent, end.Sufficiency)
 		}
 	}
 }

@@ -39,8 +39,12 @@ func named(period string, zone *time.Location) (Period, error) {
 		layout              string
 		years, months, days int
 	}{{"2006", 1, 0, 0}, {"2006-01", 0, 1, 0}, {"2006-01-02", 0, 0, 1}} {
-		if t, err := time.ParseInLocation(form.layout, period, zone); err == nil {
-			return checked(Period{t, t.AddDate(form.years, form.months, form.days)})
+		if first, err := time.Parse(form.layout, period); err == nil {
+			next := first.AddDate(form.years, form.months, form.days)
+			if p, err := checked(Period{first, next}); err != nil {
+				return p, err
+			}
+			return between(first.Format(time.DateOnly), next.Format(time.DateOnly), zone)
 		}
 	}
 	return Period{}, fmt.Errorf("period %.40q is not a year, month or day such as 2025, 2025-06 or 2025-06-03", period)

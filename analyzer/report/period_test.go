@@ -30,6 +30,7 @@ func TestParsePeriod(t *testing.T) {
 		{"", "2025-06-02", "2025-06-01", "to, 2025-06-01, is not after from, 2025-06-02"},
 		{"", "yesterday", "2025-06-01", `from: "yesterday" is neither a date like 2025-06-01 nor a time like 2025-06-01T00:00:00+08:00`},
 		{"", "2025-06-01", "2025-06-01 10:00", `to: "2025-06-01 10:00" is neither a date like 2025-06-01 nor a time like 2025-06-01T00:00:00+08:00`},
+		{"9999", "", "", "the period is not within 1972 to 2200"},
 		{"1969", "", "", "the period is not within 1972 to 2200"},
 		{"", "2001-01-01", "2025-01-01", "the period is longer than 10 years; ask for parts of it"},
 	} {
