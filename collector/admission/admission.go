@@ -87,7 +87,7 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 	for i := range batch.Windows {
 		w := &batch.Windows[i]
 		if no := judge.window(w); no != nil {
-			ack.Refused = append(ack.Refused, wire.Refusal{Index: i, Key: w.Key, Code: no.code, Message: no.Error()})
+			ack.Refused = append(ack.Refused, wire.Refusal{Index: i, Key: clip(w.Key), Code: no.code, Message: no.Error()})
 			continue
 		}
 		good = append(good, i)
@@ -193,6 +193,17 @@ func (p *putting) piece(indexes []int) store.Admission {
 		a.Windows[i] = p.batch.Windows[index]
 	}
 	return a
+}
+
+// clip bounds what an answer repeats of a key that was never checked. What
+// could be a key stays as it is.
+func clip(k wire.Key) wire.Key {
+	for _, s := range []*string{&k.Src, &k.Dst, &k.Test} {
+		if len(*s) > wire.MaxIdentifier {
+			*s = strings.ToValidUTF8((*s)[:wire.MaxIdentifier], "") + "…"
+		}
+	}
+	return k
 }
 
 // oneLine makes an error of somebody else fit for an answer.

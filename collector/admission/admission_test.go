@@ -147,6 +147,22 @@ func TestFaultsOfABatch(t *testing.T) {
 	}
 }
 
+// TestAnswerIsBounded: a refusal repeats the key, which nothing has checked yet.
+func TestAnswerIsBounded(t *testing.T) {
+	d, _ := desk(t)
+	w := fakestore.Window(fakestore.Mesh("now"), 0)
+	w.Src, w.Dst, w.Test = strings.Repeat("<", 1<<20), strings.Repeat("é", 1<<20), strings.Repeat("x", 65)
+	ack, err := d.Admit(t.Context(), "a1", fakestore.Batch(w))
+	if err != nil || len(ack.Refused) != 1 {
+		t.Fatalf("%+v, %v", ack, err)
+	}
+	want := w.Key
+	want.Src, want.Dst, want.Test = strings.Repeat("<", 64)+"…", strings.Repeat("é", 32)+"…", strings.Repeat("x", 64)+"…"
+	if diff := cmp.Diff(want, ack.Refused[0].Key); diff != "" {
+		t.Errorf("key (-want +got):\n%s", diff)
+	}
+}
+
 // TestOneLookupABatch holds the archive's load against a batch that names many
 // versions.
 func TestOneLookupABatch(t *testing.T) {

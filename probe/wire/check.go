@@ -188,7 +188,7 @@ func isText(s string, limit int) bool {
 
 func (w *Window) checkGroups() error {
 	if s := w.STAMP; s != nil {
-		if _, err := DecodeRTTs(nil, s.RawRTTs); err != nil {
+		if err := w.checkFurther(s.RawRTTs); err != nil {
 			return fmt.Errorf("stamp.raw_%w", err)
 		}
 		if s.DSCPReceived != nil && (*s.DSCPReceived < 0 || *s.DSCPReceived > 63) {
@@ -197,7 +197,7 @@ func (w *Window) checkGroups() error {
 	}
 	if o := w.OneWay; o != nil {
 		for _, coded := range [][]byte{o.Forward, o.Reverse} {
-			if _, err := DecodeRTTs(nil, coded); err != nil {
+			if err := w.checkFurther(coded); err != nil {
 				return fmt.Errorf("one_way: %w", err)
 			}
 		}
@@ -229,6 +229,18 @@ func (w *Window) checkGroups() error {
 	return nil
 }
 
+// checkFurther holds samples beside RTTs: no packet has two.
+func (w *Window) checkFurther(coded []byte) error {
+	if len(coded) > 5*maxScheduled {
+		return fmt.Errorf("rtts: %d bytes is more than any window needs", len(coded))
+	}
+	samples, err := DecodeRTTs(nil, coded)
+	if err == nil && len(samples) > int(w.Sent) {
+		err = fmt.Errorf("rtts: %d samples for sent %d", len(samples), w.Sent)
+	}
+	return err
+}
+
 // DecodeBatch reads a batch strictly: one JSON value of the schema, no unknown
 // fields, within the limits. It does not check the windows.
 func DecodeBatch(data []byte) (*Batch, error) {
@@ -245,7 +257,29 @@ func DecodeBatch(data []byte) (*Batch, error) {
 	if len(b.Windows) == 0 || len(b.Windows) > MaxBatchWindows {
 		return nil, fmt.Errorf("windows: %d in the batch; 1 to %d are allowed", len(b.Windows), MaxBatchWindows)
 	}
+	if err := b.Signature.check(); err != nil {
+		return nil, err
+	}
 	return &b, nil
+}
+
+// maxSignature bounds the bytes of a signature; Ed25519 has 64.
+const maxSignature = 512
+
+// check tells what cannot be a signature. Whether it is a true one is another
+// question.
+func (s *Signature) check() error {
+	switch {
+	case s == nil:
+		return nil
+	case !IsIdentifier(s.Algorithm):
+		return fmt.Errorf("signature.algorithm: %.80q is not 1 to %d characters out of A-Z a-z 0-9 . _ -", s.Algorithm, MaxIdentifier)
+	case !IsDigest(s.KeyID):
+		return fmt.Errorf("signature.key_id: %.80q is not a SHA-256 in hex", s.KeyID)
+	case len(s.Value) == 0 || len(s.Value) > maxSignature:
+		return fmt.Errorf("signature.value: %d bytes; 1 to %d are allowed", len(s.Value), maxSignature)
+	}
+	return nil
 }
 
 // DecodeAssignment reads an assignment strictly.

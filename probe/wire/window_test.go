@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -124,6 +125,9 @@ func TestCheckRefuses(t *testing.T) {
 		{"raw RTTs", func(w *Window) { w.STAMP.RawRTTs = []byte{0x80} }, `stamp.raw_rtts: a varint is cut off or too long`},
 		{"DSCP", func(w *Window) { *w.STAMP.DSCPReceived = 64 }, `stamp.dscp_received: 64 is not within 0 to 63`},
 		{"one way", func(w *Window) { w.OneWay.Reverse = []byte{0x80} }, `one_way: rtts: a varint is cut off or too long`},
+		{"raw RTTs beyond all packets", func(w *Window) { w.STAMP.RawRTTs = make([]byte, 6) }, `stamp.raw_rtts: 6 samples for sent 5`},
+		{"megabytes of raw RTTs", func(w *Window) { w.STAMP.RawRTTs = make([]byte, 450_001) }, `stamp.raw_rtts: 450001 bytes is more than any window needs`},
+		{"one way beyond all packets", func(w *Window) { w.OneWay.Forward = make([]byte, 6) }, `one_way: rtts: 6 samples for sent 5`},
 		{"trigger", func(w *Window) { w.Path.Trigger = "mood" }, `path.trigger: "mood" is not ttl or rtt-step`},
 		{"hop", func(w *Window) { w.Path.Hops[0].Address = "\x1b[2J" }, `path.hops: "\x1b[2J" is not an address`},
 		{"summary with samples", func(w *Window) { w.Summary = &Summary{Source: "x"} }, `rtts: a window with a summary has no samples of its own`},
@@ -140,6 +144,13 @@ func TestCheckRefuses(t *testing.T) {
 
 func TestDecodeBatchRefuses(t *testing.T) {
 	window := string(func() []byte { w := sample(); return w.Canonical() }())
+	key := strings.Repeat("ab", 32)
+	signed := func(algorithm, keyID, value string) string {
+		return fmt.Sprintf(`{"schema":"fibergauge.batch/1","site":"a","windows":[%s],"signature":{"algorithm":%q,"key_id":%q,"value":%q}}`, window, algorithm, keyID, value)
+	}
+	if _, err := DecodeBatch([]byte(signed("ed25519", key, "AA=="))); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ name, body, want string }{
 		{"nothing", ``, `the body is empty`},
 		{"a list", `[]`, `the body: a JSON array does not fit there`},
@@ -149,6 +160,10 @@ func TestDecodeBatchRefuses(t *testing.T) {
 		{"two values", `{"schema":"fibergauge.batch/1","site":"a","windows":[` + window + `]}{}`, `more follows after the JSON value`},
 		{"another schema", `{"schema":"fibergauge.batch/2"}`, `schema: "fibergauge.batch/2" is not "fibergauge.batch/1"`},
 		{"site", `{"schema":"fibergauge.batch/1","site":"a b"}`, `site: "a b" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
+		{"signature by nothing", signed("", key, "AA=="), `signature.algorithm: "" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
+		{"signature by nobody", signed("ed25519", "k", "AA=="), `signature.key_id: "k" is not a SHA-256 in hex`},
+		{"empty signature", signed("ed25519", key, ""), `signature.value: 0 bytes; 1 to 512 are allowed`},
+		{"endless signature", signed("ed25519", key, strings.Repeat("AAAA", 171)), `signature.value: 513 bytes; 1 to 512 are allowed`},
 		{"no windows", `{"schema":"fibergauge.batch/1","site":"a","windows":[]}`, `windows: 0 in the batch; 1 to 1000 are allowed`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -99,7 +99,7 @@ func drawSamples(t *rapid.T, w *wire.Window) {
 func means() *rapid.Generator[float64] { return rapid.Float64Range(0, wire.MaxRTTUS) }
 
 func drawGroups(t *rapid.T, w *wire.Window) {
-	coded := rapid.Map(rapid.SliceOfN(rapid.Uint32Range(0, wire.MaxRTTUS), 0, 40), func(v []uint32) []byte {
+	coded := rapid.Map(rapid.SliceOfN(rapid.Uint32Range(0, wire.MaxRTTUS), 0, min(40, int(w.Sent))), func(v []uint32) []byte {
 		slices.Sort(v)
 		return wire.AppendRTTs(nil, v)
 	})
