@@ -8,8 +8,8 @@
 // Where the distance of a link changes within the period, the period is cut
 // there and each part is judged like a period of its own, data and limit; the
 // link complies only if the whole period has enough data and each part
-// complies. So no packet is ever compared with a distance that was not in
-// force when it was sent.
+// complies. A window belongs to the part in which it starts, so no packet is
+// compared with a distance that was not in force when its window started.
 package compliance
 
 import (

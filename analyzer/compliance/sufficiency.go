@@ -18,9 +18,8 @@ func (r *Rules) sufficiency(end *End, tally *latency.Tally, scheduled []int64) (
 	switch {
 	case end.Windows == 0:
 		return s, []api.Reason{end.reason(api.ReasonNoWindows)}
-	case usable == 0:
-		return s, []api.Reason{end.reason(api.ReasonTooFewPackets, "packets", usable, "required", 1)}
-	case tally.ShortOfDay && usable < r.demonstration:
+	case usable < r.demonstration:
+		// Also over a month: a site may live for its last seconds only.
 		return s, []api.Reason{end.reason(api.ReasonTooFewPackets, "packets", usable, "required", r.demonstration)}
 	case tally.ShortOfDay:
 		return s, nil

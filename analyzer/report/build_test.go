@@ -409,6 +409,27 @@ func TestSiteLife(t *testing.T) {
 	}
 }
 
+// A site that lived for the last seconds of a month, and was heard in all of
+// them, demonstrates nothing of that month.
+func TestBriefLife(t *testing.T) {
+	for seconds, want := range map[int]string{
+		19: "not-demonstrated: too_few_packets too_few_packets",
+		20: "compliant",
+	} {
+		begin := time.Date(2025, 7, 1, 0, 0, -seconds, 0, time.UTC)
+		m := scenario.Mesh(t, "UTC", []string{"a1 a one optical both", "b1 b one optical both from: " + begin.Format(time.RFC3339)}, nil)
+		s := &scenario.Store{}
+		for _, ends := range [][2]string{{"a1", "b1"}, {"b1", "a1"}} {
+			w := scenario.Window(m, ends[0], ends[1], begin, scenario.Same(20_000, seconds), 0)
+			w.EndMS = begin.UnixMilli() + int64(seconds)*1000
+			s.Put(t, w)
+		}
+		if got := summary(build(t, m, policy.Default(), s, on(t, m, "2025-06"))); got != want {
+			t.Errorf("%d s: %s, want %s", seconds, got, want)
+		}
+	}
+}
+
 // What a probe measured under another mesh, before or after a site's life or
 // between other clusters, is held against no distance of this one.
 func TestForeignWindows(t *testing.T) {
