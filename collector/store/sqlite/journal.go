@@ -140,6 +140,9 @@ func (s *Store) PutMesh(ctx context.Context, m store.MeshVersion) error {
 		content = []byte{}
 	}
 	err := immediately(ctx, s.writer, func(tx *sql.Tx) error {
+		if err := s.inPlace(); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO mesh (sha256, served_from_ms, bytes) VALUES (?,?,?)
 			ON CONFLICT DO UPDATE SET served_from_ms = excluded.served_from_ms WHERE excluded.served_from_ms < served_from_ms`,
 			m.SHA256, m.ServedFrom.UnixMilli(), content)

@@ -68,6 +68,9 @@ func (s *Store) Put(ctx context.Context, a store.Admission) error {
 	}
 	var ids dictionary
 	err := immediately(ctx, s.writer, func(tx *sql.Tx) error {
+		if err := s.inPlace(); err != nil {
+			return err
+		}
 		ids = s.dictionary(tx)
 		if err := s.putWindows(ctx, tx, &ids, &a); err != nil {
 			return err

@@ -144,7 +144,7 @@ func prepareFile(ctx context.Context, path string, writer *sql.DB) error {
 				"%s; PRAGMA application_id = %d; PRAGMA user_version = %d", schema, applicationID, schemaVersion))
 			return err
 		case application != applicationID:
-			return &FileError{path, "is the SQLite database of another program; give a path of its own"}
+			return foreign(path)
 		case version > schemaVersion:
 			return &FileError{path, fmt.Sprintf("was written by a newer Fibergauge (schema %d, this one knows %d); upgrade this program", version, schemaVersion)}
 		case version != schemaVersion:

@@ -12,10 +12,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -43,6 +43,7 @@ func (e *FileError) Error() string { return e.Path + ": " + e.Msg }
 // Store keeps windows in one file. It implements store.Store.
 type Store struct {
 	path   string
+	file   fs.FileInfo
 	writer *sql.DB // one connection
 	reader *sql.DB
 
@@ -63,6 +64,9 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err := makeFolder(path); err != nil {
 		return nil, err
 	}
+	if err := leaveForeign(path); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		log.Info("making a new SQLite store", "path", path)
 	}
@@ -78,19 +82,6 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-func makeFolder(path string) error {
-	if path == ":memory:" {
-		return &FileError{path, "each connection would have a memory of its own; give the path of a file"}
-	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return &FileError{path, "is a folder; give the path of a file in it"}
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return &FileError{path, "its folder cannot be made: " + err.Error()}
-	}
-	return nil
-}
-
 func (s *Store) open(ctx context.Context) (err error) {
 	// The driver's own waiting cannot be cancelled, so it is short and
 	// immediately repeats it.
@@ -99,6 +90,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := prepareFile(ctx, s.path, s.writer); err != nil {
+		return err
+	}
+	if s.file, err = os.Stat(s.path); err != nil {
 		return err
 	}
 	if s.reader, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)", "query_only(1)")); err != nil {
@@ -119,8 +113,11 @@ func dsn(path string, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
 
-// Ready reads the file's header.
+// Ready reads the file's header, and looks whether it is still in its place.
 func (s *Store) Ready(ctx context.Context) error {
+	if err := s.inPlace(); err != nil {
+		return fmt.Errorf("sqlite ready: %w", err)
+	}
 	var version int
 	err := s.reader.QueryRowContext(ctx, "SELECT user_version FROM pragma_user_version").Scan(&version)
 	return s.explain(ctx, "ready", err)

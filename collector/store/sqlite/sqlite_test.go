@@ -1,8 +1,10 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -86,12 +88,16 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store.db")
 			test.prepare(t, path)
+			before, _ := os.ReadFile(path) // nothing where it is a folder
 			s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
 			if err == nil {
 				t.Fatal("was opened", s.Close())
 			}
 			if want := path + ": " + test.want; err.Error() != want {
 				t.Errorf("error\n %s, not\n %s", err, want)
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
 			}
 		})
 	}
@@ -170,6 +176,43 @@ func TestOpenTogether(t *testing.T) {
 	for range handles {
 		if err := <-errs; err != nil {
 			t.Errorf("open: %v", err)
+		}
+	}
+}
+
+// TestRemovedFile has the file removed, and replaced by another, while it is
+// open. What would be written then is lost with it, so it is not confirmed.
+func TestRemovedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	defer s.Close()
+	putAt := func(minute int64) error {
+		windows := conformance.Windows(1, "a", "b", 1_748_707_200_000+minute*60_000, 1)
+		return s.Put(t.Context(), store.Admission{At: time.UnixMilli(minute), Site: "a", Batch: "x", Windows: windows})
+	}
+	if err := putAt(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".aside"); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []string{"removed", "replaced"} {
+		for name, err := range map[string]error{
+			"put": putAt(1), "ready": s.Ready(t.Context()),
+			"put mesh": s.PutMesh(t.Context(), store.MeshVersion{SHA256: strings.Repeat("ab", 32)}),
+		} {
+			if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), "was removed or replaced while it was open; put it back") {
+				t.Errorf("%s, %s: %v", name, state, err)
+			}
+		}
+		write(t, path, "")
+	}
+	if err := os.Rename(path+".aside", path); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{"put": putAt(1), "ready": s.Ready(t.Context())} {
+		if err != nil {
+			t.Errorf("%s, put back: %v", name, err)
 		}
 	}
 }
