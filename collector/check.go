@@ -105,7 +105,10 @@ func storeState(ctx context.Context, spec string, log *slog.Logger) (string, err
 // exists tells whether a file is there, and where it is not, whether its folder
 // is or could be made: the nearest thing above that exists has to be a folder.
 func exists(path string) (bool, error) {
-	_, err := os.Stat(path)
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		return false, nil // serve makes the tables in it
+	}
 	for at := path; errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR); {
 		at = filepath.Dir(at)
 		var above fs.FileInfo

@@ -170,6 +170,14 @@ listen   unix:c.sock, without TLS: local connections only
 		t.Errorf("check left something (-want +got):\n%s%v", diff, err)
 	}
 
+	if err := os.WriteFile("empty.db", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, _ = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:empty.db")
+	if info, err := os.Stat("empty.db"); err != nil || info.Size() != 0 || status != 0 || !strings.Contains(stdout, "serve would make it") {
+		t.Errorf("an empty file: status %d, %v, %v, stdout\n%s", status, info, err, stdout)
+	}
+
 	status, _, stderr = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:m.yaml/deep/x.db")
 	want = "fibergauge-collector: store m.yaml/deep/x.db: its folder cannot be made: m.yaml is not a folder; choose another path\n"
 	if diff := cmp.Diff(want, stderr); diff != "" || status != 2 {
