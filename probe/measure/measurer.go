@@ -37,6 +37,9 @@ const (
 	collectEvery = 200 * time.Millisecond
 	// maxUnsaved bounds the windows kept in memory while Put fails.
 	maxUnsaved = 20_000
+	// putAgain is the pause after a Put that failed: a disk that is full must
+	// not be filled with complaints, nor the processor with trying.
+	putAgain = 5 * time.Second
 )
 
 // Measurer measures what the last assignment asks for.
@@ -48,6 +51,7 @@ type Measurer struct {
 	flows   map[key]*assigned
 	retired []*assigned // told to stop; their windows are not all made
 	unsaved []wire.Window
+	putNext time.Duration // monotonic; no Put before
 	made    atomic.Int64
 
 	// Set by tests.
@@ -197,15 +201,18 @@ func (m *Measurer) put(made []wire.Window) {
 		}
 		m.unsaved = append(m.unsaved, w)
 	}
-	if len(m.unsaved) == 0 {
+	now := m.line.now().Mono
+	if len(m.unsaved) == 0 || now < m.putNext {
 		return
 	}
-	if over := len(m.unsaved) - maxUnsaved; over > 0 {
-		m.cfg.Log.Error("the spool takes no windows: the oldest are dropped", "windows", over)
-		m.unsaved = slices.Delete(m.unsaved, 0, over)
-	}
 	if err := m.cfg.Put(m.unsaved); err != nil {
-		m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again", "windows", len(m.unsaved), "error", err)
+		m.putNext = now + putAgain
+		m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again; see to the disk of --spool", "windows", len(m.unsaved), "error", err)
+		// Only now: after a long sleep of the process many windows end at once.
+		if over := len(m.unsaved) - maxUnsaved; over > 0 {
+			m.cfg.Log.Error("too many windows wait in memory for the spool: the oldest are dropped", "windows", over)
+			m.unsaved = slices.Delete(m.unsaved, 0, over)
+		}
 		return
 	}
 	// Said only now: whoever accounts for windows by these lines may rely on
@@ -228,12 +235,14 @@ func (m *Measurer) finish() error {
 	for _, a := range all {
 		<-a.done
 	}
+	m.putNext = 0
 	m.collect((*window.Book).Flush)
 	for range 3 {
 		if len(m.unsaved) == 0 {
 			return nil
 		}
 		time.Sleep(collectEvery)
+		m.putNext = 0
 		m.put(nil)
 	}
 	if len(m.unsaved) > 0 {
