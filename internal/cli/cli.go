@@ -70,9 +70,14 @@ func Main(name, about string, grammar Grammar) int {
 // Run is Main with everything that it touches passed in.
 func Run(ctx context.Context, name, about string, grammar Grammar, args []string, stdout, stderr io.Writer) (status int) {
 	defer func() {
-		// kong ends the program for --help and --version by a call of Exit.
-		if code, ok := recover().(exitRequest); ok {
-			status = int(code)
+		// kong ends the program for --help and --version by a call of Exit. Any
+		// other panic is a fault and must not pass for success.
+		switch cause := recover().(type) {
+		case nil:
+		case exitRequest:
+			status = int(cause)
+		default:
+			panic(cause)
 		}
 	}()
 	parser, err := kong.New(grammar,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,4 +86,23 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+type crash struct{}
+
+func (*crash) Run() error { panic("a fault") }
+
+// TestPanicIsNoSuccess: a fault of the program ends it as Go ends programs.
+func TestPanicIsNoSuccess(t *testing.T) {
+	defer func() {
+		if cause := recover(); cause != "a fault" {
+			t.Errorf("recovered %v", cause)
+		}
+	}()
+	var g struct {
+		Globals
+		Crash crash `cmd:""`
+	}
+	status := Run(t.Context(), "tool", "A tool.", &g, []string{"crash"}, io.Discard, io.Discard)
+	t.Errorf("status %d after a panic", status)
 }
