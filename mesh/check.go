@@ -36,7 +36,7 @@ func (m *Mesh) check(doc *yamlfile.Document) error {
 	c := &checker{m, doc}
 	for _, check := range []func() error{
 		c.checkHead, c.checkHubs, c.checkClusters, c.checkCarriers, c.checkPlanes,
-		c.checkSites, c.checkDistances, c.checkTests, c.checkMaintenance,
+		c.checkSites, c.checkDistances, c.checkPlaces, c.checkTests, c.checkMaintenance,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -267,6 +267,43 @@ func (c *checker) distanceLength(at string, d *Distance) error {
 		c.warn(at+".km", "%v km is more than twice the geodesic of %.3f km; a longer road raises the limit, so check it", d.KM, float64(geodesic)/1000)
 	}
 	return nil
+}
+
+// checkPlaces warns, once a site, where the distance of two clusters cannot be
+// that of sites with places of their own: the road is shorter than their
+// geodesic, or longer than twice it, which raises the limit.
+func (c *checker) checkPlaces() error {
+	for i := range c.Sites {
+		site := &c.Sites[i]
+		if site.Location == nil {
+			continue
+		}
+		for j := range c.Sites {
+			if other := &c.Sites[j]; (other.Location == nil || i < j) && c.warnOfPlace(fmt.Sprintf("sites[%d].location", i), site, other) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) warnOfPlace(at string, site, other *Site) bool {
+	if site.Cluster == other.Cluster || site.Carrier != other.Carrier || site.Plane != other.Plane {
+		return false
+	}
+	geodesic := geodesicMeters(c.Mesh.place(site), c.Mesh.place(other))
+	for i := range c.Distances {
+		d := &c.Distances[i]
+		own := func(d *Distance) bool { return joins(d.Sites, site.ID, other.ID) }
+		road := meters(d.KM)
+		if !joins(d.Clusters, site.Cluster, other.Cluster) || road >= geodesic && road <= 2*geodesic || c.distance(d.life.from, own) != nil {
+			continue
+		}
+		c.warn(at, "is %.3f km by geodesic from site %s, and the road between their clusters is %v km; if the place is right, give the two sites a distance of their own",
+			float64(geodesic)/1000, other.ID, d.KM)
+		return true
+	}
+	return false
 }
 
 func (c *checker) checkTests() error {

@@ -142,6 +142,29 @@ func TestLongRoadIsFlagged(t *testing.T) {
 	}
 }
 
+// A road between clusters may be none between sites that stand elsewhere.
+func TestPlaceThatTheRoadDoesNotFitIsFlagged(t *testing.T) {
+	const advice = " and the road between their clusters is 1537 km; if the place is right, give the two sites a distance of their own"
+	own := "  - {sites: [b1, a1], km: 300, class: A, source: register}\n  - {sites: [b2, a1], km: 300, class: A, source: register}\nmeasure:"
+	for _, c := range []struct {
+		place, distances string
+		want             []string
+	}{
+		{"lat: 39, lon: 116", "measure:", nil},
+		{"lat: 33, lon: 120", "measure:", []string{"m.yaml:14: sites[0].location: is 230.135 km by geodesic from site b1," + advice}},
+		{"lat: 45, lon: 110", "measure:", []string{"m.yaml:14: sites[0].location: is 1816.209 km by geodesic from site b1," + advice}},
+		{"lat: 33, lon: 120", own, nil},
+	} {
+		m, err := Parse("m.yaml", []byte(strings.NewReplacer("192.0.2.1,", "192.0.2.1, location: {"+c.place+"},", "measure:", c.distances).Replace(small)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, m.Warnings()); diff != "" {
+			t.Errorf("%s: warnings (-want +got):\n%s", c.place, diff)
+		}
+	}
+}
+
 func TestLinksFollowRolesAndTime(t *testing.T) {
 	m, err := Parse("m.yaml", []byte(small))
 	if err != nil {
