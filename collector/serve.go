@@ -37,7 +37,7 @@ type settings struct {
 	SocketMode      string        `default:"0600" enum:"0600,0660" placeholder:"MODE" help:"Permissions of the Unix socket: 0600, or 0660 for the group too."`
 	FutureTolerance time.Duration `default:"60s" placeholder:"TIME" help:"How far after the collector's clock a window may end."`
 	SiteRate        float64       `default:"20" placeholder:"N" help:"Requests a second that one site may send on average, twice as many at once."`
-	MaxBatches      int           `default:"32" placeholder:"N" help:"Batches in hand at once; each takes some 45 MiB at worst."`
+	MaxBatches      int           `default:"32" placeholder:"N" help:"Batches in hand at once; each takes some 80 MiB at worst."`
 	StoreTimeout    time.Duration `default:"20s" placeholder:"TIME" help:"How long the store may take to confirm a batch."`
 	StopTimeout     time.Duration `default:"10s" placeholder:"TIME" help:"How long requests in hand may take after SIGTERM."`
 }

@@ -18,7 +18,7 @@ type Limits struct {
 	SiteRate     float64       // requests a second of one site, on average
 	SiteBurst    int           // requests of one site at once
 	SiteBatches  int           // batches of one site in hand at once
-	Batches      int           // batches of all sites in hand at once; each takes some 45 MiB at worst
+	Batches      int           // batches of all sites in hand at once; each takes some 80 MiB at worst
 	BodyTimeout  time.Duration // for a whole batch to arrive
 	StoreTimeout time.Duration // for the store to confirm
 	ReadyTimeout time.Duration // for the store to say whether it is ready
