@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -34,7 +35,10 @@ func (u *Uplink) Follow(ctx context.Context) {
 	for {
 		// Many probes must not ask at the same moment.
 		wait := u.cfg.Poll*9/10 + rand.N(u.cfg.Poll/5+1)
-		if err != nil {
+		var r *refusal
+		if errors.As(err, &r) && r.after > 0 {
+			wait = failures.pause(r.after)
+		} else if err != nil {
 			wait = min(wait, failures.pause(0))
 		} else {
 			failures.reset()

@@ -70,6 +70,12 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 	d.sending.note(err)
 	var r *refusal
 	if !errors.As(err, &r) {
+		var slow interface{ Timeout() bool }
+		if errors.As(err, &slow) && slow.Timeout() {
+			// What does not arrive in the time of a request may in parts: on
+			// a slow line the whole would be tried for ever.
+			d.windows = max(len(entries)/2, 1)
+		}
 		return true, d.backoff.pause(0)
 	}
 	if !r.blamesBatch() {

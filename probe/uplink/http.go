@@ -78,13 +78,14 @@ func (a *answer) refused() *refusal {
 	return r
 }
 
-// retryAfter reads the header: seconds or a date (RFC 9110, 10.2.3).
+// retryAfter reads the header: seconds or a date (RFC 9110, 10.2.3), at most
+// maxRetryAfter.
 func retryAfter(s string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(s, 10, 32); err == nil {
-		return time.Duration(seconds) * time.Second
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
 	if at, err := http.ParseTime(s); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }

@@ -112,7 +112,7 @@ type backoff struct{ next time.Duration }
 // probes do not come back together, and at least as long as was asked for.
 func (b *backoff) pause(atLeast time.Duration) time.Duration {
 	b.next = min(max(2*b.next, firstBackoff), maxBackoff)
-	return max(b.next/2+rand.N(b.next/2), min(atLeast, maxRetryAfter))
+	return max(b.next/2+rand.N(b.next/2), atLeast)
 }
 
 func (b *backoff) reset() { b.next = 0 }

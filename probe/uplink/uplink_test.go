@@ -191,6 +191,22 @@ func TestAnswersToABatch(t *testing.T) {
 				return respond(200, nil, ackOf(b))
 			}
 		}, outcome{10, 0, none}},
+		{"batch too large, and come back in a lifetime", func(_ int, r *http.Request) (*http.Response, error) {
+			if b := batchOf(r); len(b.Windows) > 5 {
+				return problem(413, wire.CodeTooLarge, http.Header{"Retry-After": {"4294967295"}})
+			} else {
+				return respond(200, nil, ackOf(b))
+			}
+		}, outcome{10, 0, none}},
+		{"too slow for more than three windows", func(_ int, r *http.Request) (*http.Response, error) {
+			b := batchOf(r)
+			select {
+			case <-time.After(time.Duration(len(b.Windows)) * 10 * time.Second):
+				return respond(200, nil, ackOf(b))
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}, outcome{10, 0, none}},
 		{"one bad window in the batch", func(_ int, r *http.Request) (*http.Response, error) {
 			if b := batchOf(r); has(b, 6) {
 				return problem(400, wire.CodeBadRequest, nil)
@@ -455,6 +471,24 @@ func TestFollow(t *testing.T) {
 	})
 }
 
+// TestFollowWaitsAsTold: the question for the assignment honours Retry-After
+// too, beyond the usual time between two of them.
+func TestFollowWaitsAsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []time.Duration
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Second)
+		defer cancel()
+		newUplink(newMemory(0), func(*http.Request) (*http.Response, error) {
+			asked = append(asked, time.Since(begin))
+			return problem(429, wire.CodeOverloaded, http.Header{"Retry-After": {"90"}})
+		}, io.Discard).Follow(ctx)
+		if diff := cmp.Diff([]time.Duration{0, 90 * time.Second, 180 * time.Second}, asked); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
 func TestFollowStartsFromWhatWasKept(t *testing.T) {
 	kept, err := json.Marshal(wire.Assignment{Schema: wire.SchemaAssignment, Site: "here", MeshSHA256: "m1"})
 	if err != nil {
@@ -532,7 +566,7 @@ func FuzzRetryAfter(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if d := retryAfter(s, time.Unix(0, 0)); d < 0 {
+		if d := retryAfter(s, time.Unix(0, 0)); d < 0 || d > maxRetryAfter {
 			t.Errorf("%q: %v", s, d)
 		}
 	})
