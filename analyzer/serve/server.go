@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -133,7 +134,10 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 // period reads the query strictly: a parameter that is misspelt would
 // otherwise give a report of something else.
 func (s *Server) period(r *http.Request) (report.Period, error) {
-	query := r.URL.Query()
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return report.Period{}, fmt.Errorf("the query %.80q cannot be read: %w", r.URL.RawQuery, err)
+	}
 	for name, values := range query {
 		if name != "period" && name != "from" && name != "to" {
 			return report.Period{}, fmt.Errorf("%.40q is no parameter; allowed: period, from, to", name)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,24 @@ func TestProblems(t *testing.T) {
 		want := api.Problem{Type: "about:blank", Title: http.StatusText(c.status), Status: c.status, Detail: c.detail}
 		if diff := cmp.Diff(want, got); diff != "" || response.Code != c.status || response.Header().Get("Content-Type") != api.ProblemType {
 			t.Errorf("%s %s: %d %s (-want +got):\n%s", c.method, c.target, response.Code, response.Header().Get("Content-Type"), diff)
+		}
+	}
+}
+
+// A query that cannot be read is not one without a period.
+func TestFallbackIsNotForBadQueries(t *testing.T) {
+	s, _, period := minute(t)
+	s.Fallback = &period
+	for query, want := range map[string]string{
+		"period=2025-06%":    `the query \"period=2025-06%\" cannot be read: invalid URL escape \"%\"`,
+		"period=2025-06;a=b": `the query \"period=2025-06;a=b\" cannot be read: invalid semicolon separator in query`,
+	} {
+		request := httptest.NewRequest(http.MethodGet, ReportPath, nil)
+		request.URL.RawQuery = query
+		response := httptest.NewRecorder()
+		s.Handler().ServeHTTP(response, request)
+		if response.Code != http.StatusBadRequest || !strings.Contains(response.Body.String(), want) {
+			t.Errorf("%s: %d %.200s", query, response.Code, response.Body)
 		}
 	}
 }
