@@ -97,6 +97,11 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 		Site: site, Batch: ack.Batch, MeshSHA256: ack.MeshSHA256, Signature: batch.Signature,
 	}}
 	if err := put.windows(ctx, good); err != nil {
+		if put.halved && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			// The same batch would meet the same end for ever, and keep back all
+			// that the probe has behind it.
+			return nil, &Fault{Code: wire.CodeTooLarge, Message: "the store refuses windows of the batch, and there was no time to find out which; send fewer windows at once", Err: err}
+		}
 		return nil, unavailable(err)
 	}
 	ack.Stored = len(good) - len(put.refused)
@@ -145,6 +150,7 @@ type putting struct {
 	admission store.Admission // without At and Windows
 	refused   []wire.Refusal
 	last      time.Time // At of the Put before
+	halved    bool      // the store refused more than one window together
 }
 
 // windows puts the windows with the given indexes. Where the store will never
@@ -171,6 +177,7 @@ func (p *putting) windows(ctx context.Context, indexes []int) error {
 		})
 		return nil
 	}
+	p.halved = true
 	half := len(indexes) / 2
 	if err := p.windows(ctx, indexes[:half]); err != nil {
 		return err

@@ -1,12 +1,14 @@
 package admission
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/collector/fakestore"
 	"github.com/fibergauge/fibergauge/collector/meshes"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -228,6 +231,65 @@ func TestStoreRefuses(t *testing.T) {
 			}
 		}
 	})
+}
+
+// slow is a store that takes its time.
+type slow struct{ Store }
+
+func (s slow) Put(ctx context.Context, a store.Admission) error {
+	select {
+	case <-time.After(100 * time.Millisecond):
+		return s.Store.Put(ctx, a)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestTooManyRefusalsForTheTime: a store that refuses everything asks for two
+// calls a window. Where these take longer than there is, the sender is asked
+// for fewer windows, because the same batch would never pass; a single window
+// and a store that is only slow are never blamed.
+func TestTooManyRefusalsForTheTime(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		windows int
+		never   bool
+		want    wire.Code
+	}{
+		{"too many", 60, true, wire.CodeTooLarge},
+		{"few enough", 30, true, ""},
+		{"slow store", 60, false, wire.CodeStoreUnavailable},
+		{"slow store, one window", 1, true, wire.CodeStoreUnavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, stored := desk(t)
+				d.Store = slow{stored}
+				stored.Never = func(*wire.Window) bool { return c.never }
+				var windows []wire.Window
+				for i := range c.windows {
+					windows = append(windows, fakestore.Window(fakestore.Mesh("now"), i))
+				}
+				patience := 10 * time.Second
+				if c.want == wire.CodeStoreUnavailable {
+					patience = 50 * time.Millisecond
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				ack, err := d.Admit(ctx, "a1", fakestore.Batch(windows...))
+				if c.want == "" {
+					if err != nil || len(ack.Refused) != c.windows {
+						t.Fatalf("%+v, %v", ack, err)
+					}
+					return
+				}
+				var fault *Fault
+				if !errors.As(err, &fault) || fault.Code != c.want {
+					t.Fatalf("%v, want %s", err, c.want)
+				}
+			})
+		})
+	}
 }
 
 // TestRetryAfterHalf: the store goes away in the middle of the pieces; nothing

@@ -229,6 +229,8 @@ func faultReply(fault *admission.Fault) *reply {
 		answer = problem(http.StatusNotFound, fault.Code, "%s", fault.Message)
 	case wire.CodeStoreUnavailable:
 		answer = problem(http.StatusServiceUnavailable, fault.Code, "%s", fault.Message).after(storePause)
+	case wire.CodeTooLarge:
+		answer = tooLarge("%s", fault.Message)
 	default:
 		answer = problem(http.StatusBadRequest, fault.Code, "%s", fault.Message)
 	}
