@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -134,8 +135,8 @@ func (s *Spool) open() error {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	case errors.Is(err, errDamaged):
 		return err
-	case isPathError(err):
-		return fmt.Errorf("open spool: %w; give --spool a folder that can be written", err)
+	case isSystemError(err):
+		return fmt.Errorf("open spool: %s: %w; give --spool a folder on a local disk that can be written, and the process room to map the file", s.path, err)
 	}
 	// bbolt has more words for a file that it cannot make sense of.
 	return fmt.Errorf("%w: %w", errDamaged, err)
@@ -154,10 +155,13 @@ func syncFolder(dir string) error {
 	return f.Sync()
 }
 
-func isPathError(err error) bool {
+// isSystemError tells whether the system refused something, which says nothing
+// about what is in the file. bbolt gives some of these bare (of flock, mmap).
+func isSystemError(err error) bool {
 	var path *os.PathError
 	var call *os.SyscallError
-	return errors.As(err, &path) || errors.As(err, &call)
+	var number syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &call) || errors.As(err, &number)
 }
 
 // verify makes the buckets, walks through every page, and counts what is there.
