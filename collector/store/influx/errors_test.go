@@ -87,6 +87,21 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestSeriesLimit holds that a full index is a fault of operation.
+func TestSeriesLimit(t *testing.T) {
+	const message = "partial write: max-series-per-database limit exceeded: (1000000) dropped=1"
+	s := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Influxdb-Error", message)
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":%q}`, message)
+	})
+	err := s.Put(t.Context(), one())
+	if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), "raise max-series-per-database") {
+		t.Errorf("put: %v", err)
+	}
+}
+
 // TestNotInflux has something else answer in the place of InfluxDB. Whatever it
 // says, nothing is confirmed and no window is given up.
 func TestNotInflux(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
@@ -123,6 +124,12 @@ func (s *Store) explain(ctx context.Context, operation string, err error, why pu
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		if e.StatusCode != http.StatusRequestEntityTooLarge && !byInflux(e.Header) {
 			advice = "this is not InfluxDB's answer: check url, and proxies on the way"
+			break
+		}
+		if strings.Contains(e.Error(), "limit exceeded") {
+			// InfluxDB 1.8 has no room for another series, of whomever the
+			// others are; the data is as good as any.
+			advice = "raise max-series-per-database or max-values-per-tag in the server's configuration"
 			break
 		}
 		if why == writing {
