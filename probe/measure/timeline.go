@@ -2,6 +2,7 @@ package measure
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +35,12 @@ type timeline struct {
 	mu      sync.Mutex // protects all following fields
 	last    window.Moment
 	session uint64
-	before  window.Moment // on the old clock, when the last step was seen
+	ends    []window.Moment // of the latest epochs, each on its own clock
 }
+
+// maxEnds is how many ends of epochs are remembered: a flow asks for one within
+// a moment of the step, so that more matter only to a clock gone mad.
+const maxEnds = 100
 
 func newTimeline(clock Clock, session uint64, raise func() (uint64, error), log *slog.Logger) *timeline {
 	wall, mono := clock()
@@ -58,7 +63,10 @@ func (t *timeline) now() window.Moment {
 			return at
 		}
 	}
-	t.before = window.Moment{Wall: t.last.Wall + int64(at.Mono-t.last.Mono), Mono: at.Mono, Epoch: t.last.Epoch}
+	if len(t.ends) == maxEnds {
+		t.ends = slices.Delete(t.ends, 0, 1)
+	}
+	t.ends = append(t.ends, window.Moment{Wall: t.last.Wall + int64(at.Mono-t.last.Mono), Mono: at.Mono, Epoch: t.last.Epoch})
 	t.stepped(step)
 	at.Epoch++
 	t.last = at
@@ -98,12 +106,17 @@ func (t *timeline) currentSession() uint64 {
 	return t.session
 }
 
-// endOf tells when an epoch ended, on its own clock. For one before the last
-// step it gives the last: the difference cannot be known any more.
+// endOf tells when an epoch ended, on its own clock. For one that is forgotten
+// it gives the oldest that is not: the difference cannot be known any more.
 func (t *timeline) endOf(epoch int) window.Moment {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	end := t.before
+	end := t.ends[0]
+	for _, e := range t.ends {
+		if e.Epoch == epoch {
+			end = e
+		}
+	}
 	end.Epoch = epoch
 	return end
 }

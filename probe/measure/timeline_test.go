@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/fibergauge/fibergauge/probe/window"
 )
 
 // reading is what a scripted clock shows next.
@@ -63,6 +65,27 @@ func TestTimelineSeesSteps(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEveryEpochEndsOnItsOwnClock: a clock that is set wrong and put right before
+// anybody asks, ended its first epoch at the time that this epoch showed.
+func TestEveryEpochEndsOnItsOwnClock(t *testing.T) {
+	const s, year = time.Second, 365 * 24 * time.Hour
+	line := newTimeline(script(reading{100 * s, 0},
+		reading{102*s + year, 2 * s}, reading{102*s + year, 2 * s}, reading{102*s + year, 2 * s},
+		reading{103 * s, 3 * s}), 7, func() (uint64, error) { return 8, nil }, slog.New(slog.DiscardHandler))
+	line.now()
+	if at := line.now(); at.Epoch != 2 {
+		t.Fatalf("epoch %d; want 2", at.Epoch)
+	}
+	for epoch, want := range []window.Moment{
+		{Wall: int64(102 * s), Mono: 2 * s, Epoch: 0},
+		{Wall: int64(103*s + year), Mono: 3 * s, Epoch: 1},
+	} {
+		if got := line.endOf(epoch); got != want {
+			t.Errorf("epoch %d ended at %+v; want %+v", epoch, got, want)
+		}
 	}
 }
 
