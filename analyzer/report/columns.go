@@ -27,11 +27,13 @@ func (c *column) pad(s string) string {
 	return s + fill
 }
 
-// Widths beyond which a column is cut, below which it is left out, and between
-// columns.
+// Widths beyond which a column is cut, below which it is never, below which it
+// is left out, and between columns.
 const (
 	maxIDs     = 25
+	minIDs     = 13
 	maxCarrier = 14
+	minCarrier = 7
 	minNames   = 24
 	gap        = 2
 )
@@ -59,14 +61,13 @@ func (t *table) columns(pairs []api.Pair) []column {
 		columns[i].fit(pairs)
 		switch columns[i].head {
 		case "PAIR":
-			// Both ends of a pair stay to be seen.
 			columns[i].width = min(columns[i].width, maxIDs)
-			columns[i].cell = func(p *api.Pair) string { return abreast(p.Pair[0], "–", p.Pair[1], maxIDs) }
 		case "CARRIER":
 			columns[i].width = min(columns[i].width, maxCarrier)
 		}
 		room -= columns[i].width + gap
 	}
+	room = squeeze(columns, room+gap) - gap
 	loss := column{head: "LOSS %", right: true, cell: lossCell}
 	loss.fit(pairs)
 	names := column{head: namesHead, cell: t.names}
@@ -83,6 +84,30 @@ func (t *table) columns(pairs []api.Pair) []column {
 		columns = insert(columns, 1, names)
 	}
 	return columns
+}
+
+// squeeze takes from identifiers what a narrow terminal lacks, and returns the
+// room that is then left. Both ends of a pair stay to be seen.
+func squeeze(columns []column, room int) int {
+	for i := range columns {
+		c, least := &columns[i], 0
+		switch c.head {
+		case "PAIR":
+			least = minIDs
+		case "CARRIER":
+			least = minCarrier
+		default:
+			continue
+		}
+		if less := min(-room, c.width-least); less > 0 {
+			c.width -= less
+			room += less
+		}
+		if width := c.width; c.head == "PAIR" {
+			c.cell = func(p *api.Pair) string { return abreast(p.Pair[0], "–", p.Pair[1], width) }
+		}
+	}
+	return room
 }
 
 func insert(columns []column, at int, c column) []column {

@@ -99,10 +99,11 @@ func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 		for j, r := range reasons {
 			texts[j] = Text(r)
 		}
-		indent := len([]rune(ids(p))) + 4
-		for j, line := range wrap(strings.Join(texts, "; "), max(40, t.Width-indent)) {
+		pair := abreast(p.Pair[0], "–", p.Pair[1], maxIDs)
+		indent := width(pair) + 4
+		for j, line := range wrap(strings.Join(texts, "; "), t.Width-indent) {
 			if j == 0 {
-				t.line("  %s  %s", ids(p), line)
+				t.line("  %s  %s", pair, line)
 			} else {
 				t.line("%*s%s", indent, "", line)
 			}

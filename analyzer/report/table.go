@@ -66,7 +66,12 @@ func (t *table) paint(s string, colors ...text.Color) string {
 }
 
 func (t *table) heading() {
-	t.line("%s  mesh %s · plane %s", t.paint("Fibergauge", text.Bold), t.Mesh.Name, t.Plane)
+	const product = "Fibergauge"
+	title := wrap(fmt.Sprintf("mesh %s · plane %s", t.Mesh.Name, t.Plane), t.Width-len(product)-2)
+	t.line("%s  %s", t.paint(product, text.Bold), title[0])
+	for _, line := range title[1:] {
+		t.line("%*s%s", len(product)+2, "", line)
+	}
 	t.line("%s", t.periodName())
 	t.faint(fmt.Sprintf("%s RTT of test %s ≤ %s × theoretical RTT; theoretical RTT = %s",
 		t.Policy.Statistic, t.Mesh.Test, number(t.Policy.Factor), t.Policy.Theory))
@@ -77,7 +82,9 @@ func (t *table) heading() {
 	} else if !*rate.Met {
 		color = text.FgRed
 	}
-	t.line("  %s", t.paint(rateLine(rate, true), text.Bold, color))
+	for _, line := range wrap(rateLine(rate, true), t.Width-2) {
+		t.line("  %s", t.paint(line, text.Bold, color))
+	}
 	t.line("  %s", t.bar())
 	var parts []string
 	for _, part := range []struct {
@@ -284,7 +291,7 @@ func (t *table) others() {
 		t.line("")
 		t.line("%s", t.paint("By plane, best carrier", text.Bold))
 		for _, plane := range t.Planes {
-			t.line("  %-16s %s", plane.Plane, rateLine(plane.Rate, true))
+			t.rate(plane.Plane, rateLine(plane.Rate, true))
 		}
 	}
 	for _, plane := range t.Planes {
@@ -294,8 +301,22 @@ func (t *table) others() {
 		t.line("")
 		t.line("%s", t.paint("By carrier, plane "+plane.Plane, text.Bold))
 		for _, carrier := range plane.Carriers {
-			t.line("  %-16s %s", carrier.Carrier, rateLine(carrier.Rate, false))
+			t.rate(carrier.Carrier, rateLine(carrier.Rate, false))
 		}
+	}
+}
+
+// rate writes the rate of something beside its name, which keeps to its column
+// unless it is longer.
+func (t *table) rate(name, rate string) {
+	const indent = 19
+	if width(name) > indent-3 {
+		t.line("  %s", name)
+		name = ""
+	}
+	for _, line := range wrap(rate, t.Width-indent) {
+		t.line("  %-16s %s", name, line)
+		name = ""
 	}
 }
 
