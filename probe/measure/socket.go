@@ -69,6 +69,8 @@ func (s *socket) Sent(seq int) bool {
 	s.last, s.lastSlot = now, slot
 	s.sent++
 	s.purge()
+	// A reply from now on is to this packet, also where it is left out.
+	delete(s.table, seq)
 	s.flow.worked()
 	if now.Epoch != s.born {
 		s.flow.check(now)

@@ -1,0 +1,44 @@
+package measure
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/fibergauge/fibergauge/probe/window"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// TestNumberThatComesAgain: a packet that is left out under a sequence number
+// that was used before in the same window changes nothing of the earlier one.
+func TestNumberThatComesAgain(t *testing.T) {
+	var at time.Duration
+	clock := func() (int64, time.Duration) { return int64(1_750_000_200*time.Second + at), at }
+	line := newTimeline(clock, 1, nil, slog.New(slog.DiscardHandler))
+	grid := window.Grid{Interval: time.Second, Length: 10 * time.Second}
+	f := newFlow(line, planned{grid: grid}, 1, wire.Timeout, slog.New(slog.DiscardHandler))
+	s := newSocket(f)
+
+	at = 100 * time.Millisecond
+	s.Sent(0) // warms up
+	at = 1100 * time.Millisecond
+	s.Sent(1)
+	at = 1105 * time.Millisecond
+	s.Answered(1, 5*time.Millisecond, 64)
+	at = 8100 * time.Millisecond
+	s.Sent(2)
+	at = 8105 * time.Millisecond
+	s.Answered(2, 5*time.Millisecond, 64)
+	at = 8200 * time.Millisecond
+	s.Sent(1) // a second packet in its slot
+	at = 8205 * time.Millisecond
+	s.Answered(1, 5*time.Millisecond, 64)
+	s.Duplicated(1)
+
+	at = 30 * time.Second
+	f.book.Advance(line.now())
+	got := sum(f.book.Flush(line.now()))
+	if got.Sent != 2 || got.Received != 2 || got.Duplicate != 0 {
+		t.Errorf("%+v; want 2 sent and received, none twice", got)
+	}
+}
