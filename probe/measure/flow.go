@@ -286,7 +286,12 @@ func (r *relay) remove(ended *running) bool {
 		f.mu.Unlock()
 		f.log.Debug("a pinger ended", "link", f.name, "error", ended.err)
 	}
-	return newest && !retired
+	if retired {
+		return false
+	}
+	// The one started last may be retired already, where one started before it
+	// was the later to send: then nobody else would take over.
+	return newest || !slices.ContainsFunc(r.live, func(l *running) bool { return !l.socket.retired() })
 }
 
 // pause is how long to wait before the next try; it grows while pingers do not
