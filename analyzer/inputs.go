@@ -57,12 +57,15 @@ func (s span) parse(zone *time.Location) (report.Period, error) {
 	return period, nil
 }
 
-// openStore opens a store to read from. An SQLite file that is not there is a
-// mistake in the path, and is not made.
+// openStore opens a store to read from. An SQLite file that is not there, or
+// empty, is a mistake in the path, and is not made.
 func openStore(ctx context.Context, spec string, env *cli.Env) (store.Store, error) {
 	if path, ok := strings.CutPrefix(spec, "sqlite:"); ok && path != "" {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		switch info, err := os.Stat(path); {
+		case errors.Is(err, fs.ErrNotExist):
 			return nil, cli.Usage(fmt.Errorf("store %s: there is no such file; give the one that the collector writes", spec))
+		case err == nil && info.Mode().IsRegular() && info.Size() == 0:
+			return nil, cli.Usage(fmt.Errorf("store %s: the file is empty; give the one that the collector writes", spec))
 		}
 	}
 	return open.Open(ctx, spec, env.Log)

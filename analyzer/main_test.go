@@ -188,6 +188,7 @@ func TestBadInput(t *testing.T) {
 	misfit := file("misfit.yaml", strings.Replace(string(policy.DefaultBytes()), "[all]", "[a, z]", 1))
 	broken := file("broken.yaml", strings.Replace(string(policy.DefaultBytes()), "statistic: p95", "statistic: p96", 1))
 	early := file("early.yaml", strings.Replace(string(policy.DefaultBytes()), "2023, percent", "2024, percent", 1))
+	empty := file("empty.sqlite", "")
 	missing := filepath.Join(dir, "none")
 	report := func(more ...string) []string {
 		return append([]string{"report", "--mesh", meshFile, "--store", spec}, more...)
@@ -213,6 +214,7 @@ func TestBadInput(t *testing.T) {
 		{report("--period", "2025-06-03", "--out", dir), "--out " + dir + " is a folder; name a file in it"},
 		{[]string{"report", "--mesh", missing, "--store", spec, "--period", "2025"}, missing + ": cannot be read: no such file or directory"},
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + missing, "--period", "2025"}, "store sqlite:" + missing + ": there is no such file; give the one that the collector writes"},
+		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + empty, "--period", "2025"}, "store sqlite:" + empty + ": the file is empty; give the one that the collector writes"},
 		{[]string{"report", "--mesh", meshFile, "--store", "store.sqlite", "--period", "2025"}, `store "store.sqlite" is neither sqlite:PATH nor influx:FILE`},
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + meshFile, "--period", "2025"}, "store " + meshFile + ": is not an SQLite database; give another path"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "0.0.0.0:80"}, "--listen 0.0.0.0:80 is not loopback; this program serves 127.0.0.0/8 and [::1] only"},
