@@ -70,7 +70,8 @@ type assigned struct {
 // New makes a Measurer; Run starts it.
 func New(cfg Config) *Measurer {
 	m := &Measurer{cfg: cfg, flows: map[key]*assigned{}, clock: SystemClock()}
-	m.modes.log = cfg.Log
+	m.modes.detect, m.modes.log = DetectMode, cfg.Log
+	m.modes.found, m.modes.said = map[bool]Mode{}, map[bool]bool{}
 	m.newPinger = m.probingPingers
 	return m
 }
@@ -252,7 +253,6 @@ func (m *Measurer) finish() error {
 }
 
 func (m *Measurer) probingPingers(spec Spec) func() pinger {
-	mode := m.modes.of(spec.Address.Is6())
 	id := 1 + rand.IntN(math.MaxUint16-1)
 	source := spec.Source
 	return func() pinger {
@@ -261,35 +261,38 @@ func (m *Measurer) probingPingers(spec Spec) func() pinger {
 			// Looked up each time: an address may come and go.
 			spec.Source = sourceFor(source)
 		}
-		return &probingPinger{spec: spec, mode: mode, id: id}
+		return &probingPinger{spec: spec, mode: m.modes.of(spec.Address.Is6()), id: id}
 	}
 }
 
 // modes remembers which sockets the host allows, by address family.
 type modes struct {
-	log *slog.Logger
+	detect func(ipv6 bool) (Mode, error)
+	log    *slog.Logger
 
-	mu    sync.Mutex // protects found
+	mu    sync.Mutex // protects all following fields
 	found map[bool]Mode
+	said  map[bool]bool // that there is none
 }
 
 // of decides once for a family, by trying, and logs it. Where no socket may be
-// opened it says raw: opening one will fail, be counted and be tried again.
+// opened it says raw: opening one will fail, be counted and be tried again, and
+// so will this, for the host may allow it later.
 func (m *modes) of(ipv6 bool) Mode {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if mode, known := m.found[ipv6]; known {
 		return mode
 	}
-	mode, err := DetectMode(ipv6)
+	mode, err := m.detect(ipv6)
 	if err != nil {
-		m.log.Error("no ICMP socket is allowed: every packet counts as a send error", "ipv6", ipv6, "error", err)
+		if !m.said[ipv6] {
+			m.said[ipv6] = true
+			m.log.Error("no ICMP socket is allowed: every packet counts as a send error", "ipv6", ipv6, "error", err)
+		}
 		return ModeRaw
 	}
 	m.log.Info("ICMP sockets", "mode", mode, "ipv6", ipv6)
-	if m.found == nil {
-		m.found = map[bool]Mode{}
-	}
 	m.found[ipv6] = mode
 	return mode
 }
