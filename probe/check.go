@@ -23,8 +23,11 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 		return cli.Usage(err)
 	}
 	failed := 0
+	var unsaid error
 	say := func(part, format string, args ...any) {
-		fmt.Fprintf(env.Stdout, "%-10s %s\n", part, fmt.Sprintf(format, args...))
+		if _, err := fmt.Fprintf(env.Stdout, "%-10s %s\n", part, fmt.Sprintf(format, args...)); err != nil {
+			unsaid = fmt.Errorf("print the findings: %w", err)
+		}
 	}
 	fail := func(part string, err error) { say(part, "FAILS: %v", err); failed++ }
 
@@ -42,7 +45,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 
 	asked, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	// The answer is shown and not kept: a check changes nothing.
+	// The answer is shown and not kept: the probe must fetch it for itself.
 	a, _, err := c.uplink(noStore{}, nil, env.Log).Fetch(asked, "")
 	if err != nil {
 		fail("collector", err)
@@ -67,7 +70,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 	if failed > 0 {
 		return fmt.Errorf("check: %d of the parts would not work", failed)
 	}
-	return nil
+	return unsaid
 }
 
 func remark(t wire.Task) string {

@@ -161,6 +161,33 @@ func TestCheckCommand(t *testing.T) {
 	})
 }
 
+// TestWhatCannotBePrintedIsAFailure: whoever redirects to a full disk must not
+// be told that all went well.
+func TestWhatCannotBePrintedIsAFailure(t *testing.T) {
+	needICMP(t)
+	c := newCollector(t, loopback(1))
+	for name, args := range map[string][]string{
+		"ping":      {"ping", "127.0.0.1", "--count=1", "--interval=10ms"},
+		"ping json": {"ping", "127.0.0.1", "--count=1", "--interval=10ms", "--json"},
+		"check":     {"check", "--site=here", "--collector=" + c.url, "--spool=" + t.TempDir()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer full.Close()
+			cmd := process(t, args...)
+			var stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = full, &stderr
+			err = cmd.Run()
+			if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "no space left on device") {
+				t.Errorf("%v: %s", err, &stderr)
+			}
+		})
+	}
+}
+
 func TestRunRefusesASpoolInUse(t *testing.T) {
 	needICMP(t)
 	c, dir := newCollector(t, loopback(1)), t.TempDir()

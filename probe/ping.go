@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -77,7 +78,11 @@ func (c *pingCommand) Run(ctx context.Context, env *cli.Env) error {
 			return fmt.Errorf("print result: %w", err)
 		}
 	} else {
-		result.Text(env.Stdout, ping.Style{Color: live != nil && os.Getenv("NO_COLOR") == ""})
+		var text bytes.Buffer
+		result.Text(&text, ping.Style{Color: live != nil && os.Getenv("NO_COLOR") == ""})
+		if _, err := text.WriteTo(env.Stdout); err != nil {
+			return fmt.Errorf("print result: %w", err)
+		}
 	}
 	return result.Err()
 }
