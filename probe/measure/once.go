@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fibergauge/fibergauge/probe/window"
@@ -41,8 +42,12 @@ func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) 
 	planned := time.Duration(o.Count+1) * o.Spec.Interval
 	ctx, stop := context.WithTimeout(ctx, planned+planned/4+200*time.Millisecond)
 	defer stop()
+	// Two sockets are open where one has worn out or the clock has stepped.
+	var mu sync.Mutex // protects outcomes and whatever Observe touches
 	outcomes := 0
 	f.observe = func(e Event) {
+		mu.Lock()
+		defer mu.Unlock()
 		o.Observe(e)
 		if e.Kind == EventSent || e.Kind == EventRefused {
 			outcomes++

@@ -62,3 +62,26 @@ func TestOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestOnceWithTwoSockets: the events of a worn socket, whose replies still come,
+// and those of its successor reach the observer one at a time.
+func TestOnceWithTwoSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock()
+		n := &network{clock: clock.read, fate: always(fate{rtt: 1500 * time.Millisecond})}
+		line := newTimeline(clock.read, 1, nil, slog.New(slog.DiscardHandler))
+		spec := Spec{Address: netip.MustParseAddr("192.0.2.1"), Interval: 10 * time.Millisecond}
+		sent, replies := 0, 0 // the race detector watches these
+		got := Once{Spec: spec, Mode: ModeDatagram, Count: maxPackets + 500, Timeout: 3 * time.Second, Log: slog.New(slog.DiscardHandler), Observe: func(e Event) {
+			switch e.Kind {
+			case EventSent:
+				sent++
+			case EventReply:
+				replies++
+			}
+		}}.run(t.Context(), line, n.pinger(spec))
+		if n.pingers != 2 || sent != maxPackets+500 || replies != sent || int(got.Received) != sent {
+			t.Errorf("%d pingers, %d sent, %d replies, %+v", n.pingers, sent, replies, got.Counts)
+		}
+	})
+}
