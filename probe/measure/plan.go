@@ -20,6 +20,8 @@ const (
 	maxInterval = time.Minute
 	minSize     = 72 // holds what pro-bing puts into a packet, with IPv6 header
 	maxSize     = 9000
+	// Each target takes a socket and some 50 KiB.
+	maxTargets = 20_000
 )
 
 // key names a flow.
@@ -75,8 +77,11 @@ func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknow
 			continue
 		}
 		for _, target := range task.Targets {
+			if len(flows) == maxTargets {
+				return fail("more than %d targets are more than one probe can measure", maxTargets)
+			}
 			address, err := netip.ParseAddr(target.Address)
-			if err != nil || !wire.IsIdentifier(target.Site) || !wire.IsIdentifier(target.Cluster) || target.Site == a.Site {
+			if err != nil || !canMeasure(address, source) || !wire.IsIdentifier(target.Site) || !wire.IsIdentifier(target.Cluster) || target.Site == a.Site {
 				return fail("test %q: target %.80q in %.80q at %.80q cannot be measured", task.Test, target.Site, target.Cluster, target.Address)
 			}
 			k := key{task.Test, target.Site}
@@ -96,6 +101,12 @@ func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknow
 		}
 	}
 	return flows, unknown, nil
+}
+
+// canMeasure tells whether an address is that of one host, and of another one.
+func canMeasure(address, own netip.Addr) bool {
+	a := address.Unmap()
+	return a.Zone() == "" && !a.IsUnspecified() && !a.IsMulticast() && a != own.Unmap()
 }
 
 func checkTask(t wire.Task) error {

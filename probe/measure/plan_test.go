@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/fibergauge/fibergauge/probe/wire"
@@ -30,6 +31,17 @@ func TestCheckRefusesAssignments(t *testing.T) {
 		{"name", func(a *wire.Assignment) { a.Tasks[0].Test = "" }, `read assignment: test "": name or method "icmp" is not an identifier`},
 		{"target address", func(a *wire.Assignment) { a.Tasks[0].Targets[0].Address = "there.example" },
 			`read assignment: test "icmp": target "there" in "c1" at "there.example" cannot be measured`},
+		{"target has the site's address", func(a *wire.Assignment) { a.Tasks[0].Targets[0].Address = "::ffff:192.0.2.1" },
+			`read assignment: test "icmp": target "there" in "c1" at "::ffff:192.0.2.1" cannot be measured`},
+		{"target is many hosts", func(a *wire.Assignment) { a.Tasks[0].Targets[0].Address = "ff02::1" },
+			`read assignment: test "icmp": target "there" in "c1" at "ff02::1" cannot be measured`},
+		{"target is no host", func(a *wire.Assignment) { a.Tasks[0].Targets[0].Address = "0.0.0.0" },
+			`read assignment: test "icmp": target "there" in "c1" at "0.0.0.0" cannot be measured`},
+		{"too many targets", func(a *wire.Assignment) {
+			for i := range maxTargets {
+				a.Tasks[0].Targets = append(a.Tasks[0].Targets, wire.Target{Site: fmt.Sprint("t", i), Cluster: "c1", Address: "192.0.2.4"})
+			}
+		}, `read assignment: more than 20000 targets are more than one probe can measure`},
 		{"target twice", func(a *wire.Assignment) { a.Tasks[0].Targets[1].Site = "there" },
 			`read assignment: test "icmp": target "there" stands there twice`},
 		{"target is the site", func(a *wire.Assignment) { a.Tasks[0].Targets[1].Site = "here" },
