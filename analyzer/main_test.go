@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -210,7 +212,7 @@ func TestBadInput(t *testing.T) {
 		{report("--period", "2025", "--policy", early), early + ":48: rate.targets[1].year: 2024 does not come after 2024; list the years in order"},
 		{report("--period", "2025", "--policy", misfit), `policy default does not fit mesh scenario: rate.clusters names "z", which is not a cluster of the mesh`},
 		{report("--period", "2022", "--fail-below-target"), "--fail-below-target: policy default has no target for 2022"},
-		{report("--period", "2025-06-03", "--out", missing+"/report.json"), "write " + missing + "/report.json: open " + missing + "/.report.json.*: no such file or directory"},
+		{report("--period", "2025-06-03", "--out", missing+"/report.json"), "write " + missing + "/report.json: there is no such folder; make it, or name another"},
 		{report("--period", "2025-06-03", "--out", dir), "--out " + dir + " is a folder; name a file in it"},
 		{[]string{"report", "--mesh", missing, "--store", spec, "--period", "2025"}, missing + ": cannot be read: no such file or directory"},
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + missing, "--period", "2025"}, "store sqlite:" + missing + ": there is no such file; give the one that the collector writes"},
@@ -265,5 +267,43 @@ func TestServeCommand(t *testing.T) {
 	stop()
 	if status := <-done; status != 0 {
 		t.Errorf("status %d", status)
+	}
+}
+
+// TestOutWritesThroughLinks holds that a link stays one, and that what is no
+// regular file is written to and not replaced.
+func TestOutWritesThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeOut(link, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v now (%v)", info.Mode(), err)
+	}
+	if got, err := os.ReadFile(target); err != nil || string(got) != "new" {
+		t.Errorf("the target holds %q (%v), want new", got, err)
+	}
+
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan string)
+	go func() {
+		got, err := os.ReadFile(pipe)
+		read <- fmt.Sprint(string(got), err)
+	}()
+	if err := writeOut(pipe, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-read; got != "new<nil>" {
+		t.Errorf("the pipe gave %q", got)
 	}
 }

@@ -91,7 +91,7 @@ func (c *reportCommand) write(env *cli.Env, r *api.Report) error {
 		}
 	}
 	if c.Out != "" {
-		return replaceFile(c.Out, buf.Bytes())
+		return writeOut(c.Out, buf.Bytes())
 	}
 	if _, err := env.Stdout.Write(buf.Bytes()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -128,8 +128,30 @@ func progressOn(w io.Writer) (progress func(done, total int), wipe func()) {
 	return progress, func() { fmt.Fprint(file, "\r\x1b[K") }
 }
 
-// replaceFile writes a file whole or not at all.
+// writeOut writes a file whole or not at all. A link keeps pointing where it
+// does, and a device or pipe is written to, not replaced.
+func writeOut(name string, data []byte) error {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		file, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return cli.Usage(fmt.Errorf("write the report: %w", err))
+		}
+		_, err = file.Write(data)
+		if err = errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+		return nil
+	}
+	return replaceFile(name, data)
+}
+
 func replaceFile(name string, data []byte) (err error) {
+	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
+		return cli.Usage(fmt.Errorf("write %s: there is no such folder; make it, or name another", name))
+	}
 	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return cli.Usage(fmt.Errorf("write %s: %w", name, err))

@@ -50,6 +50,8 @@ func TestRun(t *testing.T) {
 	}
 	good := write("good.yaml", "name: Wu\nwait: 5s\nlog-level: debug\n")
 	typo := write("typo.yaml", "log-level: warn\nnam: Wu\n")
+	slow := write("slow.yaml", "name: Wu\nwait: soon\n")
+	loud := write("loud.yaml", "log-level: shout\n")
 	for _, test := range []struct {
 		name   string
 		args   []string
@@ -62,6 +64,10 @@ func TestRun(t *testing.T) {
 		{"command line wins over the file", []string{"greet", "--config", good, "--name", "Li"}, StatusDone, "hello Li after 5s\n", ""},
 		{"unknown setting", []string{"greet", "--config", typo}, StatusUsage, "",
 			"tool: " + typo + ":2: nam: unknown setting; allowed: log-format, log-level, name, status, wait\n"},
+		{"a value that does not fit", []string{"greet", "--config", slow}, StatusUsage, "",
+			"tool: " + slow + ":2: wait: expected duration but got \"soon\": time: invalid duration \"soon\"\n"},
+		{"a value that is not allowed", []string{"greet", "--name=x", "--config", loud}, StatusUsage, "",
+			"tool: " + loud + ":1: log-level: \"shout\" is not allowed; allowed: debug, info, warn, error\n"},
 		{"file away", []string{"greet", "--config", dir + "/none.yaml"}, StatusUsage, "",
 			"tool: " + dir + "/none.yaml: cannot be read: no such file or directory\n"},
 		{"missing flag", []string{"greet"}, StatusUsage, "", "tool: missing flags: --name=STRING; see tool --help\n"},

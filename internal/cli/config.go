@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -23,10 +25,14 @@ func (configFlag) BeforeResolve(_ *kong.Kong, ctx *kong.Context, trace *kong.Pat
 	if err != nil {
 		return err
 	}
-	known := flagNames(ctx.Model.Node)
+	known := flags(ctx.Model.Node)
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		if !known[key] {
+		flag := known[key]
+		if flag == nil {
 			return doc.Errorf(key, "unknown setting; allowed: %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		if err := fits(flag.Value, settings[key]); err != nil {
+			return doc.Errorf(key, "%v", err)
 		}
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
@@ -38,19 +44,29 @@ func (configFlag) BeforeResolve(_ *kong.Kong, ctx *kong.Context, trace *kong.Pat
 	return nil
 }
 
-// flagNames are the flags of all commands, without those that make no sense in
-// a file.
-func flagNames(node *kong.Node) map[string]bool {
-	names := map[string]bool{}
+// fits tells whether a flag takes a value, so that what is wrong in the file is
+// said with its line.
+func fits(flag *kong.Value, value string) error {
+	if flag.Enum != "" && !flag.EnumMap()[value] {
+		return fmt.Errorf("%q is not allowed; allowed: %s", value, strings.Join(flag.EnumSlice(), ", "))
+	}
+	scratch := reflect.New(flag.Target.Type()).Elem()
+	return flag.Mapper.Decode(&kong.DecodeContext{Value: flag, Scan: kong.Scan(value)}, scratch)
+}
+
+// flags are those of all commands by their names, without those that make no
+// sense in a file.
+func flags(node *kong.Node) map[string]*kong.Flag {
+	named := map[string]*kong.Flag{}
 	for _, flag := range node.Flags {
 		switch flag.Name {
 		case "help", "version", "config":
 		default:
-			names[flag.Name] = true
+			named[flag.Name] = flag
 		}
 	}
 	for _, child := range node.Children {
-		maps.Copy(names, flagNames(child))
+		maps.Copy(named, flags(child))
 	}
-	return names
+	return named
 }

@@ -79,7 +79,7 @@ func Run(ctx context.Context, plan Plan, out Output) (err error) {
 		// What could not be stopped well is said after the report of it.
 		return err
 	}
-	if plan.Serve {
+	if plan.Serve && ctx.Err() == nil { // whoever ended it early wants to leave
 		return s.serve(ctx)
 	}
 	return nil
