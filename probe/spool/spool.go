@@ -105,6 +105,9 @@ func Open(dir string, limit int64, log *slog.Logger) (*Spool, error) {
 	if errors.Is(err, errDamaged) {
 		err = s.renew(err)
 	}
+	if err == nil {
+		err = s.shrink()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -155,6 +155,31 @@ func TestFullSpoolDropsTheOldest(t *testing.T) {
 	}
 }
 
+// TestSmallerLimit: a spool that is opened with a smaller limit is brought
+// within it at once, and keeps the newest. (It once took time that grew with
+// the square of the windows dropped: this test then ran for minutes.)
+func TestSmallerLimit(t *testing.T) {
+	const many = 2*dropAtOnce + 1000
+	dir := t.TempDir()
+	s, _ := open(t, dir, 1<<30)
+	for i := 0; i < many; i += 1000 {
+		put(t, s, windows(i, i+1000))
+	}
+	s.Close()
+	s, log := open(t, dir, 100<<10)
+	c := s.Counts()
+	if c.Bytes > 100<<10 || c.Windows < 50 || c.Windows+c.Dropped != many {
+		t.Errorf("%+v", c)
+	}
+	entries := oldest(t, s, many)
+	if diff := cmp.Diff(keysOf(entries)[len(entries)-1], window(many-1).Key); int64(len(entries)) != c.Windows || diff != "" {
+		t.Errorf("%d windows of %d; the newest (-got +want)\n%s", len(entries), c.Windows, diff)
+	}
+	if !strings.Contains(log.String(), "the spool is full") {
+		t.Errorf("said %s", log)
+	}
+}
+
 func TestSecondProbeIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, roomy)

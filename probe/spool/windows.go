@@ -58,20 +58,47 @@ func add(bucket *bolt.Bucket, value []byte) error {
 	return bucket.Put(binary.BigEndian.AppendUint64(nil, sequence), value)
 }
 
+// dropAtOnce is how many windows one transaction drops at most, which bounds its
+// memory. It is more than are ever put at once.
+const dropAtOnce = 25_000
+
 func (s *Spool) makeRoom(tx *bolt.Tx, c *Counts) error {
+	left := dropAtOnce
 	for _, from := range []struct {
 		name  []byte
 		count *int64
 	}{{bucketRefused(), &c.Refused}, {bucketWindows(), &c.Windows}} {
-		cursor := tx.Bucket(from.name).Cursor()
-		for k, v := cursor.First(); k != nil && c.Bytes > s.limit; k, v = cursor.First() {
+		// First all, then deleted: a cursor walks again over every page that
+		// was emptied in this transaction.
+		bucket := tx.Bucket(from.name)
+		cursor := bucket.Cursor()
+		var keys [][]byte
+		for k, v := cursor.First(); k != nil && c.Bytes > s.limit && left > 0; k, v = cursor.Next() {
+			keys = append(keys, bytes.Clone(k))
 			c.Bytes -= size(v)
 			*from.count--
 			c.Dropped++
-			if err := cursor.Delete(); err != nil {
+			left--
+		}
+		for _, k := range keys {
+			if err := bucket.Delete(k); err != nil {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// shrink brings what is in the file within a limit that has become smaller.
+func (s *Spool) shrink() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.counts.Bytes > s.limit {
+		before := s.counts.Dropped
+		if err := s.update(s.makeRoom); err != nil {
+			return fmt.Errorf("open spool: bring it within --spool-max-mib: %w", err)
+		}
+		s.complain(s.counts.Dropped - before)
 	}
 	return nil
 }
