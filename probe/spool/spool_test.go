@@ -156,8 +156,7 @@ func TestFullSpoolDropsTheOldest(t *testing.T) {
 }
 
 // TestSmallerLimit: a spool that is opened with a smaller limit is brought
-// within it at once, and keeps the newest. (It once took time that grew with
-// the square of the windows dropped: this test then ran for minutes.)
+// within it at once, and keeps the newest.
 func TestSmallerLimit(t *testing.T) {
 	const many = 2*dropAtOnce + 1000
 	dir := t.TempDir()
