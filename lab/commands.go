@@ -102,7 +102,7 @@ func describe(env *cli.Env, m *mesh.Mesh, w *wan.WAN) error {
 		}
 		row("%s\t%s\t%s\t%s\t%s\t%.2f\t", m.Sites[l[0]].ID, m.Sites[l[1]].ID, ms(theoretical), ms(p50), ratio, 100*answered)
 	}
-	row("\nThat is a run of %s. Set are %d events of the network and %d outages of the collector.", steady, len(w.Events), len(w.Collector))
+	row("\nReckoned for a run of %s. Events of the network: %d; outages of the collector: %d.", steady, len(w.Events), len(w.Collector))
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("show the plan: %w", err)
 	}
