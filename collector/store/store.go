@@ -31,13 +31,9 @@ import (
 // itself is refused. Do not loop: set aside, count, alarm.
 var ErrPermanent = errors.New("the store will never take this")
 
-// Store keeps windows, the journal of their admission, and mesh versions.
-type Store interface {
-	// Put stores the windows of an admission and then its journal entry. An
-	// admission without windows stores nothing and is no error. The windows
-	// have passed wire.Window.Check.
-	Put(ctx context.Context, a Admission) error
-
+// Reader gives what was stored. Reading changes nothing in the store, and needs
+// no right to write there.
+type Reader interface {
 	// Windows yields the windows of one link and test that start in
 	// [FromMS, ToMS), by (StartMS, Session), one Record a key. Iteration ends
 	// after the first error. An empty range yields nothing.
@@ -50,18 +46,29 @@ type Store interface {
 	// keep the last cursor, and expect repetitions.
 	Journal(ctx context.Context, after Cursor) iter.Seq2[Entry, error]
 
-	// PutMesh archives a version of the mesh; the earliest ServedFrom of a
-	// version is kept.
-	PutMesh(ctx context.Context, m MeshVersion) error
-
 	// Meshes lists the archived versions by (ServedFrom, SHA256).
 	Meshes(ctx context.Context) ([]MeshVersion, error)
 
-	// Ready tells whether a Put would be tried now, for health checks.
+	// Ready tells, for health checks, whether the store answers now: whether
+	// it would try a read and, where it is a Store, a Put.
 	Ready(ctx context.Context) error
 
-	// Close releases what the store holds. No other call may follow.
+	// Close releases what is held. No other call may follow.
 	Close() error
+}
+
+// Store keeps windows, the journal of their admission, and mesh versions.
+type Store interface {
+	Reader
+
+	// Put stores the windows of an admission and then its journal entry. An
+	// admission without windows stores nothing and is no error. The windows
+	// have passed wire.Window.Check.
+	Put(ctx context.Context, a Admission) error
+
+	// PutMesh archives a version of the mesh; the earliest ServedFrom of a
+	// version is kept.
+	PutMesh(ctx context.Context, m MeshVersion) error
 }
 
 // Admission is what a collector admitted at once from one site.

@@ -77,7 +77,7 @@ func foreign(path string) error {
 // inPlace tells whether the file that is open still stands at its path. SQLite
 // goes on writing to a file that was removed or replaced, where nobody will
 // find it.
-func (s *Store) inPlace() error {
+func (s *Reader) inPlace() error {
 	now, err := os.Stat(s.path)
 	if err == nil && os.SameFile(now, s.file) {
 		return nil

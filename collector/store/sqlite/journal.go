@@ -21,7 +21,7 @@ const journalPage = 256
 // Journal yields entries in the order of their storing. SQLite has one writer
 // at a time over all processes, so a number once seen is never preceded by one
 // that appears later, whatever the collectors' clocks say.
-func (s *Store) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store.Entry, error] {
+func (s *Reader) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store.Entry, error] {
 	return func(yield func(store.Entry, error) bool) {
 		seq, err := parseCursor(after)
 		if err != nil {
@@ -33,7 +33,12 @@ func (s *Store) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store
 				yield(store.Entry{}, err)
 				return
 			}
-			page, last, err := s.entries(ctx, seq)
+			var page []store.Entry
+			var last int64
+			err := s.read(ctx, func(p *pool) (err error) {
+				page, last, err = p.entries(ctx, seq)
+				return err
+			})
 			if err != nil {
 				yield(store.Entry{}, s.explain(ctx, "read journal", err))
 				return
@@ -68,8 +73,8 @@ func parseCursor(c store.Cursor) (int64, error) {
 
 // entries reads one page in two statements of one snapshot, and the number of
 // its last entry.
-func (s *Store) entries(ctx context.Context, after int64) (page []store.Entry, last int64, err error) {
-	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+func (p *pool) entries(ctx context.Context, after int64) (page []store.Entry, last int64, err error) {
+	tx, err := p.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -152,10 +157,19 @@ func (s *Store) PutMesh(ctx context.Context, m store.MeshVersion) error {
 }
 
 // Meshes lists the archive.
-func (s *Store) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT sha256, served_from_ms, bytes FROM mesh ORDER BY served_from_ms, sha256")
+func (s *Reader) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
+	var versions []store.MeshVersion
+	err := s.read(ctx, func(p *pool) (err error) {
+		versions, err = p.meshes(ctx)
+		return err
+	})
+	return versions, s.explain(ctx, "read meshes", err)
+}
+
+func (p *pool) meshes(ctx context.Context) ([]store.MeshVersion, error) {
+	rows, err := p.db.QueryContext(ctx, "SELECT sha256, served_from_ms, bytes FROM mesh ORDER BY served_from_ms, sha256")
 	if err != nil {
-		return nil, s.explain(ctx, "read meshes", err)
+		return nil, err
 	}
 	defer rows.Close()
 	var versions []store.MeshVersion
@@ -163,10 +177,10 @@ func (s *Store) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
 		var m store.MeshVersion
 		var servedFromMS int64
 		if err := rows.Scan(&m.SHA256, &servedFromMS, &m.Bytes); err != nil {
-			return nil, s.explain(ctx, "read meshes", err)
+			return nil, err
 		}
 		m.ServedFrom = time.UnixMilli(servedFromMS).UTC()
 		versions = append(versions, m)
 	}
-	return versions, s.explain(ctx, "read meshes", rows.Err())
+	return versions, rows.Err()
 }

@@ -131,25 +131,42 @@ JOIN context ON context.id = w.context;
 // program or of a newer Fibergauge.
 func prepareFile(ctx context.Context, path string, writer *sql.DB) error {
 	return immediately(ctx, writer, func(tx *sql.Tx) error {
-		var application, version, objects int
-		err := tx.QueryRowContext(ctx, `SELECT
-			(SELECT application_id FROM pragma_application_id),
-			(SELECT user_version FROM pragma_user_version),
-			(SELECT count(*) FROM sqlite_schema)`).Scan(&application, &version, &objects)
-		switch {
-		case err != nil:
+		k, err := kindOf(ctx, tx)
+		if err != nil {
 			return err
-		case application == 0 && version == 0 && objects == 0:
+		}
+		if k == (kind{}) {
 			_, err := tx.ExecContext(ctx, fmt.Sprintf(
 				"%s; PRAGMA application_id = %d; PRAGMA user_version = %d", schema, applicationID, schemaVersion))
 			return err
-		case application != applicationID:
-			return foreign(path)
-		case version > schemaVersion:
-			return &FileError{path, fmt.Sprintf("was written by a newer Fibergauge (schema %d, this one knows %d); upgrade this program", version, schemaVersion)}
-		case version != schemaVersion:
-			return &FileError{path, fmt.Sprintf("has schema %d, which this Fibergauge does not know; give another path", version)}
 		}
-		return nil
+		return k.known(path)
 	})
+}
+
+// kind is what a file says of itself; zero if nothing was made in it.
+type kind struct{ application, version, objects int }
+
+func kindOf(ctx context.Context, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) (kind, error) {
+	var k kind
+	err := db.QueryRowContext(ctx, `SELECT
+		(SELECT application_id FROM pragma_application_id),
+		(SELECT user_version FROM pragma_user_version),
+		(SELECT count(*) FROM sqlite_schema)`).Scan(&k.application, &k.version, &k.objects)
+	return k, err
+}
+
+// known refuses a file of another program or of another schema.
+func (k kind) known(path string) error {
+	switch {
+	case k.application != applicationID:
+		return foreign(path)
+	case k.version > schemaVersion:
+		return &FileError{path, fmt.Sprintf("was written by a newer Fibergauge (schema %d, this one knows %d); upgrade this program", k.version, schemaVersion)}
+	case k.version != schemaVersion:
+		return &FileError{path, fmt.Sprintf("has schema %d, which this Fibergauge does not know; give another path", k.version)}
+	}
+	return nil
 }

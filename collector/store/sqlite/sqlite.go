@@ -12,11 +12,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
-	"sync"
 	"time"
 
 	driver "modernc.org/sqlite"
@@ -24,11 +23,6 @@ import (
 
 	"github.com/fibergauge/fibergauge/collector/store"
 )
-
-// maxReaders bounds the connections that read. A read holds one only while it
-// fetches a page, so more callers than this wait, and none waits for another's
-// loop body.
-const maxReaders = 8
 
 // FileError says that a path is not one that this store can use; another try
 // will meet the same.
@@ -42,24 +36,18 @@ func (e *FileError) Error() string { return e.Path + ": " + e.Msg }
 
 // Store keeps windows in one file. It implements store.Store.
 type Store struct {
-	path   string
-	file   fs.FileInfo
-	writer *sql.DB // one connection
-	reader *sql.DB
-
+	*Reader
+	writer *sql.DB   // one connection
 	insert *sql.Stmt // of writer
-	page   *sql.Stmt // of reader
 
-	mu       sync.Mutex // protects all following fields
-	links    map[linkKey]int64
+	// contexts is protected by Reader.mu.
 	contexts map[contextKey]int64
-	byID     map[int64]contextKey
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the file at path, and makes it and its folder where they are
-// missing.
+// Open opens the file at path to write and read it, and makes it and its folder
+// where they are missing.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err := makeFolder(path); err != nil {
 		return nil, err
@@ -70,12 +58,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		log.Info("making a new SQLite store", "path", path)
 	}
-	s := &Store{
-		path:     path,
-		links:    map[linkKey]int64{},
-		contexts: map[contextKey]int64{},
-		byID:     map[int64]contextKey{},
-	}
+	s := &Store{Reader: newReader(path), contexts: map[contextKey]int64{}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(s.explain(ctx, "open", err), s.Close())
 	}
@@ -85,7 +68,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 func (s *Store) open(ctx context.Context) (err error) {
 	// The driver's own waiting cannot be cancelled, so it is short and
 	// immediately repeats it.
-	if s.writer, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(100)", "journal_mode(WAL)", "synchronous(FULL)")+"&_txlock=immediate"); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn(s.path, nil, "busy_timeout(100)", "journal_mode(WAL)", "synchronous(FULL)")+"&_txlock=immediate"); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
@@ -95,46 +78,29 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.file, err = os.Stat(s.path); err != nil {
 		return err
 	}
-	if s.reader, err = sql.Open("sqlite", dsn(s.path, "busy_timeout(5000)", "query_only(1)")); err != nil {
+	if s.pool, err = openPool(ctx, s.path, nil); err != nil {
 		return err
 	}
-	s.reader.SetMaxOpenConns(maxReaders)
-	s.reader.SetMaxIdleConns(maxReaders)
-	if s.insert, err = s.writer.PrepareContext(ctx, insertWindow); err != nil {
-		return err
-	}
-	s.page, err = s.reader.PrepareContext(ctx, selectPage)
+	s.insert, err = s.writer.PrepareContext(ctx, insertWindow)
 	return err
 }
 
 // dsn names the file as a URI, in which any character of a path can stand.
-func dsn(path string, pragmas ...string) string {
+func dsn(path string, parameters url.Values, pragmas ...string) string {
 	query := url.Values{"_pragma": pragmas}
+	maps.Copy(query, parameters)
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
-}
-
-// Ready reads the file's header, and looks whether it is still in its place.
-func (s *Store) Ready(ctx context.Context) error {
-	if err := s.inPlace(); err != nil {
-		return fmt.Errorf("sqlite ready: %w", err)
-	}
-	var version int
-	err := s.reader.QueryRowContext(ctx, "SELECT user_version FROM pragma_user_version").Scan(&version)
-	return s.explain(ctx, "ready", err)
 }
 
 // Close closes the file.
 func (s *Store) Close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{s.insert, s.page} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
+	if s.insert != nil {
+		errs = append(errs, s.insert.Close())
 	}
-	for _, db := range []*sql.DB{s.reader, s.writer} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	errs = append(errs, s.Reader.Close())
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -190,7 +156,7 @@ func code(err error) int {
 }
 
 // explain turns an error of the driver into the contract's terms.
-func (s *Store) explain(ctx context.Context, operation string, err error) error {
+func (s *Reader) explain(ctx context.Context, operation string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -208,6 +174,9 @@ func (s *Store) explain(ctx context.Context, operation string, err error) error 
 	case sqlite3.SQLITE_BUSY:
 		return fmt.Errorf("sqlite %s: another process has held %s locked for %s; try again: %w", operation, s.path, busyLimit, err)
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		if s.follows {
+			return fmt.Errorf("sqlite %s: %s may not be read; mend its permissions and those of %s-wal and %s-shm: %w", operation, s.path, s.path, s.path, err)
+		}
 		return fmt.Errorf("sqlite %s: %s or its folder may not be written; mend the permissions: %w", operation, s.path, err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("sqlite %s: the disk of %s is full; make room: %w", operation, s.path, err)

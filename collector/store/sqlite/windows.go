@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -37,7 +38,7 @@ type row struct {
 }
 
 // Windows reads page by page in the order of the table.
-func (s *Store) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
+func (s *Reader) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		var same []row // rows of the key that is being read
 		for r, err := range s.rows(ctx, q) {
@@ -74,7 +75,7 @@ func record(same []row) store.Record {
 }
 
 // rows yields every row of a range in the order of the table.
-func (s *Store) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
+func (s *Reader) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if err := ctx.Err(); err != nil {
 			yield(row{}, err)
@@ -82,7 +83,7 @@ func (s *Store) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
 		}
 		link, err := s.findLink(ctx, linkKey{q.Src, q.Dst, q.Test})
 		if err != nil {
-			if err != sql.ErrNoRows {
+			if !errors.Is(err, sql.ErrNoRows) {
 				yield(row{}, err)
 			}
 			return
@@ -90,7 +91,7 @@ func (s *Store) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
 		startMS, session, digest := q.FromMS, int64(-1), []byte{}
 		page := make([]row, 0, 64)
 		for {
-			page, err = s.fetch(ctx, page[:0], q, link, startMS, session, digest)
+			page, err = s.fetch(ctx, page, q, link, startMS, session, digest)
 			if err != nil {
 				yield(row{}, err)
 				return
@@ -115,14 +116,16 @@ func (s *Store) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
 
 // findLink gives the number of a link; sql.ErrNoRows if nothing of it was ever
 // stored.
-func (s *Store) findLink(ctx context.Context, k linkKey) (int64, error) {
+func (s *Reader) findLink(ctx context.Context, k linkKey) (int64, error) {
 	s.mu.Lock()
 	id, known := s.links[k]
 	s.mu.Unlock()
 	if known {
 		return id, nil
 	}
-	err := s.reader.QueryRowContext(ctx, "SELECT id FROM link WHERE (src, dst, test) = (?,?,?)", k.src, k.dst, k.test).Scan(&id)
+	err := s.read(ctx, func(p *pool) error {
+		return p.db.QueryRowContext(ctx, "SELECT id FROM link WHERE (src, dst, test) = (?,?,?)", k.src, k.dst, k.test).Scan(&id)
+	})
 	if err == nil {
 		s.mu.Lock()
 		s.links[k] = id
@@ -131,16 +134,20 @@ func (s *Store) findLink(ctx context.Context, k linkKey) (int64, error) {
 	return id, err
 }
 
-// fetch appends the page that follows a place in the table.
-func (s *Store) fetch(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) ([]row, error) {
-	page, contexts, err := s.fetchRows(ctx, page, q, link, startMS, session, digest)
+// fetch fills page with what follows a place in the table.
+func (s *Reader) fetch(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) ([]row, error) {
+	var contexts []int64
+	err := s.read(ctx, func(p *pool) (err error) {
+		page, contexts, err = p.fetchRows(ctx, page[:0], q, link, startMS, session, digest)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	// Only now, with the rows' connection given back: readers that each held
 	// one and waited for another would wait for ever.
 	for i, id := range contexts {
-		if err := s.fillContext(ctx, &page[len(page)-len(contexts)+i].window, id); err != nil {
+		if err := s.fillContext(ctx, &page[i].window, id); err != nil {
 			return nil, err
 		}
 	}
@@ -149,10 +156,10 @@ func (s *Store) fetch(ctx context.Context, page []row, q store.Query, link, star
 
 // fetchRows is fetch without the texts, for which it gives the numbers of the
 // contexts.
-func (s *Store) fetchRows(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) (_ []row, contexts []int64, err error) {
+func (p *pool) fetchRows(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) (_ []row, contexts []int64, err error) {
 	// A context that can end costs the driver a goroutine a row; a page takes
 	// milliseconds, and the caller asks the context at each row.
-	rows, err := s.page.QueryContext(context.WithoutCancel(ctx), link, startMS, session, digest, q.ToMS, pageRows)
+	rows, err := p.page.QueryContext(context.WithoutCancel(ctx), link, startMS, session, digest, q.ToMS, pageRows)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -250,14 +257,16 @@ func (c *columns) skipAbsent(n int) bool {
 	return true
 }
 
-func (s *Store) fillContext(ctx context.Context, w *wire.Window, id int64) error {
+func (s *Reader) fillContext(ctx context.Context, w *wire.Window, id int64) error {
 	s.mu.Lock()
 	k, known := s.byID[id]
 	s.mu.Unlock()
 	if !known {
-		err := s.reader.QueryRowContext(ctx, "SELECT "+contextColumns+" FROM context WHERE id = ?", id).Scan(
-			&k.srcCluster, &k.dstCluster, &k.carrier, &k.plane, &k.method,
-			&k.endReason, &k.timestamps, &k.clock, &k.origin, &k.meshSHA256, &k.probeVersion)
+		err := s.read(ctx, func(p *pool) error {
+			return p.db.QueryRowContext(ctx, "SELECT "+contextColumns+" FROM context WHERE id = ?", id).Scan(
+				&k.srcCluster, &k.dstCluster, &k.carrier, &k.plane, &k.method,
+				&k.endReason, &k.timestamps, &k.clock, &k.origin, &k.meshSHA256, &k.probeVersion)
+		})
 		if err != nil {
 			return fmt.Errorf("window %s: context %d: %w", w.Key, id, err)
 		}
