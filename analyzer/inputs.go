@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
@@ -57,21 +53,11 @@ func (s span) parse(zone *time.Location) (report.Period, error) {
 	return period, nil
 }
 
-// openStore opens a store to read from. An SQLite file that is not there, or
-// empty, is a mistake in the path, and is not made.
-func openStore(ctx context.Context, spec string, env *cli.Env) (store.Store, error) {
-	if path, ok := strings.CutPrefix(spec, "sqlite:"); ok && path != "" {
-		switch info, err := os.Stat(path); {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, cli.Usage(fmt.Errorf("store %s: there is no such file; give the one that the collector writes", spec))
-		case err == nil && info.Mode().IsRegular() && info.Size() == 0:
-			return nil, cli.Usage(fmt.Errorf("store %s: the file is empty; give the one that the collector writes", spec))
-		}
-	}
-	return open.Open(ctx, spec, env.Log)
+func openStore(ctx context.Context, spec string, env *cli.Env) (store.Reader, error) {
+	return open.Reader(ctx, spec, env.Log)
 }
 
 func generatedBy() string { return "fibergauge-analyzer " + cli.Version() }
 
 // closing adds the error of closing to that of the work.
-func closing(s store.Store, err *error) { *err = errors.Join(*err, s.Close()) }
+func closing(s store.Reader, err *error) { *err = errors.Join(*err, s.Close()) }

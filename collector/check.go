@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -23,6 +26,7 @@ const storePatience = 5 * time.Second
 
 type check struct {
 	settings
+	Store string `placeholder:"SPEC" help:"Also look at the store: sqlite:PATH or influx:FILE."`
 }
 
 // Run prints what serve would do, or fails as it would.
@@ -36,11 +40,17 @@ func (c *check) Run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	describe(env.Stdout, c.Mesh, m, time.Now())
-	state, err := storeState(ctx, c.Store, env.Log)
-	if err != nil {
+	if err := address.Check(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stdout, "store    %s: %s\n", c.Store, state)
+	state := "not asked; give --store"
+	if c.Store != "" {
+		if state, err = storeState(ctx, c.Store, env.Log); err != nil {
+			return err
+		}
+		state = c.Store + ": " + state
+	}
+	fmt.Fprintf(env.Stdout, "store    %s\n", state)
 	fmt.Fprintf(env.Stdout, "listen   %s, without TLS: local connections only\n", address)
 	return nil
 }
@@ -79,21 +89,26 @@ func describe(w io.Writer, file string, m *mesh.Mesh, now time.Time) {
 	}
 }
 
-// storeState tells what serve would find, without making anything.
+// storeState tells what serve would find, without making or changing anything.
 func storeState(ctx context.Context, spec string, log *slog.Logger) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	var opened store.Reader
+	var err error
 	if path, ok := strings.CutPrefix(spec, "sqlite:"); ok && path != "" {
-		there, err := exists(path)
+		there, err := writable(path)
 		if err != nil {
 			return "", cli.Usage(fmt.Errorf("store %s: %w", path, err))
 		}
 		if !there {
 			return "not there yet; serve would make it", nil
 		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
-	defer cancel()
-	opened, err := open.Open(ctx, spec, log)
-	if err != nil {
+		// To write it would be to change it; what that needs was looked at.
+		opened, err = open.Reader(ctx, spec, log)
+		if err != nil {
+			return "", err
+		}
+	} else if opened, err = open.Writer(ctx, spec, log); err != nil {
 		return "", err
 	}
 	if err := opened.Ready(ctx); err != nil {
@@ -102,22 +117,41 @@ func storeState(ctx context.Context, spec string, log *slog.Logger) (string, err
 	return "ready", opened.Close()
 }
 
-// exists tells whether a file is there, and where it is not, whether its folder
-// is or could be made: the nearest thing above that exists has to be a folder.
-func exists(path string) (bool, error) {
+// writable tells whether a store is at path. It fails where the store could
+// not be written, or where there is none and none could be made.
+func writable(path string) (there bool, err error) {
 	info, err := os.Stat(path)
-	if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		return false, nil // serve makes the tables in it
+	if err == nil && info.Mode().IsRegular() {
+		if err := mayWrite(path); err != nil {
+			return false, fmt.Errorf("cannot be written: %w; mend its permissions", err)
+		}
+		if err := mayWrite(filepath.Dir(path)); err != nil {
+			return false, fmt.Errorf("its folder cannot be written, and the log has to be made there: %w; mend its permissions", err)
+		}
+		return info.Size() > 0, nil // serve makes the tables in an empty file
 	}
 	for at := path; errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR); {
 		at = filepath.Dir(at)
 		var above fs.FileInfo
-		if above, err = os.Stat(at); err == nil {
-			if !above.IsDir() {
-				return false, fmt.Errorf("its folder cannot be made: %s is not a folder; choose another path", at)
-			}
-			return false, nil
+		if above, err = os.Stat(at); err != nil {
+			continue
 		}
+		if !above.IsDir() {
+			return false, fmt.Errorf("its folder cannot be made: %s is not a folder; choose another path", at)
+		}
+		if err := mayWrite(at); err != nil {
+			return false, fmt.Errorf("cannot be made: folder %s cannot be written: %w; mend its permissions, or choose another path", at, err)
+		}
+		return false, nil
 	}
 	return err == nil, err
+}
+
+// mayWrite asks for the effective user, as opening for writing would.
+func mayWrite(path string) error {
+	mode := uint32(unix.W_OK)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		mode |= unix.X_OK
+	}
+	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 }

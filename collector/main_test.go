@@ -82,7 +82,6 @@ func TestWrongUsage(t *testing.T) {
 		want   string
 	}{
 		{"no mesh", []string{"--store", "sqlite:x.db"}, 2, "missing flags: --mesh=FILE; see fibergauge-collector --help"},
-		{"no store", []string{"--mesh", "m.yaml"}, 2, "missing flags: --store=SPEC; see fibergauge-collector --help"},
 		{"unknown flag", append([]string{"--tls"}, good...), 2, "unknown flag --tls; see fibergauge-collector --help"},
 		{"all addresses", append([]string{"--listen", "0.0.0.0:8862"}, good...), 2, `listen: "0.0.0.0:8862"` + away},
 		{"another address", append([]string{"--listen", "192.0.2.1:8862"}, good...), 2, `listen: "192.0.2.1:8862"` + away},
@@ -294,7 +293,7 @@ func TestServe(t *testing.T) {
 	}
 	s.stop()
 
-	kept, err := open.Open(t.Context(), "sqlite:"+filepath.Join(dir, "x.db"), slog.New(slog.DiscardHandler))
+	kept, err := open.Reader(t.Context(), "sqlite:"+filepath.Join(dir, "x.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

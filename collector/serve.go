@@ -29,10 +29,9 @@ import (
 const meshPoll = 2 * time.Second
 
 // settings are the flags that serve and check share, so that what check finds
-// good serve takes.
+// good serve takes. The store is not among them: check goes without one.
 type settings struct {
 	Mesh            string        `required:"" placeholder:"FILE" help:"The mesh file."`
-	Store           string        `required:"" placeholder:"SPEC" help:"Where windows are kept: sqlite:PATH or influx:FILE."`
 	Listen          string        `default:"127.0.0.1:8862" placeholder:"ADDR" help:"Where to listen: a loopback address such as 127.0.0.1:8862, or unix:PATH."`
 	SocketMode      string        `default:"0600" enum:"0600,0660" placeholder:"MODE" help:"Permissions of the Unix socket: 0600, or 0660 for the group too."`
 	FutureTolerance time.Duration `default:"60s" placeholder:"TIME" help:"How far after the collector's clock a window may end."`
@@ -73,6 +72,7 @@ func (s *settings) limits() api.Limits {
 
 type serve struct {
 	settings
+	Store string `required:"" placeholder:"SPEC" help:"Where windows are kept: sqlite:PATH or influx:FILE."`
 }
 
 // Run opens everything, in the order in which a mistake is cheapest, and
@@ -94,13 +94,13 @@ func (s *serve) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	opened, err := open.Open(ctx, s.Store, env.Log)
+	opened, err := open.Writer(ctx, s.Store, env.Log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	c := assemble(&s.settings, opened, env.Log)
-	c.announce(listener, m)
+	c.announce(listener, s.Store, m)
 	return c.run(ctx, listener, m)
 }
 
@@ -145,9 +145,9 @@ func assemble(s *settings, opened store.Store, log *slog.Logger) *collector {
 	}
 }
 
-func (c *collector) announce(listener net.Listener, m *mesh.Mesh) {
+func (c *collector) announce(listener net.Listener, spec string, m *mesh.Mesh) {
 	c.log.Info("collector started, without TLS: local connections only",
-		append([]any{"version", cli.Version(), "address", display(listener.Addr()), "store", c.Store, "mesh_file", c.Mesh},
+		append([]any{"version", cli.Version(), "address", display(listener.Addr()), "store", spec, "mesh_file", c.Mesh},
 			meshAttrs(m, time.Now())...)...)
 }
 

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // unixPrefix marks an address as the path of a Unix socket.
@@ -92,6 +94,29 @@ func (a Address) Open(ctx context.Context, mode fs.FileMode) (net.Listener, erro
 	return l, nil
 }
 
+// Check tells whether Open would listen now, and leaves nothing behind.
+func (a Address) Check(ctx context.Context) error {
+	if a.network != "unix" {
+		l, err := a.Open(ctx, 0)
+		if err != nil {
+			return err
+		}
+		return l.Close()
+	}
+	if err := clear(ctx, a.address); err != nil {
+		return err
+	}
+	err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(a.address), unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if err != nil {
+		return badFolder(a.address, err)
+	}
+	return nil
+}
+
+func badFolder(path string, err error) error {
+	return fmt.Errorf("listen: the folder of the Unix socket %s must exist and be writable: %w", path, err)
+}
+
 func openUnix(ctx context.Context, path string, mode fs.FileMode) (_ net.Listener, err error) {
 	if err := clear(ctx, path); err != nil {
 		return nil, err
@@ -101,7 +126,7 @@ func openUnix(ctx context.Context, path string, mode fs.FileMode) (_ net.Listene
 	// moment it is bound.
 	private, err := os.MkdirTemp(filepath.Dir(path), ".fg")
 	if err != nil {
-		return nil, fmt.Errorf("listen: the folder of the Unix socket %s must exist and be writable: %w", path, err)
+		return nil, badFolder(path, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(private)) }()
 	bound := filepath.Join(private, "s")

@@ -90,7 +90,7 @@ func records(t *testing.T, r *run) []store.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := open.Open(t.Context(), "sqlite:"+filepath.Join(r.dir, "store.sqlite"), slog.New(slog.DiscardHandler))
+	s, err := open.Reader(t.Context(), "sqlite:"+filepath.Join(r.dir, "store.sqlite"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

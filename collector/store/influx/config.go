@@ -31,7 +31,7 @@ const minSecret = 16
 
 const defaultTimeout = 30 * time.Second
 
-func readConfig(file string) (*config, error) {
+func readConfig(file string, why purpose) (*config, error) {
 	var c config
 	doc, _, err := yamlfile.Read(file, &c)
 	if err != nil {
@@ -62,6 +62,9 @@ func readConfig(file string) (*config, error) {
 		if err != nil || c.timeout < time.Second || c.timeout > time.Hour {
 			return nil, doc.Errorf("timeout", "%q is not a duration from 1s to 1h", c.Timeout)
 		}
+	}
+	if c.Secret == "" && why == writing {
+		return nil, doc.Errorf("secret_file", "is missing; name the file with the secret that all collectors of this store share (to make it: openssl rand -hex 32)")
 	}
 	return &c, nil
 }

@@ -85,7 +85,7 @@ func moment(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339
 
 // documents reads what is selected, by (time, tags in order). The answer is
 // held in memory: choose the range so that it fits.
-func (s *Store) documents(ctx context.Context, sel selection) ([]document, error) {
+func (s *Reader) documents(ctx context.Context, sel selection) ([]document, error) {
 	if sel.fromNS >= sel.toNS {
 		return nil, ctx.Err()
 	}
@@ -116,7 +116,7 @@ func (s *Store) documents(ctx context.Context, sel selection) ([]document, error
 }
 
 // small reads the short field of what is selected, by (time, tags in order).
-func (s *Store) small(ctx context.Context, sel selection) ([]document, error) {
+func (s *Reader) small(ctx context.Context, sel selection) ([]document, error) {
 	if sel.fromNS >= sel.toNS {
 		return nil, ctx.Err()
 	}
@@ -132,7 +132,7 @@ func (s *Store) small(ctx context.Context, sel selection) ([]document, error) {
 
 // extent narrows a selection to the times between which there is something;
 // fromNS is not below toNS if there is nothing.
-func (s *Store) extent(ctx context.Context, sel selection) (selection, error) {
+func (s *Reader) extent(ctx context.Context, sel selection) (selection, error) {
 	if sel.fromNS >= sel.toNS {
 		return sel, ctx.Err()
 	}
@@ -156,7 +156,7 @@ type chunk struct {
 // chunks reads a selection in parts of at most lengthNS, by time. Callers ask
 // for all times, so it looks first for where there is something, and again
 // after a part where there was nothing.
-func (s *Store) chunks(ctx context.Context, sel selection, lengthNS int64) iter.Seq2[chunk, error] {
+func (s *Reader) chunks(ctx context.Context, sel selection, lengthNS int64) iter.Seq2[chunk, error] {
 	return func(yield func(chunk, error) bool) {
 		if err := ctx.Err(); err != nil {
 			yield(chunk{}, err)
@@ -193,7 +193,7 @@ type row struct {
 }
 
 // query runs Flux and hands each row to each.
-func (s *Store) query(ctx context.Context, flux string, each func(row) error) (err error) {
+func (s *Reader) query(ctx context.Context, flux string, each func(row) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.timeout)
 	defer cancel()
 	// A QueryAPI is for one goroutine, and costs nothing.

@@ -18,6 +18,7 @@ import (
 	"github.com/fibergauge/fibergauge/collector/store/conformance"
 	"github.com/fibergauge/fibergauge/collector/store/influx"
 	"github.com/fibergauge/fibergauge/collector/store/influx/influxtest"
+	"github.com/fibergauge/fibergauge/internal/yamlfile"
 )
 
 // answering opens a store whose server is the handler.
@@ -217,14 +218,76 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-// TestWithoutSecret reads, as the analyzer does, and may not write.
+// TestWithoutSecret reads, as the analyzer does, and refuses to be a collector.
 func TestWithoutSecret(t *testing.T) {
-	s := open(t, configFile(t, "url: http://127.0.0.1:1\nbucket: b\n"))
-	defer s.Close()
-	for name, err := range map[string]error{"put": s.Put(t.Context(), one()), "ready": s.Ready(t.Context())} {
-		if err == nil || errors.Is(err, store.ErrPermanent) || !strings.Contains(err.Error(), "secret_file") {
-			t.Errorf("%s: %v", name, err)
-		}
+	file := configFile(t, "url: http://127.0.0.1:1\nbucket: b\n")
+	_, err := influx.Open(file, slog.New(slog.DiscardHandler))
+	want := file + ": secret_file: is missing; name the file with the secret that all collectors of this store share (to make it: openssl rand -hex 32)"
+	if _, ok := errors.AsType[*yamlfile.Error](err); !ok || err.Error() != want {
+		t.Errorf("error\n %v, not\n %s", err, want)
+	}
+	r, err := influx.OpenReader(file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReader reads with a token that may only read, and without the secret;
+// and asks for something that only the right token, organisation and bucket
+// give.
+func TestReader(t *testing.T) {
+	for _, series := range influxtest.Series() {
+		t.Run(series, func(t *testing.T) {
+			server := influxtest.Start(t, series)
+			file := server.NewBucket(t)
+			s := open(t, file)
+			defer s.Close()
+			if err := s.Put(t.Context(), one()); err != nil {
+				t.Fatal(err)
+			}
+			config, token := server.ReadOnly(t, file)
+			reader := func(config, token string) *influx.Reader {
+				folder := filepath.Dir(configFile(t, config))
+				if err := os.WriteFile(filepath.Join(folder, "token"), []byte(token), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r, err := influx.OpenReader(filepath.Join(folder, "influx.yaml"), slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = r.Close() })
+				return r
+			}
+			r := reader(config, token)
+			if err := r.Ready(t.Context()); err != nil {
+				t.Errorf("ready: %v", err)
+			}
+			n := 0
+			for _, err := range r.Windows(t.Context(), store.Query{Src: "a", Dst: "b", Test: "icmp-1s", ToMS: 1 << 42}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+			}
+			if n != 1 {
+				t.Errorf("%d windows, not 1", n)
+			}
+			for _, wrong := range []struct{ what, config, token, says string }{
+				{"token", config, "wrong:token", "check token"},
+				{"bucket", strings.Replace(config, "bucket: ", "bucket: no", 1), token, "check url, org and bucket"},
+				{"org", strings.Replace(config, "org: ", "org: no", 1), token, "check url, org and bucket"},
+			} {
+				if wrong.config == config && wrong.what == "org" {
+					continue // 1.8 has none
+				}
+				if err := reader(wrong.config, wrong.token).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), wrong.says) {
+					t.Errorf("wrong %s: %v", wrong.what, err)
+				}
+			}
+		})
 	}
 }
 

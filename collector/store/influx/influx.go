@@ -35,23 +35,47 @@ import (
 	"github.com/fibergauge/fibergauge/collector/store"
 )
 
-// Store keeps windows in one bucket. It implements store.Store.
-type Store struct {
+// Reader reads windows from one bucket, with a token that may read it and
+// without the collectors' secret. It implements store.Reader.
+type Reader struct {
 	config    *config
 	transport *http.Transport
 	client    influxdb2.Client
-	writer    api.WriteAPIBlocking
 }
 
-var _ store.Store = (*Store)(nil)
+// Store keeps windows in one bucket. It implements store.Store.
+type Store struct {
+	*Reader
+	writer api.WriteAPIBlocking
+}
 
-// Open reads the configuration file. It does not ask the server, so that a
-// collector can start while its store is away.
+var (
+	_ store.Reader = (*Reader)(nil)
+	_ store.Store  = (*Store)(nil)
+)
+
+// Open reads the configuration file, in which the collectors' secret must
+// stand. It does not ask the server, so that a collector can start while its
+// store is away.
 func Open(file string, log *slog.Logger) (*Store, error) {
-	c, err := readConfig(file)
+	c, err := readConfig(file, writing)
 	if err != nil {
 		return nil, err
 	}
+	r := connect(c, log)
+	return &Store{r, r.client.WriteAPIBlocking(c.Org, c.Bucket)}, nil
+}
+
+// OpenReader reads the configuration file. It does not ask the server.
+func OpenReader(file string, log *slog.Logger) (*Reader, error) {
+	c, err := readConfig(file, reading)
+	if err != nil {
+		return nil, err
+	}
+	return connect(c, log), nil
+}
+
+func connect(c *config, log *slog.Logger) *Reader {
 	if u, err := url.Parse(c.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		log.Warn("the token for InfluxDB goes over the network in clear; use https", "url", c.URL)
 	}
@@ -63,8 +87,7 @@ func Open(file string, log *slog.Logger) (*Store, error) {
 		SetHTTPClient(&http.Client{Transport: genuine{transport}, CheckRedirect: stay}).
 		SetUseGZip(true).
 		SetApplicationName("fibergauge")
-	client := influxdb2.NewClientWithOptions(c.URL, c.Token, options)
-	return &Store{c, transport, client, client.WriteAPIBlocking(c.Org, c.Bucket)}, nil
+	return &Reader{c, transport, influxdb2.NewClientWithOptions(c.URL, c.Token, options)}
 }
 
 func isLoopback(host string) bool {
@@ -73,29 +96,20 @@ func isLoopback(host string) bool {
 
 // Ready asks the server for what cannot be there: it answers only if it knows
 // token and bucket, which it does not need for a ping.
-func (s *Store) Ready(ctx context.Context) error {
-	if err := s.needSecret(); err != nil {
-		return err
-	}
+func (s *Reader) Ready(ctx context.Context) error {
 	_, err := s.small(ctx, selection{measurement: "mesh", small: "served_from_ms"}.between(0, 1))
 	return s.explain(ctx, "ready", err, reading)
 }
 
-func (s *Store) needSecret() error {
-	if s.config.Secret == "" {
-		return errors.New("influx: writing needs the collectors' secret; give secret_file in the store's configuration")
-	}
-	return nil
-}
-
 // Close lets go of the connections.
-func (s *Store) Close() error {
+func (s *Reader) Close() error {
 	s.client.Close()
 	s.transport.CloseIdleConnections()
 	return nil
 }
 
-// purpose of a request, because the same status means different things.
+// purpose of a request, because the same status means different things; and of
+// a handle.
 type purpose int
 
 const (
@@ -103,9 +117,11 @@ const (
 	writing
 )
 
+const checkNames = "check url, org and bucket"
+
 // explain turns an error of the client into the contract's terms. ctx is the
 // caller's, without the timeout that the store added.
-func (s *Store) explain(ctx context.Context, operation string, err error, why purpose) error {
+func (s *Reader) explain(ctx context.Context, operation string, err error, why purpose) error {
 	if err == nil {
 		return nil
 	}
@@ -138,12 +154,19 @@ func (s *Store) explain(ctx context.Context, operation string, err error, why pu
 			return fmt.Errorf("influx %s: %w: %w", operation, store.ErrPermanent, err)
 		}
 		advice = "see the server's log"
+		if strings.Contains(e.Error(), "organization name") { // of 2.x, not found
+			advice = checkNames
+		}
 	// Faults of who operates the server, not of the data: once mended, the same
 	// call succeeds, so the windows must wait for that.
 	case http.StatusUnauthorized, http.StatusForbidden:
 		advice = "check token, its permissions, and flux-enabled on InfluxDB 1.8"
 	case http.StatusNotFound:
-		advice = "check url, org and bucket"
+		advice = checkNames
+	case http.StatusInternalServerError:
+		if strings.HasSuffix(e.Error(), "no database") { // so 1.8 answers a query
+			advice = checkNames
+		}
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		advice = "redirections are not followed: give the url to which this one leads"
 	}

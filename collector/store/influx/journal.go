@@ -58,7 +58,7 @@ const journalChunkNS = int64(time.Hour)
 // Journal yields entries in the order of the server's clock. It goes on behind
 // the cursor if the hour before it holds just what it held then; if not,
 // something came late, and that hour is yielded again.
-func (s *Store) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store.Entry, error] {
+func (s *Reader) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store.Entry, error] {
 	return func(yield func(store.Entry, error) bool) {
 		err := s.follow(ctx, after, func(e store.Entry) bool { return yield(e, nil) })
 		if err != nil {
@@ -68,7 +68,7 @@ func (s *Store) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store
 }
 
 // follow hands on the entries after a cursor until each refuses one.
-func (s *Store) follow(ctx context.Context, after store.Cursor, each func(store.Entry) bool) error {
+func (s *Reader) follow(ctx context.Context, after store.Cursor, each func(store.Entry) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Store) follow(ctx context.Context, after store.Cursor, each func(store.
 }
 
 // resume tells from where to read, and what stands before that.
-func (s *Store) resume(ctx context.Context, after store.Cursor) (fromNS int64, past *past, err error) {
+func (s *Reader) resume(ctx context.Context, after store.Cursor) (fromNS int64, past *past, err error) {
 	past = newPast()
 	if after == "" {
 		return 0, past, nil
@@ -213,9 +213,6 @@ func (s *Store) PutMesh(ctx context.Context, m store.MeshVersion) error {
 	if !wire.IsDigest(m.SHA256) {
 		return fmt.Errorf("influx put mesh: %w: %.80q is not a SHA-256 in hex", store.ErrPermanent, m.SHA256)
 	}
-	if err := s.needSecret(); err != nil {
-		return err
-	}
 	if points := distancePoints(m.Distances, m.ServedFrom); len(points) > 0 {
 		if err := s.write(ctx, "put distances", points...); err != nil {
 			return err
@@ -246,13 +243,13 @@ func (s *Store) PutMesh(ctx context.Context, m store.MeshVersion) error {
 }
 
 // Meshes lists the archive.
-func (s *Store) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
+func (s *Reader) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
 	versions, err := s.meshes(ctx, nil)
 	return versions, s.explain(ctx, "read meshes", err, reading)
 }
 
 // meshes gives the versions with these tags, each from its earliest serving.
-func (s *Store) meshes(ctx context.Context, tags []tag) ([]store.MeshVersion, error) {
+func (s *Reader) meshes(ctx context.Context, tags []tag) ([]store.MeshVersion, error) {
 	documents, err := s.documents(ctx, selection{
 		measurement: "mesh", document: "archive", tags: tags, order: []string{"sha256"}, toNS: endNS,
 	})

@@ -19,7 +19,7 @@ import (
 const chunkNS = int64(24 * time.Hour)
 
 // Windows reads a day at a time.
-func (s *Store) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
+func (s *Reader) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		link := []tag{{"src", q.Src}, {"dst", q.Dst}, {"test", q.Test}}
 		sel := selection{
@@ -60,7 +60,7 @@ type version struct {
 }
 
 // records makes the records of one chunk, sorted by key.
-func (s *Store) records(ctx context.Context, part chunk) ([]store.Record, error) {
+func (s *Reader) records(ctx context.Context, part chunk) ([]store.Record, error) {
 	versions := make([]version, len(part.documents))
 	for i, d := range part.documents {
 		v := &versions[i]
@@ -124,7 +124,7 @@ type admissionKey struct {
 }
 
 // admissions reads when the windows of a chunk were first admitted.
-func (s *Store) admissions(ctx context.Context, windows selection) (map[admissionKey]int64, error) {
+func (s *Reader) admissions(ctx context.Context, windows selection) (map[admissionKey]int64, error) {
 	documents, err := s.documents(ctx, selection{
 		measurement: "admitted", document: "admission", tags: windows.tags, fromNS: windows.fromNS / nsPerMS * nsPerMS,
 		// The digits below the millisecond are others than the window's.

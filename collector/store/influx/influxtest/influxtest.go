@@ -234,6 +234,52 @@ func (s *Server) NewBucket(t testing.TB) (configFile string) {
 	return filepath.Join(folder, "influx.yaml")
 }
 
+// ReadOnly makes a token that may only read the bucket of a configuration file
+// that NewBucket made, and gives the content of such a file for it: without a
+// secret, and with token_file token.
+func (s *Server) ReadOnly(t testing.TB, configFile string) (config, token string) {
+	t.Helper()
+	data, err := os.ReadFile(configFile)
+	if err != nil {
+		t.Fatalf("read configuration: %v", err)
+	}
+	config = strings.Replace(string(data), "secret_file: secret\n", "", 1)
+	_, bucket, _ := strings.Cut(config, "bucket: ")
+	bucket, _, _ = strings.Cut(bucket, "\n")
+	if s.Series == "1.8" {
+		database, _, _ := strings.Cut(bucket, "/")
+		for _, statement := range []string{"CREATE USER reader WITH PASSWORD '" + password + "'", "GRANT READ ON " + database + " TO reader"} {
+			if err := s.influxQL(t.Context(), statement); err != nil {
+				t.Fatalf("make a reader: %v", err)
+			}
+		}
+		return config, "reader:" + password
+	}
+	if token, err = s.readToken(t.Context(), bucket); err != nil {
+		t.Fatalf("make a reader: %v", err)
+	}
+	return config, token
+}
+
+func (s *Server) readToken(ctx context.Context, bucket string) (string, error) {
+	answer, err := s.call(ctx, "GET", "/api/v2/buckets?name="+url.QueryEscape(bucket), "", nil)
+	if err != nil {
+		return "", err
+	}
+	var found struct{ Buckets []struct{ ID, OrgID string } }
+	if err := json.Unmarshal(answer, &found); err != nil || len(found.Buckets) != 1 {
+		return "", fmt.Errorf("buckets: %w: %s", err, answer)
+	}
+	b := found.Buckets[0]
+	body := fmt.Sprintf(`{"orgID":%q,"permissions":[{"action":"read","resource":{"type":"buckets","id":%q,"orgID":%q}}]}`, b.OrgID, b.ID, b.OrgID)
+	if answer, err = s.call(ctx, "POST", "/api/v2/authorizations", "application/json", strings.NewReader(body)); err != nil {
+		return "", err
+	}
+	var made struct{ Token string }
+	err = json.Unmarshal(answer, &made)
+	return made.Token, err
+}
+
 func (s *Server) makeBucket(ctx context.Context, bucket string) error {
 	if s.Series == "1.8" {
 		return s.influxQL(ctx, "CREATE DATABASE "+bucket)
