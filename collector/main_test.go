@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -130,21 +134,148 @@ func TestServeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer live.Close()
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if err := os.WriteFile("read.yaml", []byte("url: http://127.0.0.1:8086\nbucket: b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inUse := port.Addr().String()
 	for _, c := range []struct {
-		listen, want string
-		status       int
+		listen, store, want string
+		status              int
 	}{
-		{"unix:live.sock", "listen: another program answers at live.sock; stop it or choose another path", 1},
-		{"unix:m.yaml", "listen: m.yaml exists and is not a socket; choose another path", 1},
+		{"unix:live.sock", "sqlite:x.db", "listen: another program answers at live.sock; stop it or choose another path", 1},
+		{"unix:m.yaml", "sqlite:x.db", "listen: m.yaml exists and is not a socket; choose another path", 1},
+		{inUse, "sqlite:x.db", "listen: " + inUse + " is in use by another program; stop it or choose another port", 1},
+		{"unix:c.sock", "influx:read.yaml", "read.yaml: secret_file: is missing; name the file with the secret that all collectors of this store share (to make it: openssl rand -hex 32)", 2},
 	} {
-		status, _, stderr := run(t.Context(), "serve", "--mesh", "m.yaml", "--store", "sqlite:x.db", "--listen", c.listen)
-		if diff := cmp.Diff("fibergauge-collector: "+c.want+"\n", stderr); diff != "" || status != c.status {
-			t.Errorf("%s: status %d, stderr (-want +got):\n%s", c.listen, status, diff)
+		for _, command := range []string{"serve", "check"} {
+			status, stdout, stderr := run(t.Context(), command, "--mesh", "m.yaml", "--store", c.store, "--listen", c.listen)
+			if diff := cmp.Diff("fibergauge-collector: "+c.want+"\n", stderr); diff != "" || status != c.status {
+				t.Errorf("%s --listen %s: status %d, stderr (-want +got):\n%s", command, c.listen, status, diff)
+			}
+			if strings.Contains(stdout, "listen ") {
+				t.Errorf("%s --listen %s: stdout says that all is well: %s", command, c.listen, stdout)
+			}
 		}
 	}
-	if _, err := os.Stat("x.db"); err == nil {
-		t.Error("a store was made")
+	status, _, stderr := run(t.Context(), "serve", "--mesh", "m.yaml")
+	if want := "fibergauge-collector: missing flags: --store=SPEC; see fibergauge-collector --help\n"; status != 2 || stderr != want {
+		t.Errorf("serve without a store: status %d, %q", status, stderr)
 	}
+	left, err := filepath.Glob("*")
+	if diff := cmp.Diff([]string{"live.sock", "m.yaml", "read.yaml"}, left); diff != "" || err != nil {
+		t.Errorf("something was left behind (-want +got):\n%s%v", diff, err)
+	}
+}
+
+// childEnv holds the arguments with which TestChild runs the program.
+const childEnv = "FIBERGAUGE_TEST_CHILD"
+
+// TestChild is the program as TestCheckPermissions runs it.
+func TestChild(t *testing.T) {
+	args := os.Getenv(childEnv)
+	if args == "" {
+		t.Skip("the process of another test")
+	}
+	os.Exit(cli.Run(t.Context(), "fibergauge-collector", about, &grammar{}, strings.Fields(args), os.Stdout, os.Stderr))
+}
+
+// TestCheckPermissions has nobody, who may write almost nothing, check.
+func TestCheckPermissions(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: to be another user, the tests have to run as root")
+	}
+	dir := folder(t)
+	t.Chdir(dir)
+	for _, name := range []string{".", "open", "shut", "mixed"} {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, mode := range map[string]os.FileMode{".": 0o755, "m.yaml": 0o644, "open": 0o777} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, mode := range map[string]os.FileMode{"shut/x.db": 0o644, "open/x.db": 0o644, "open/mine.db": 0o666, "shut/mine.db": 0o666} {
+		s, err := open.Writer(t.Context(), "sqlite:"+name, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.Close(), os.Chmod(name, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile("open/empty.db", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const mend = "; mend its permissions"
+	for _, c := range []struct {
+		store, listen string
+		status        int
+		want          string // the line of the store, or the error
+	}{
+		{"open/mine.db", "unix:open/c.sock", 0, "ready"},
+		{"open/new.db", "unix:open/c.sock", 0, "not there yet; serve would make it"},
+		{"open/a/b/new.db", "unix:open/c.sock", 0, "not there yet; serve would make it"},
+		{"open/x.db", "unix:open/c.sock", 2, "store open/x.db: cannot be written: permission denied" + mend},
+		{"open/empty.db", "unix:open/c.sock", 2, "store open/empty.db: cannot be written: permission denied" + mend},
+		{"shut/x.db", "unix:open/c.sock", 2, "store shut/x.db: cannot be written: permission denied" + mend},
+		{"shut/mine.db", "unix:open/c.sock", 2, "store shut/mine.db: its folder cannot be written, and the log has to be made there: permission denied" + mend},
+		{"shut/new.db", "unix:open/c.sock", 2, "store shut/new.db: cannot be made: folder shut cannot be written: permission denied" + mend + ", or choose another path"},
+		{"shut/a/b/new.db", "unix:open/c.sock", 2, "store shut/a/b/new.db: cannot be made: folder shut cannot be written: permission denied" + mend + ", or choose another path"},
+		{"open/mine.db", "unix:shut/c.sock", 1, "listen: the folder of the Unix socket shut/c.sock must exist and be writable: permission denied"},
+		{"open/mine.db", "unix:none/c.sock", 1, "listen: the folder of the Unix socket none/c.sock must exist and be writable: no such file or directory"},
+	} {
+		before := tree(t)
+		// By its descriptor, because nobody may not enter the folder of the
+		// test's executable.
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestChild$")
+		cmd.Env = append(os.Environ(), childEnv+"=check --mesh m.yaml --store sqlite:"+c.store+" --listen "+c.listen)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		wantErr := "fibergauge-collector: " + c.want + "\n"
+		if c.status == 0 {
+			wantErr = ""
+			if line := "\nstore    sqlite:" + c.store + ": " + c.want + "\nlisten   "; !strings.Contains(stdout.String(), line) {
+				t.Errorf("%s: no line %q in\n%s", c.store, line, stdout.String())
+			}
+		}
+		if diff := cmp.Diff(wantErr, stderr.String()); diff != "" || cmd.ProcessState.ExitCode() != c.status {
+			t.Errorf("%s, %s: status %d, want %d; stderr (-want +got):\n%s", c.store, c.listen, cmd.ProcessState.ExitCode(), c.status, diff)
+		}
+		if diff := cmp.Diff(before, tree(t)); diff != "" {
+			t.Errorf("%s, %s: something was changed (-want +got):\n%s", c.store, c.listen, diff)
+		}
+	}
+}
+
+// tree is what stands below the working directory, and when it was changed.
+func tree(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			found[path] = fmt.Sprint(info.Mode(), info.Size(), info.ModTime())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 func TestCheck(t *testing.T) {
@@ -169,15 +300,22 @@ listen   unix:c.sock, without TLS: local connections only
 		t.Errorf("check left something (-want +got):\n%s%v", diff, err)
 	}
 
+	status, stdout, stderr = run(t.Context(), "check", "--mesh", "m.yaml", "--listen", "127.0.0.1:0")
+	want = strings.Replace(want, "sqlite:new/x.db: not there yet; serve would make it", "not asked; give --store", 1)
+	want = strings.Replace(want, "unix:c.sock", "127.0.0.1:0", 1)
+	if diff := cmp.Diff(want, stdout); diff != "" || status != 0 || stderr != "" {
+		t.Errorf("without a store: status %d, stderr %q, stdout (-want +got):\n%s", status, stderr, diff)
+	}
+
 	if err := os.WriteFile("empty.db", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, stdout, _ = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:empty.db")
+	status, stdout, _ = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:empty.db", "--listen", "unix:c.sock")
 	if info, err := os.Stat("empty.db"); err != nil || info.Size() != 0 || status != 0 || !strings.Contains(stdout, "serve would make it") {
 		t.Errorf("an empty file: status %d, %v, %v, stdout\n%s", status, info, err, stdout)
 	}
 
-	status, _, stderr = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:m.yaml/deep/x.db")
+	status, _, stderr = run(t.Context(), "check", "--mesh", "m.yaml", "--store", "sqlite:m.yaml/deep/x.db", "--listen", "unix:c.sock")
 	want = "fibergauge-collector: store m.yaml/deep/x.db: its folder cannot be made: m.yaml is not a folder; choose another path\n"
 	if diff := cmp.Diff(want, stderr); diff != "" || status != 2 {
 		t.Errorf("a file for a folder: status %d, stderr (-want +got):\n%s", status, diff)
