@@ -117,7 +117,7 @@ func TestMeshesOfEveryShape(t *testing.T) {
 const plainWAN = "version: 1\nseed: 1\ndefaults: {stretch: 1.1, jitter: {distribution: exponential, median_ms: 0.02}}\n"
 
 func TestTwoClusters(t *testing.T) {
-	r := runLab(t, ring(2), plainWAN, 12*time.Second)
+	r := runLab(t, ring(2, 500*time.Millisecond), plainWAN, 12*time.Second)
 	if r.report.Rate.Total != 1 || r.report.Rate.Compliant != 1 {
 		t.Errorf("%d of %d pairs comply, want 1 of 1", r.report.Rate.Compliant, r.report.Rate.Total)
 	}
@@ -130,7 +130,7 @@ func TestTwoClusters(t *testing.T) {
 // timing adds at the 95th percentile is then the machine's, so the verdicts say
 // nothing; that every pair has one, and the medians, do.
 func TestThirtyClusters(t *testing.T) {
-	r := runLab(t, ring(30), plainWAN, 15*time.Second)
+	r := runLab(t, ring(30, time.Second), plainWAN, 24*time.Second)
 	if r.report.Rate.Total != 435 || r.report.Rate.NotDemonstrated != 0 {
 		t.Errorf("%d of %d pairs are not demonstrated, want none of 435", r.report.Rate.NotDemonstrated, r.report.Rate.Total)
 	}
