@@ -20,6 +20,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/collector/store/influx/influxtest"
 	"github.com/fibergauge/fibergauge/collector/store/sqlite"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -174,6 +175,35 @@ rate    3 pairs of all clusters on plane optical; target 80 %
 `
 	if status != 0 || stdout != want {
 		t.Errorf("status %d, %s\n got %s\nwant %s", status, stderr, stdout, want)
+	}
+}
+
+// An analyzer asks InfluxDB with a token that may only read, and without the
+// collectors' secret.
+func TestCheckInflux(t *testing.T) {
+	meshFile, _ := stage(t)
+	for _, series := range influxtest.Series() {
+		t.Run(series, func(t *testing.T) {
+			server := influxtest.Start(t, series)
+			config, token := server.ReadOnly(t, server.NewBucket(t))
+			for _, c := range []struct{ config, token, says string }{
+				{config, token, ""},
+				{config, "wrong:token", "check token"},
+				{strings.Replace(config, "bucket: ", "bucket: no", 1), token, "check url, org and bucket"},
+			} {
+				file := filepath.Join(t.TempDir(), "influx.yaml")
+				for name, content := range map[string]string{file: c.config, filepath.Join(filepath.Dir(file), "token"): c.token} {
+					if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				stdout, stderr, status := run(t.Context(), "check", "--mesh", meshFile, "--store", "influx:"+file)
+				if c.says == "" && (status != 0 || stderr != "" || !strings.Contains(stdout, "influx.yaml answers\n")) ||
+					c.says != "" && (status != 1 || stdout != "" || !strings.Contains(stderr, c.says)) {
+					t.Errorf("%q wanted: status %d, stdout %q, stderr %q", c.says, status, stdout, stderr)
+				}
+			}
+		})
 	}
 }
 
