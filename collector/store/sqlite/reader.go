@@ -131,7 +131,7 @@ func (s *Reader) read(ctx context.Context, do func(*pool) error) error {
 			return cmp.Or(ctx.Err(), lookErr)
 		case after != before:
 			last = fmt.Errorf("%s is changed without a log all the time; let only collectors write it", s.path)
-		case isPassing(err):
+		case err != nil && (isPassing(err) || !s.has(p)):
 			last = err
 			select {
 			case <-ctx.Done():
@@ -142,6 +142,14 @@ func (s *Reader) read(ctx context.Context, do func(*pool) error) error {
 		}
 	}
 	return last
+}
+
+// has tells whether p is still in use, and was not closed under its reader's
+// hands by another one that had seen another state.
+func (s *Reader) has(p *pool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pool == p
 }
 
 // isPassing tells whether the index of the log was met half written. One that

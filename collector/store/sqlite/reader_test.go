@@ -12,6 +12,7 @@ import (
 	process "os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -319,6 +320,41 @@ func TestReaderBesideWriter(t *testing.T) {
 			}
 			r.close()
 		})
+	}
+}
+
+// TestReadersTogether has many read through one Reader while a collector that
+// comes and goes changes how the file has to be opened.
+func TestReadersTogether(t *testing.T) {
+	path := storeOf(t, 1)
+	r, err := sqlite.OpenReader(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const rounds = 15
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if n, err := count(t.Context(), r); err != nil || n < 1 || n > rounds+1 {
+					t.Errorf("%d windows, %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	for n := 1; n <= rounds; n++ {
+		w := start(t, "write", path, false)
+		w.wants("", "open")
+		w.wants(fmt.Sprintf("put %d", n), fmt.Sprintf("put %d <nil>", n))
+		w.close()
+	}
+	stop()
+	wg.Wait()
+	if n, err := count(t.Context(), r); n != rounds+1 || err != nil {
+		t.Errorf("%d windows, %v", n, err)
 	}
 }
 
