@@ -110,6 +110,19 @@ func (r *refusal) blamesBatch() bool {
 	return false
 }
 
+// errAhead is that a collector's clock is behind.
+var errAhead = errors.New("the collector's clock is behind that of this host: it will not take windows that ended just now; synchronise its clock")
+
+// tolerance is how far ahead a window may end by the clock of this host, which
+// slews, before it is taken for one that was dated by a wrong clock.
+const tolerance = time.Minute
+
+// waits tells whether a refused window is to be sent again later: because it
+// has ended by the clock of this host, whatever the collector's says.
+func waits(r wire.Refusal, w *wire.Window) bool {
+	return r.Code == wire.CodeFuture && time.UnixMilli(w.EndMS).Before(time.Now().Add(tolerance))
+}
+
 // send posts one batch and settles it in the spool.
 func (d *delivery) send(ctx context.Context, entries []spool.Entry) error {
 	batch := wire.Batch{Schema: wire.SchemaBatch, Site: d.cfg.Site}
@@ -153,19 +166,24 @@ func (d *delivery) settle(batch *wire.Batch, entries []spool.Entry, ack *wire.Ac
 		return fmt.Errorf("read acknowledgement: %d stored and %d refused of %d windows", ack.Stored, len(ack.Refused), len(entries))
 	}
 	refused := map[uint64]spool.Refused{}
+	waiting := map[uint64]bool{}
 	for _, r := range ack.Refused {
 		if r.Index < 0 || r.Index >= len(entries) || entries[r.Index].Window.Key != r.Key {
 			return fmt.Errorf("read acknowledgement: it refuses window %d, %v, which is not in the batch", r.Index, r.Key)
 		}
+		if entry := &entries[r.Index]; waits(r, &entry.Window) {
+			waiting[entry.Sequence] = true
+			continue
+		}
 		refused[entries[r.Index].Sequence] = spool.Refused{Code: r.Code, Message: r.Message}
 		d.cfg.Log.Error("the collector refused a window: it is set aside in the spool", "key", r.Key.String(), "code", r.Code, "reason", r.Message)
 	}
-	if len(refused) != len(ack.Refused) {
+	if len(refused)+len(waiting) != len(ack.Refused) {
 		return errors.New("read acknowledgement: it refuses one window twice")
 	}
 	var stored []uint64
 	for _, e := range entries {
-		if _, no := refused[e.Sequence]; !no {
+		if _, no := refused[e.Sequence]; !no && !waiting[e.Sequence] {
 			stored = append(stored, e.Sequence)
 		}
 	}
@@ -174,6 +192,11 @@ func (d *delivery) settle(batch *wire.Batch, entries []spool.Entry, ack *wire.Ac
 	}
 	d.delivered.Add(int64(len(stored)))
 	d.refused.Add(int64(len(refused)))
+	if len(waiting) > 0 {
+		// They stay where they are. What came after them ended later still, so
+		// they hold nothing up that would be taken.
+		return errAhead
+	}
 	return nil
 }
 

@@ -276,6 +276,56 @@ func TestAnswersToABatch(t *testing.T) {
 	}
 }
 
+// TestClockOfTheCollectorIsBehind holds that no window is given up because the
+// collector's clock is wrong, and that one which was dated by a wrong clock of
+// this host is.
+func TestClockOfTheCollectorIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const behind = 5 * time.Minute
+		m := newMemory(0)
+		for i := range 10 {
+			w := window(i)
+			w.StartMS = time.Now().Add(time.Duration(i-10) * time.Minute).UnixMilli()
+			w.EndMS = w.StartMS + 60_000
+			m.windows[uint64(i+1)] = w
+		}
+		dreamt := window(10)
+		dreamt.StartMS = time.Now().Add(24 * time.Hour).UnixMilli()
+		dreamt.EndMS = dreamt.StartMS + 60_000
+		m.windows[11] = dreamt
+
+		var log bytes.Buffer
+		calls := 0
+		u := newUplink(m, func(r *http.Request) (*http.Response, error) {
+			calls++
+			b := batchOf(r)
+			ack := ackOf(b)
+			for i, w := range b.Windows {
+				if w.EndMS > time.Now().Add(-behind).UnixMilli() {
+					ack.Refused = append(ack.Refused, wire.Refusal{Index: i, Key: w.Key, Code: wire.CodeFuture})
+					ack.Stored--
+				}
+			}
+			return respond(200, nil, ack)
+		}, &log)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		u.Deliver(ctx, ctx)
+		if m.settled != 10 || len(m.windows) != 0 {
+			t.Errorf("%d windows delivered, %d left; want all 10", m.settled, len(m.windows))
+		}
+		if len(m.aside) != 1 || m.aside[11].Code != wire.CodeFuture {
+			t.Errorf("set aside: %v; want the one from tomorrow", m.aside)
+		}
+		if calls > 100 {
+			t.Errorf("%d requests in ten minutes", calls)
+		}
+		if !strings.Contains(log.String(), "the collector's clock is behind") {
+			t.Error("nobody was told")
+		}
+	})
+}
+
 func TestRetryAfterIsHonoured(t *testing.T) {
 	for _, tt := range []struct {
 		value    string

@@ -31,8 +31,10 @@ type Signature struct {
 }
 
 // Ack answers a batch. It is sent only after the store has confirmed the
-// write: each window of the batch is stored, or it stands under Refused and
-// will never be taken, so that the probe must set it aside.
+// write: each window of the batch is stored, or it stands under Refused. What
+// is refused will never be taken and must be set aside, but with CodeFuture it
+// will be once the collector's clock has come so far: which of the two clocks
+// is wrong, the probe has to judge.
 type Ack struct {
 	Schema     string    `json:"schema"`
 	Batch      string    `json:"batch"` // digest of the batch, hex
