@@ -49,3 +49,8 @@ func (i interval) contains(t time.Time) bool {
 func (i interval) overlaps(from, to time.Time) bool {
 	return (i.until.IsZero() || from.Before(i.until)) && (i.from.IsZero() || i.from.Before(to))
 }
+
+// meets tells whether two intervals have a moment in common.
+func (i interval) meets(o interval) bool {
+	return (i.until.IsZero() || o.from.Before(i.until)) && (o.until.IsZero() || i.from.Before(o.until))
+}
