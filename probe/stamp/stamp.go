@@ -1,0 +1,228 @@
+// Package stamp encodes and decodes the test packets of the Simple Two-Way
+// Active Measurement Protocol: RFC 8762 with the session identifier and the
+// TLV framing of RFC 8972, unauthenticated and authenticated, and the shorter
+// packets of TWAMP-Light peers (RFC 5357). It does no I/O and reads no clock:
+// bytes come from and go to whoever has the socket.
+//
+// Decoding is lenient where the RFCs are (fields that must be zero are not
+// looked at, what follows the base packet of an old peer is padding) and strict
+// where a measurement would be wrong otherwise (too short, a bad HMAC).
+package stamp
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Port is the UDP port on which a reflector listens by default (RFC 8762,
+// section 4.1).
+const Port = 862
+
+// Lengths of packets in bytes, without TLVs.
+const (
+	SizeUnauthenticated = 44
+	SizeAuthenticated   = 112
+	// SizeShortRequest and SizeShortReply are what TWAMP-Light peers send at
+	// least: their packets end where the fields do, without the padding that
+	// makes both ways equally long.
+	SizeShortRequest = 14
+	SizeShortReply   = 41
+)
+
+// hmacSize is the length of a truncated HMAC-SHA-256; hmacCovers is how much
+// of a packet it protects (RFC 8762, section 4.4).
+const (
+	hmacSize   = 16
+	hmacCovers = SizeAuthenticated - hmacSize
+)
+
+// Errors of the parsers.
+var (
+	ErrShort = errors.New("stamp: the packet is too short")
+	ErrHMAC  = errors.New("stamp: the HMAC does not fit; the keys differ or the packet was altered")
+)
+
+// Timestamp is 64 bits as they stand in a packet; Format says what they mean.
+type Timestamp uint64
+
+// ErrorEstimate says how well a timestamp is known (RFC 4656, section 4.1.2,
+// with the format bit of RFC 8186).
+type ErrorEstimate uint16
+
+// Bits of an ErrorEstimate.
+const (
+	synchronised = 1 << 15
+	ptpFormat    = 1 << 14
+)
+
+// Synchronised tells whether the clock says that it follows UTC.
+func (e ErrorEstimate) Synchronised() bool { return e&synchronised != 0 }
+
+// Format is that of the timestamps that the same party made.
+func (e ErrorEstimate) Format() Format {
+	if e&ptpFormat != 0 {
+		return PTP
+	}
+	return NTP
+}
+
+// Request is what a session-sender sends.
+type Request struct {
+	Sequence  uint32
+	Timestamp Timestamp // T1
+	Error     ErrorEstimate
+	SSID      uint16
+	TLVs      []byte // as they stand in the packet; see EachTLV
+}
+
+// Reply is what a session-reflector answers.
+type Reply struct {
+	Sequence  uint32    // the reflector's own; equal to the sender's if it is stateless
+	Timestamp Timestamp // T3, when the reply was sent
+	Error     ErrorEstimate
+	SSID      uint16
+	Received  Timestamp // T2, when the request came
+	Sender    Echo
+	TLVs      []byte
+}
+
+// Echo is what a reply repeats of the request.
+type Echo struct {
+	Sequence  uint32
+	Timestamp Timestamp // T1
+	Error     ErrorEstimate
+	TTL       uint8 // of the request when it came
+}
+
+// Where the fields stand, after each other; the gaps must be zero.
+type layout struct {
+	size                                 int
+	sequence, timestamp, estimate, ssid  int
+	received                             int
+	senderSequence, senderTime, senderEE int
+	senderTTL                            int
+}
+
+func layoutOf(authenticated bool) layout {
+	if authenticated {
+		return layout{
+			size: SizeAuthenticated, sequence: 0, timestamp: 16, estimate: 24, ssid: 26,
+			received: 32, senderSequence: 48, senderTime: 64, senderEE: 72, senderTTL: 80,
+		}
+	}
+	return layout{
+		size: SizeUnauthenticated, sequence: 0, timestamp: 4, estimate: 12, ssid: 14,
+		received: 16, senderSequence: 24, senderTime: 28, senderEE: 36, senderTTL: 40,
+	}
+}
+
+// AppendRequest appends the packet of r to dst. With a key it is an
+// authenticated one.
+func AppendRequest(dst []byte, r *Request, key []byte) []byte {
+	l := layoutOf(key != nil)
+	start := len(dst)
+	dst = append(dst, make([]byte, l.size)...)
+	b := dst[start:]
+	binary.BigEndian.PutUint32(b[l.sequence:], r.Sequence)
+	binary.BigEndian.PutUint64(b[l.timestamp:], uint64(r.Timestamp))
+	binary.BigEndian.PutUint16(b[l.estimate:], uint16(r.Error))
+	binary.BigEndian.PutUint16(b[l.ssid:], r.SSID)
+	sign(b, key)
+	return append(dst, r.TLVs...)
+}
+
+// AppendReply appends the packet of r to dst. With a key it is an
+// authenticated one.
+func AppendReply(dst []byte, r *Reply, key []byte) []byte {
+	l := layoutOf(key != nil)
+	start := len(dst)
+	dst = append(dst, make([]byte, l.size)...)
+	b := dst[start:]
+	binary.BigEndian.PutUint32(b[l.sequence:], r.Sequence)
+	binary.BigEndian.PutUint64(b[l.timestamp:], uint64(r.Timestamp))
+	binary.BigEndian.PutUint16(b[l.estimate:], uint16(r.Error))
+	binary.BigEndian.PutUint16(b[l.ssid:], r.SSID)
+	binary.BigEndian.PutUint64(b[l.received:], uint64(r.Received))
+	binary.BigEndian.PutUint32(b[l.senderSequence:], r.Sender.Sequence)
+	binary.BigEndian.PutUint64(b[l.senderTime:], uint64(r.Sender.Timestamp))
+	binary.BigEndian.PutUint16(b[l.senderEE:], uint16(r.Sender.Error))
+	b[l.senderTTL] = r.Sender.TTL
+	sign(b, key)
+	return append(dst, r.TLVs...)
+}
+
+// ParseRequest reads a request. With a key it must be an authenticated one
+// whose HMAC fits. Without, one as short as SizeShortRequest will do; the SSID
+// of such is 0. TLVs is a part of b.
+func ParseRequest(b, key []byte) (Request, error) {
+	l, err := check(b, key, SizeShortRequest)
+	if err != nil {
+		return Request{}, err
+	}
+	r := Request{
+		Sequence:  binary.BigEndian.Uint32(b[l.sequence:]),
+		Timestamp: Timestamp(binary.BigEndian.Uint64(b[l.timestamp:])),
+		Error:     ErrorEstimate(binary.BigEndian.Uint16(b[l.estimate:])),
+	}
+	if len(b) >= l.size {
+		r.SSID, r.TLVs = binary.BigEndian.Uint16(b[l.ssid:]), b[l.size:]
+	}
+	return r, nil
+}
+
+// ParseReply reads a reply. With a key it must be an authenticated one whose
+// HMAC fits. Without, one as short as SizeShortReply will do. TLVs is a part
+// of b.
+func ParseReply(b, key []byte) (Reply, error) {
+	l, err := check(b, key, SizeShortReply)
+	if err != nil {
+		return Reply{}, err
+	}
+	r := Reply{
+		Sequence:  binary.BigEndian.Uint32(b[l.sequence:]),
+		Timestamp: Timestamp(binary.BigEndian.Uint64(b[l.timestamp:])),
+		Error:     ErrorEstimate(binary.BigEndian.Uint16(b[l.estimate:])),
+		SSID:      binary.BigEndian.Uint16(b[l.ssid:]),
+		Received:  Timestamp(binary.BigEndian.Uint64(b[l.received:])),
+		Sender: Echo{
+			Sequence:  binary.BigEndian.Uint32(b[l.senderSequence:]),
+			Timestamp: Timestamp(binary.BigEndian.Uint64(b[l.senderTime:])),
+			Error:     ErrorEstimate(binary.BigEndian.Uint16(b[l.senderEE:])),
+			TTL:       b[l.senderTTL],
+		},
+	}
+	if len(b) >= l.size {
+		r.TLVs = b[l.size:]
+	}
+	return r, nil
+}
+
+// check tells how a packet is laid out, and whether it may be read.
+func check(b, key []byte, shortest int) (layout, error) {
+	l := layoutOf(key != nil)
+	if key != nil {
+		shortest = l.size
+	}
+	if len(b) < shortest {
+		return l, fmt.Errorf("%w: %d bytes, at least %d are needed", ErrShort, len(b), shortest)
+	}
+	if key != nil && !hmac.Equal(digest(b, key), b[hmacCovers:SizeAuthenticated]) {
+		return l, ErrHMAC
+	}
+	return l, nil
+}
+
+func sign(b, key []byte) {
+	if key != nil {
+		copy(b[hmacCovers:], digest(b, key))
+	}
+}
+
+func digest(b, key []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(b[:hmacCovers])
+	return mac.Sum(nil)[:hmacSize]
+}
