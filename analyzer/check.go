@@ -8,6 +8,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
 
@@ -37,7 +38,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	}
 	answers := "not asked; give --store"
 	if c.Store != "" {
-		s, err := openStore(ctx, c.Store, env)
+		s, err := open.Reader(ctx, c.Store, env.Log)
 		if err != nil {
 			return err
 		}

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
-	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -51,10 +49,6 @@ func (s span) parse(zone *time.Location) (report.Period, error) {
 		return period, cli.Usage(err)
 	}
 	return period, nil
-}
-
-func openStore(ctx context.Context, spec string, env *cli.Env) (store.Reader, error) {
-	return open.Reader(ctx, spec, env.Log)
 }
 
 func generatedBy() string { return "fibergauge-analyzer " + cli.Version() }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
 
@@ -50,7 +51,7 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if _, ok := p.Rate.Target(period.From.Year()); c.FailBelowTarget && !ok {
 		return cli.Usage(fmt.Errorf("--fail-below-target: policy %s has no target for %d", p.Name, period.From.Year()))
 	}
-	s, err := openStore(ctx, c.Store, env)
+	s, err := open.Reader(ctx, c.Store, env.Log)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/analyzer/serve"
+	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -36,7 +37,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openStore(ctx, c.Store, env)
+	s, err := open.Reader(ctx, c.Store, env.Log)
 	if err != nil {
 		return err
 	}

@@ -32,15 +32,10 @@ type checker struct {
 
 func (m *Mesh) check(doc *yamlfile.Document) error {
 	c := &checker{m, doc}
-	for _, check := range []func() error{
+	return yamlfile.First(
 		c.checkHead, c.checkHubs, c.checkClusters, c.checkCarriers, c.checkPlanes,
 		c.checkSites, c.checkDistances, c.checkPlaces, c.checkTests, c.checkMaintenance,
-	} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 func (c *checker) checkHead() error {

@@ -70,7 +70,7 @@ func (c *checker) linkPattern(at string, p LinkPattern) error {
 		if _, err := path.Match(end.pattern, ""); err != nil {
 			return c.doc.Errorf(at+end.field, "%q is not a shell pattern; * and ? and [a-z] are", end.pattern)
 		}
-		matches := func(s Site) bool { return matchesSite(end.pattern, &s) }
+		matches := func(s Site) bool { return s.Matches(end.pattern) }
 		if !slices.ContainsFunc(c.Sites, matches) {
 			return c.doc.Errorf(at+end.field, "%q matches no site or cluster of this mesh", end.pattern)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // ActiveDuring tells whether the site exists at some moment of [from, to).
-func (s *Site) ActiveDuring(from, to time.Time) bool { return s.life.overlaps(from, to) }
+func (s *Site) ActiveDuring(from, to time.Time) bool { return s.life.meets(interval{from, to}) }
 
 // ActiveAt tells whether the site exists at t.
 func (s *Site) ActiveAt(t time.Time) bool { return s.life.contains(t) }
@@ -31,6 +31,22 @@ func (m *Mesh) Links(test *Test, from, to time.Time) []Link {
 	return links
 }
 
+// MeasuredAt lists the links that any test measures at t, each once, in the
+// order of the tests and of Links.
+func (m *Mesh) MeasuredAt(t time.Time) []Link {
+	var links []Link
+	seen := map[Link]bool{}
+	for i := range m.Measure {
+		for _, l := range m.Links(&m.Measure[i], t, t.Add(time.Millisecond)) {
+			if !seen[l] {
+				seen[l] = true
+				links = append(links, l)
+			}
+		}
+	}
+	return links
+}
+
 // Measures tells whether a test measures from src to dst, whenever both exist.
 func (m *Mesh) Measures(test *Test, src, dst *Site) bool {
 	if src == dst || !src.Role.Probes() || !dst.Role.Answers() ||
@@ -44,12 +60,13 @@ func (p LinkPattern) matches(src, dst *Site) bool {
 	return (src.Cluster != dst.Cluster || p.WithinCluster) &&
 		(len(p.Carriers) == 0 || slices.Contains(p.Carriers, src.Carrier)) &&
 		(len(p.Planes) == 0 || slices.Contains(p.Planes, src.Plane)) &&
-		matchesSite(p.From, src) && matchesSite(p.To, dst)
+		src.Matches(p.From) && dst.Matches(p.To)
 }
 
-// matchesSite holds a shell pattern against the identifiers of a site and its
-// cluster. The pattern was checked when the mesh was loaded.
-func matchesSite(pattern string, s *Site) bool {
+// Matches holds a shell pattern against the identifiers of the site and its
+// cluster; an empty one matches every site. A malformed pattern, which readers
+// of files refuse, matches none.
+func (s *Site) Matches(pattern string) bool {
 	if pattern == "" {
 		return true
 	}
@@ -76,7 +93,7 @@ func (m *Mesh) UnderMaintenance(link Link, from, to time.Time) []*Maintenance {
 	var found []*Maintenance
 	for i := range m.Maintenance {
 		w := &m.Maintenance[i]
-		if w.life.overlaps(from, to) && (slices.Contains(w.Sites, link.Src) || slices.Contains(w.Sites, link.Dst)) {
+		if w.life.meets(interval{from, to}) && (slices.Contains(w.Sites, link.Src) || slices.Contains(w.Sites, link.Dst)) {
 			found = append(found, w)
 		}
 	}

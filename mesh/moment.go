@@ -46,10 +46,6 @@ func (i interval) contains(t time.Time) bool {
 	return (i.from.IsZero() || !t.Before(i.from)) && (i.until.IsZero() || t.Before(i.until))
 }
 
-func (i interval) overlaps(from, to time.Time) bool {
-	return (i.until.IsZero() || from.Before(i.until)) && (i.from.IsZero() || i.from.Before(to))
-}
-
 // meets tells whether two intervals have a moment in common.
 func (i interval) meets(o interval) bool {
 	return (i.until.IsZero() || o.from.Before(i.until)) && (o.until.IsZero() || i.from.Before(o.until))

@@ -22,14 +22,9 @@ type checker struct {
 
 func (p *Policy) check(doc *yamlfile.Document) error {
 	c := &checker{p, doc}
-	for _, check := range []func() error{
+	return yamlfile.First(
 		c.checkHead, c.checkTheory, c.checkMeasurement, c.checkRate, c.checkSufficiency, c.checkPlausibility,
-	} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 func (c *checker) checkHead() error {

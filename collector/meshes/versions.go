@@ -71,15 +71,9 @@ func (v *Versions) Serve(ctx context.Context, m *mesh.Mesh) error {
 // distances lists those of all measured links at t, each once.
 func distances(m *mesh.Mesh, t time.Time) []store.Distance {
 	var list []store.Distance
-	seen := map[mesh.Link]bool{}
-	for i := range m.Measure {
-		for _, l := range m.Links(&m.Measure[i], t, t.Add(time.Millisecond)) {
-			if !seen[l] {
-				seen[l] = true
-				route := m.Route(m.Site(l.Src), m.Site(l.Dst), t)
-				list = append(list, store.Distance{Src: l.Src, Dst: l.Dst, Meters: route.Meters, GeodesicMeters: route.GeodesicMeters, Class: string(route.Class)})
-			}
-		}
+	for _, l := range m.MeasuredAt(t) {
+		route := m.Route(m.Site(l.Src), m.Site(l.Dst), t)
+		list = append(list, store.Distance{Src: l.Src, Dst: l.Dst, Meters: route.Meters, GeodesicMeters: route.GeodesicMeters, Class: string(route.Class)})
 	}
 	return list
 }

@@ -130,6 +130,17 @@ func (d *Document) Errorf(path, format string, args ...any) error {
 	return &Error{File: d.file, Line: d.Line(path), Field: path, Msg: fmt.Sprintf(format, args...)}
 }
 
+// First runs checks of a file's meaning in their order and gives the first
+// fault: one line is what a reader of the message can act on.
+func First(checks ...func() error) error {
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Line is the line of the field at path, or of its nearest parent.
 func (d *Document) Line(path string) int {
 	if d.root == nil || path == "" {

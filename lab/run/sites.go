@@ -28,15 +28,9 @@ func Measured(m *mesh.Mesh, t time.Time) [][2]int {
 	for i, site := range m.Sites {
 		number[site.ID] = i
 	}
-	seen := map[mesh.Link]bool{}
 	var links [][2]int
-	for i := range m.Measure {
-		for _, l := range m.Links(&m.Measure[i], t, t.Add(time.Millisecond)) {
-			if !seen[l] {
-				seen[l] = true
-				links = append(links, [2]int{number[l.Src], number[l.Dst]})
-			}
-		}
+	for _, l := range m.MeasuredAt(t) {
+		links = append(links, [2]int{number[l.Src], number[l.Dst]})
 	}
 	return links
 }

@@ -29,14 +29,9 @@ type checker struct {
 
 func (w *WAN) check(doc *yamlfile.Document) error {
 	c := &checker{w, doc}
-	for _, check := range []func() error{
+	return yamlfile.First(
 		c.checkHead, c.checkLinks, c.checkEvents, c.checkAbsent, c.checkCollector, c.checkComplete,
-	} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 func (c *checker) checkHead() error {
@@ -89,7 +84,7 @@ func (c *checker) checkAbsent() error {
 		if err := c.pattern(at, pattern); err != nil {
 			return err
 		}
-		probing := func(s mesh.Site) bool { return matchesSite(pattern, &s) && s.Role.Probes() }
+		probing := func(s mesh.Site) bool { return s.Matches(pattern) && s.Role.Probes() }
 		if !slices.ContainsFunc(c.mesh.Sites, probing) {
 			return c.doc.Errorf(at, "%q names only reflectors, which have no probe to leave out", pattern)
 		}
@@ -207,7 +202,7 @@ func (c *checker) pattern(at, pattern string) error {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return c.doc.Errorf(at, "%q is not a shell pattern; * and ? and [a-z] are", pattern)
 	}
-	if !slices.ContainsFunc(c.mesh.Sites, func(s mesh.Site) bool { return matchesSite(pattern, &s) }) {
+	if !slices.ContainsFunc(c.mesh.Sites, func(s mesh.Site) bool { return s.Matches(pattern) }) {
 		return c.doc.Errorf(at, "%q matches no site or cluster of the mesh", pattern)
 	}
 	return nil

@@ -3,7 +3,6 @@ package wan
 import (
 	"math"
 	"math/big"
-	"path"
 	"slices"
 	"time"
 
@@ -252,23 +251,12 @@ func (e Ends) match(a, b *mesh.Site) match {
 		return apart
 	}
 	switch {
-	case matchesSite(e.From, a) && matchesSite(e.To, b):
+	case a.Matches(e.From) && b.Matches(e.To):
 		return straight
-	case matchesSite(e.From, b) && matchesSite(e.To, a):
+	case b.Matches(e.From) && a.Matches(e.To):
 		return reversed
 	}
 	return apart
-}
-
-// matchesSite holds a shell pattern against the identifiers of a site and its
-// cluster. The pattern was checked when the file was loaded.
-func matchesSite(pattern string, s *mesh.Site) bool {
-	if pattern == "" {
-		return true
-	}
-	bySite, _ := path.Match(pattern, s.ID)
-	byCluster, _ := path.Match(pattern, s.Cluster)
-	return bySite || byCluster
 }
 
 // theoreticalRTT is the theoretical RTT over a route, to the nanosecond.

@@ -151,7 +151,7 @@ func (w *WAN) Beyond(length time.Duration) []string {
 // IsAbsent tells whether the probe of a site is never started.
 func (w *WAN) IsAbsent(s *mesh.Site) bool {
 	for _, pattern := range w.Absent {
-		if matchesSite(pattern, s) {
+		if s.Matches(pattern) {
 			return true
 		}
 	}

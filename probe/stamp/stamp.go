@@ -122,14 +122,7 @@ func layoutOf(authenticated bool) layout {
 // AppendRequest appends the packet of r to dst. With a key it is an
 // authenticated one.
 func AppendRequest(dst []byte, r *Request, key []byte) []byte {
-	l := layoutOf(key != nil)
-	start := len(dst)
-	dst = append(dst, make([]byte, l.size)...)
-	b := dst[start:]
-	binary.BigEndian.PutUint32(b[l.sequence:], r.Sequence)
-	binary.BigEndian.PutUint64(b[l.timestamp:], uint64(r.Timestamp))
-	binary.BigEndian.PutUint16(b[l.estimate:], uint16(r.Error))
-	binary.BigEndian.PutUint16(b[l.ssid:], r.SSID)
+	dst, b, _ := appendHead(dst, r.Sequence, r.Timestamp, r.Error, r.SSID, key)
 	sign(b, key)
 	return append(dst, r.TLVs...)
 }
@@ -137,14 +130,7 @@ func AppendRequest(dst []byte, r *Request, key []byte) []byte {
 // AppendReply appends the packet of r to dst. With a key it is an
 // authenticated one.
 func AppendReply(dst []byte, r *Reply, key []byte) []byte {
-	l := layoutOf(key != nil)
-	start := len(dst)
-	dst = append(dst, make([]byte, l.size)...)
-	b := dst[start:]
-	binary.BigEndian.PutUint32(b[l.sequence:], r.Sequence)
-	binary.BigEndian.PutUint64(b[l.timestamp:], uint64(r.Timestamp))
-	binary.BigEndian.PutUint16(b[l.estimate:], uint16(r.Error))
-	binary.BigEndian.PutUint16(b[l.ssid:], r.SSID)
+	dst, b, l := appendHead(dst, r.Sequence, r.Timestamp, r.Error, r.SSID, key)
 	binary.BigEndian.PutUint64(b[l.received:], uint64(r.Received))
 	binary.BigEndian.PutUint32(b[l.senderSequence:], r.Sender.Sequence)
 	binary.BigEndian.PutUint64(b[l.senderTime:], uint64(r.Sender.Timestamp))
@@ -152,6 +138,20 @@ func AppendReply(dst []byte, r *Reply, key []byte) []byte {
 	b[l.senderTTL] = r.Sender.TTL
 	sign(b, key)
 	return append(dst, r.TLVs...)
+}
+
+// appendHead appends a base packet with the fields that both kinds have. It
+// gives dst, the packet in it, and where its fields stand.
+func appendHead(dst []byte, sequence uint32, t Timestamp, e ErrorEstimate, ssid uint16, key []byte) ([]byte, []byte, layout) {
+	l := layoutOf(key != nil)
+	start := len(dst)
+	dst = append(dst, make([]byte, l.size)...)
+	b := dst[start:]
+	binary.BigEndian.PutUint32(b[l.sequence:], sequence)
+	binary.BigEndian.PutUint64(b[l.timestamp:], uint64(t))
+	binary.BigEndian.PutUint16(b[l.estimate:], uint16(e))
+	binary.BigEndian.PutUint16(b[l.ssid:], ssid)
+	return dst, b, l
 }
 
 // ParseRequest reads a request. With a key it must be an authenticated one
