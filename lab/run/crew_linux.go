@@ -115,12 +115,25 @@ func (ch *child) wait(ctx context.Context, patience time.Duration) error {
 	case <-timer.C:
 		why = "did not end within " + patience.String()
 	}
-	if err := ch.signal(syscall.SIGKILL); err != nil {
+	// What it hangs on is known to itself alone: a Go program writes it into its
+	// log before it ends.
+	tail := ch.tail()
+	if err := ch.signal(syscall.SIGQUIT); err != nil {
 		return err
 	}
-	<-ch.ended
-	return fmt.Errorf("stop %s: %s, and was killed; its log %s ends: %s", ch.name, why, ch.log, ch.tail())
+	timer.Reset(dumpWithin)
+	select {
+	case <-ch.ended:
+	case <-timer.C:
+	}
+	if err := ch.kill(); err != nil {
+		return err
+	}
+	return fmt.Errorf("stop %s: %s, and was killed; its log %s tells what it was doing; before that it said: %s", ch.name, why, ch.log, tail)
 }
+
+// dumpWithin is how long a program that hangs may take to say on what.
+const dumpWithin = 5 * time.Second
 
 // kill ends the program at once.
 func (ch *child) kill() error {
