@@ -47,7 +47,7 @@ func TestFates(t *testing.T) {
 		}
 	}
 	answer := func(at Moment, rtt time.Duration) func(*Packet) {
-		return func(p *Packet) { p.Answer(Reply{At: at, RTT: rtt, TTL: 60}) }
+		return func(p *Packet) { p.Answer(Reply{At: at, RTT: rtt, TTL: 60, Source: wire.TimestampsUser}) }
 	}
 	for _, tt := range []struct {
 		name    string
@@ -126,7 +126,7 @@ func TestWhenAWindowIsMade(t *testing.T) {
 			b.Start(noon/second, 0)
 			p := b.Send(at(time.Second), at(time.Second))
 			if tt.answered {
-				p.Answer(Reply{At: at(2 * time.Second), RTT: time.Second})
+				p.Answer(Reply{At: at(2 * time.Second), RTT: time.Second, Source: wire.TimestampsUser})
 			}
 			now := at(10*time.Second + tt.after)
 			b.Advance(now)
@@ -225,7 +225,7 @@ func TestIPDVAndTTLInOrderOfSending(t *testing.T) {
 	rtts := []time.Duration{2500, 100, -1, 400}
 	ttls := []int{60, 61, 60, 60}
 	for _, i := range []int{3, 1, 0, 2} {
-		packets[i].Answer(Reply{At: at(3 * time.Second), RTT: rtts[i] * time.Microsecond, TTL: ttls[i]})
+		packets[i].Answer(Reply{At: at(3 * time.Second), RTT: rtts[i] * time.Microsecond, TTL: ttls[i], Source: wire.TimestampsUser})
 	}
 	b.Advance(at(10 * time.Second))
 	w := b.Take(at(20 * time.Second))[0]
@@ -274,17 +274,17 @@ func TestEveryPacketIsInOneWindow(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(packets)-1).Draw(t, "packet")
 				s := packets[i]
-				if s.packet.fate == Stamped || s.packet.fate == Unstamped {
+				if s.packet.best().fate == Stamped || s.packet.best().fate == Unstamped {
 					if !s.packet.Closed() {
 						duplicates++
 					}
 					s.packet.Duplicate()
 					continue
 				}
-				if s.packet.fate != Waiting {
+				if s.packet.best().fate != Waiting {
 					continue
 				}
-				switch s.packet.Answer(Reply{At: now, RTT: time.Duration(now.Wall - s.at.Wall), TTL: 64}) {
+				switch s.packet.Answer(Reply{At: now, RTT: time.Duration(now.Wall - s.at.Wall), TTL: 64, Source: wire.TimestampsUser}) {
 				case Stamped, Unstamped:
 					answered++
 				case Late:
@@ -345,4 +345,77 @@ func TestEveryPacketIsInOneWindow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAWindowHasOneSource plays replies that the kernel saw, the process saw,
+// or both.
+func TestAWindowHasOneSource(t *testing.T) {
+	const kernelRTT, userRTT = 40 * time.Microsecond, 900 * time.Microsecond
+	byKernel := func(p *Packet) {
+		p.Answer(Reply{At: p.sent, RTT: kernelRTT, Source: wire.TimestampsKernel})
+	}
+	byUser := func(p *Packet) { p.Answer(Reply{At: p.sent, RTT: userRTT, Source: wire.TimestampsUser}) }
+	for _, tt := range []struct {
+		name   string
+		seen   [][]func(*Packet) // by packet
+		source wire.Timestamps
+		counts wire.Counts
+		rtts   []uint32
+	}{
+		{"all by both, in either order", [][]func(*Packet){{byKernel, byUser}, {byUser, byKernel}}, wire.TimestampsKernel,
+			wire.Counts{Scheduled: 10, Sent: 2, Received: 2}, []uint32{40, 40}},
+		{"all by the process", [][]func(*Packet){{byUser}, {byUser}}, wire.TimestampsUser,
+			wire.Counts{Scheduled: 10, Sent: 2, Received: 2}, []uint32{900, 900}},
+		{"one by the process alone", [][]func(*Packet){{byKernel}, {byUser}}, wire.TimestampsKernel,
+			wire.Counts{Scheduled: 10, Sent: 2, Received: 2, Unstamped: 1}, []uint32{40}},
+		{"one by the kernel alone, one lost", [][]func(*Packet){{byKernel}, {}}, wire.TimestampsKernel,
+			wire.Counts{Scheduled: 10, Sent: 2, Received: 1, Lost: 1}, []uint32{40}},
+		{"nobody", [][]func(*Packet){{}, {}}, wire.TimestampsUser, wire.Counts{Scheduled: 10, Sent: 2, Lost: 2}, []uint32{}},
+		{"a busy process learns of it after the timeout", [][]func(*Packet){{func(p *Packet) {
+			learned := p.sent
+			learned.Wall, learned.Mono = learned.Wall+int64(5*time.Second), learned.Mono+5*time.Second
+			p.Answer(Reply{At: learned, RTT: 5 * time.Second, Source: wire.TimestampsUser})
+			p.Answer(Reply{At: learned, RTT: kernelRTT, Source: wire.TimestampsKernel})
+		}}}, wire.TimestampsKernel, wire.Counts{Scheduled: 10, Sent: 1, Received: 1}, []uint32{40}},
+		{"longer than it took to learn of it", [][]func(*Packet){{func(p *Packet) {
+			p.Answer(Reply{At: p.sent, RTT: 2 * time.Millisecond, Source: wire.TimestampsKernel})
+		}}}, wire.TimestampsKernel, wire.Counts{Scheduled: 10, Sent: 1, Received: 1, Unstamped: 1}, []uint32{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			session := uint64(1)
+			b := New(config(time.Second, 10*time.Second, &session))
+			b.Start(noon/second, 0)
+			for i, replies := range tt.seen {
+				sent := at(time.Duration(i)*time.Second + time.Second/2)
+				before := sent
+				before.Wall, before.Mono = before.Wall-int64(time.Millisecond/2), before.Mono-time.Millisecond/2
+				p := b.Send(before, sent)
+				for _, answer := range replies {
+					answer(p)
+				}
+			}
+			b.Advance(at(10 * time.Second))
+			made := b.Take(at(20 * time.Second))
+			if len(made) != 1 {
+				t.Fatalf("%d windows", len(made))
+			}
+			w := made[0]
+			if err := w.Check(); err != nil {
+				t.Error(err)
+			}
+			if w.Timestamps != tt.source {
+				t.Errorf("timestamps %q, want %q", w.Timestamps, tt.source)
+			}
+			if diff := cmp.Diff(tt.counts, w.Counts); diff != "" {
+				t.Errorf("counts (-want +got)\n%s", diff)
+			}
+			rtts, err := wire.DecodeRTTs([]uint32{}, w.RTTs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.rtts, rtts); diff != "" {
+				t.Errorf("RTTs (-want +got)\n%s", diff)
+			}
+		})
+	}
 }

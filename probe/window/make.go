@@ -9,14 +9,27 @@ import (
 
 // answered tells whether no packet of the window is waiting or lost.
 func (d *draft) answered() bool {
-	return !slices.ContainsFunc(d.packets, func(p *Packet) bool { return p.fate == Waiting || p.fate == Late })
+	return !slices.ContainsFunc(d.packets, func(p *Packet) bool {
+		fate := p.best().fate
+		return fate == Waiting || fate == Late
+	})
 }
 
 // decided tells whether each packet is answered or lost.
 func (d *draft) decided(now Moment, timeout time.Duration) bool {
 	return !slices.ContainsFunc(d.packets, func(p *Packet) bool {
-		return p.fate == Waiting && now.Mono-p.sent.Mono <= timeout
+		return p.best().fate == Waiting && now.Mono-p.sent.Mono <= timeout
 	})
+}
+
+// source is that of the window's timestamps: the kernel's as soon as it saw one
+// reply. Replies that it did not see have no RTT then, because a window never
+// mixes sources.
+func (d *draft) source() wire.Timestamps {
+	if slices.ContainsFunc(d.packets, func(p *Packet) bool { return p.seen[kernel].fate != Waiting }) {
+		return wire.TimestampsKernel
+	}
+	return wire.TimestampsUser
 }
 
 // make turns the draft into a window and lets go of its packets.
@@ -26,7 +39,7 @@ func (d *draft) make() wire.Window {
 		Key:        wire.Key{Src: l.Src, Dst: l.Dst, Test: l.Test, Session: d.session, StartMS: d.start / int64(time.Millisecond)},
 		SrcCluster: l.SrcCluster, DstCluster: l.DstCluster, Carrier: l.Carrier, Plane: l.Plane, Method: l.Method,
 		EndMS: d.end / int64(time.Millisecond), EndReason: d.reason,
-		Timestamps: wire.TimestampsUser, Clock: d.clock, Origin: l.Origin,
+		Timestamps: d.source(), Clock: d.clock, Origin: l.Origin,
 		MeshSHA256: l.MeshSHA256, ProbeVersion: l.ProbeVersion,
 	}
 	w.Scheduled = uint32(d.scheduled)
@@ -34,9 +47,10 @@ func (d *draft) make() wire.Window {
 	w.Duplicate = d.duplicate
 	var rtts []uint32
 	for _, p := range d.packets {
-		switch p.fate {
+		seen := p.by(w.Timestamps)
+		switch seen.fate {
 		case Stamped:
-			rtts = append(rtts, p.rtt)
+			rtts = append(rtts, seen.rtt)
 			w.Received++
 		case Unstamped:
 			w.Received++

@@ -8,15 +8,27 @@ import (
 
 // Packet is one packet from its sending until its window is made.
 type Packet struct {
-	book  *Book
-	draft *draft // nil once the window is made
-	sent  Moment
-	epoch int // before the packet got its time stamp
+	book   *Book
+	draft  *draft // nil once the window is made
+	before Moment // a reading from before the packet got its first time stamp
+	sent   Moment
 
-	fate Fate
-	rtt  uint32 // µs; of a stamped reply
-	ttl  uint8  // 0: not known
+	abandoned bool
+	seen      [2]sighting // by source: kernel, user
+	ttl       uint8       // 0: not known
 }
+
+// sighting is a reply as the stamps of one source tell of it.
+type sighting struct {
+	fate Fate   // Waiting: not seen
+	rtt  uint32 // µs; of a stamped reply
+}
+
+// Places in Packet.seen, better source first.
+const (
+	kernel = iota
+	user
+)
 
 // Fate is what became of a packet.
 type Fate int
@@ -31,42 +43,90 @@ const (
 	Closed                // its window is made: nothing counts any more
 )
 
-// Reply is one reply as the method of measurement saw it.
+// Reply is one reply as one stopwatch saw it.
 type Reply struct {
-	At  Moment        // when it was seen
-	RTT time.Duration // by the wall clock
-	TTL int           // of the reply; not positive where unknown
+	At     Moment          // when the process learned of it
+	RTT    time.Duration   // by the wall clock
+	TTL    int             // of the reply; not positive where unknown
+	Source wire.Timestamps // of both stamps that make the RTT
 }
 
-// Answer records the first reply to a packet. The RTT counts if the wall clock
-// ran evenly from before the packet's time stamp until after the reply's, and
-// if it is one that can be: nothing is ever clamped.
+// Answer records the first reply to a packet as one source of timestamps saw
+// it; the same reply may be recorded once by each source. The RTT counts if the
+// wall clock ran evenly from before the packet's first time stamp until the
+// process learned of the reply, and if it is one that can be: nothing is ever
+// clamped. By the kernel's stamps a reply is in time although a busy process
+// learned of it after Timeout.
 func (p *Packet) Answer(r Reply) Fate {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
 	if p.draft == nil {
 		return Closed
 	}
-	even := p.epoch == r.At.Epoch && r.RTT >= 0 && r.RTT <= wire.MaxRTTUS*time.Microsecond
-	if r.At.Mono-p.sent.Mono > p.book.cfg.Timeout || even && r.RTT > p.book.cfg.Timeout {
-		p.fate = Late
-		return p.fate
-	}
-	p.fate = Unstamped
-	if even {
-		p.fate, p.rtt = Stamped, uint32(r.RTT.Round(time.Microsecond)/time.Microsecond)
-	}
 	if r.TTL > 0 && r.TTL <= 255 {
 		p.ttl = uint8(r.TTL)
 	}
-	return p.fate
+	which := kernel
+	if r.Source == wire.TimestampsUser {
+		which = user
+	}
+	p.seen[which] = sighting{fate: p.fateBy(r)}
+	if p.seen[which].fate == Stamped {
+		p.seen[which].rtt = uint32(r.RTT.Round(time.Microsecond) / time.Microsecond)
+	}
+	return p.seen[which].fate
+}
+
+func (p *Packet) fateBy(r Reply) Fate {
+	timeout, span := p.book.cfg.Timeout, r.At.Mono-p.before.Mono
+	// No reply takes longer than it took the process to learn of it, but for
+	// what the two clocks may drift apart.
+	even := p.before.Epoch == r.At.Epoch && r.RTT >= 0 && r.RTT <= wire.MaxRTTUS*time.Microsecond &&
+		r.RTT <= span+time.Millisecond+span/1000
+	learned := r.At.Mono - p.sent.Mono
+	switch {
+	case even && r.RTT > timeout, learned > timeout && (!even || r.Source == wire.TimestampsUser):
+		return Late
+	case even:
+		return Stamped
+	}
+	return Unstamped
+}
+
+// best is what is known of the reply, by the best source that saw it.
+func (p *Packet) best() sighting {
+	switch {
+	case p.seen[kernel].fate != Waiting:
+		return p.seen[kernel]
+	case p.seen[user].fate == Waiting && p.abandoned:
+		return sighting{fate: Abandoned}
+	}
+	return p.seen[user]
+}
+
+// by is what a window says of the packet whose RTTs are all of one source.
+func (p *Packet) by(source wire.Timestamps) sighting {
+	s := p.best()
+	if source != wire.TimestampsUser && s.fate == Stamped && p.seen[kernel].fate == Waiting {
+		return sighting{fate: Unstamped}
+	}
+	return s
+}
+
+// Outcome is the packet's fate so far, by the best source that saw a reply, and
+// the RTT of a stamped one.
+func (p *Packet) Outcome() (Fate, time.Duration) {
+	p.book.mu.Lock()
+	defer p.book.mu.Unlock()
+	s := p.best()
+	return s.fate, time.Duration(s.rtt) * time.Microsecond
 }
 
 // Duplicate records a further reply to a packet that was answered.
 func (p *Packet) Duplicate() {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
-	if p.draft != nil && (p.fate == Stamped || p.fate == Unstamped) {
+	if fate := p.best().fate; p.draft != nil && (fate == Stamped || fate == Unstamped) {
 		p.draft.duplicate++
 	}
 }
@@ -76,8 +136,8 @@ func (p *Packet) Duplicate() {
 func (p *Packet) Abandon(now Moment) {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
-	if p.draft != nil && p.fate == Waiting && now.Mono-p.sent.Mono <= p.book.cfg.Timeout {
-		p.fate = Abandoned
+	if p.draft != nil && now.Mono-p.sent.Mono <= p.book.cfg.Timeout {
+		p.abandoned = true
 	}
 }
 
