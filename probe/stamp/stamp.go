@@ -1,8 +1,15 @@
 // Package stamp encodes and decodes the test packets of the Simple Two-Way
 // Active Measurement Protocol: RFC 8762 with the session identifier and the
-// TLV framing of RFC 8972, unauthenticated and authenticated, and the shorter
-// packets of TWAMP-Light peers (RFC 5357). It does no I/O and reads no clock:
-// bytes come from and go to whoever has the socket.
+// TLVs of RFC 8972 (with its errata 8199 and 8339), unauthenticated and
+// authenticated, and the shorter packets of TWAMP-Light peers (RFC 5357). It
+// does no I/O, reads no clock and keeps no state: bytes come from and go to
+// whoever has the socket. Nothing on the way of a packet that is in order
+// allocates, if the buffers appended to have room.
+//
+// A sender makes a packet with AppendRequest and Ask.Append, and reads the
+// answer with ParseReply and ParseExtensions. A reflector reads it with
+// ParseRequest, lets Answer.Fill write the answers into its TLVs, in place, and
+// makes its own with AppendReply.
 //
 // Decoding is lenient where the RFCs are (fields that must be zero are not
 // looked at, what follows the base packet of an old peer is padding) and strict
@@ -10,8 +17,6 @@
 package stamp
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,42 +37,17 @@ const (
 	SizeShortReply   = 41
 )
 
-// hmacSize is the length of a truncated HMAC-SHA-256; hmacCovers is how much
-// of a packet it protects (RFC 8762, section 4.4).
-const (
-	hmacSize   = 16
-	hmacCovers = SizeAuthenticated - hmacSize
-)
+// hmacCovers is how much of a base packet its HMAC protects (RFC 8762, section
+// 4.4).
+const hmacCovers = SizeAuthenticated - hmacSize
 
 // Errors of the parsers.
 var (
-	ErrShort = errors.New("stamp: the packet is too short")
-	ErrHMAC  = errors.New("stamp: the HMAC does not fit; the keys differ or the packet was altered")
+	ErrShort     = errors.New("stamp: the packet is too short")
+	ErrHMAC      = errors.New("stamp: the HMAC does not fit; the keys differ or the packet was altered")
+	ErrNotIntact = errors.New("stamp: the reflector says that the HMAC over the request's TLVs did not fit; the keys differ or the packet was altered")
+	ErrMalformed = errors.New("stamp: a TLV is malformed")
 )
-
-// Timestamp is 64 bits as they stand in a packet; Format says what they mean.
-type Timestamp uint64
-
-// ErrorEstimate says how well a timestamp is known (RFC 4656, section 4.1.2,
-// with the format bit of RFC 8186).
-type ErrorEstimate uint16
-
-// Bits of an ErrorEstimate.
-const (
-	synchronised = 1 << 15
-	ptpFormat    = 1 << 14
-)
-
-// Synchronised tells whether the clock says that it follows UTC.
-func (e ErrorEstimate) Synchronised() bool { return e&synchronised != 0 }
-
-// Format is that of the timestamps that the same party made.
-func (e ErrorEstimate) Format() Format {
-	if e&ptpFormat != 0 {
-		return PTP
-	}
-	return NTP
-}
 
 // Request is what a session-sender sends.
 type Request struct {
@@ -75,7 +55,7 @@ type Request struct {
 	Timestamp Timestamp // T1
 	Error     ErrorEstimate
 	SSID      uint16
-	TLVs      []byte // as they stand in the packet; see EachTLV
+	TLVs      []byte // as they stand in the packet; see Ask.Append and Answer.Fill
 }
 
 // Reply is what a session-reflector answers.
@@ -86,7 +66,7 @@ type Reply struct {
 	SSID      uint16
 	Received  Timestamp // T2, when the request came
 	Sender    Echo
-	TLVs      []byte
+	TLVs      []byte // as they stand in the packet; see ParseExtensions
 }
 
 // Echo is what a reply repeats of the request.
@@ -209,7 +189,7 @@ func check(b, key []byte, shortest int) (layout, error) {
 	if len(b) < shortest {
 		return l, fmt.Errorf("%w: %d bytes, at least %d are needed", ErrShort, len(b), shortest)
 	}
-	if key != nil && !hmac.Equal(digest(b, key), b[hmacCovers:SizeAuthenticated]) {
+	if key != nil && !fits(digest(key, b[:hmacCovers], nil), b[hmacCovers:SizeAuthenticated]) {
 		return l, ErrHMAC
 	}
 	return l, nil
@@ -217,12 +197,7 @@ func check(b, key []byte, shortest int) (layout, error) {
 
 func sign(b, key []byte) {
 	if key != nil {
-		copy(b[hmacCovers:], digest(b, key))
+		sum := digest(key, b[:hmacCovers], nil)
+		copy(b[hmacCovers:], sum[:])
 	}
-}
-
-func digest(b, key []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(b[:hmacCovers])
-	return mac.Sum(nil)[:hmacSize]
 }

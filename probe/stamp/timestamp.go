@@ -2,6 +2,9 @@ package stamp
 
 import "time"
 
+// Timestamp is 64 bits as they stand in a packet; Format says what they mean.
+type Timestamp uint64
+
 // Format is how the 64 bits of a Timestamp are to be read.
 type Format uint8
 
@@ -15,12 +18,30 @@ const (
 const sinceNTPEpoch = 2_208_988_800
 
 // Stamp gives a time in this format; the seconds wrap, as they do on the wire.
-func (f Format) Stamp(t time.Time) Timestamp {
-	seconds, ns := uint64(t.Unix()), uint64(t.Nanosecond())
+func (f Format) Stamp(t time.Time) Timestamp { return f.stamp(t.Unix(), int64(t.Nanosecond())) }
+
+// StampUnix is Stamp for a time in nanoseconds since 1970.
+func (f Format) StampUnix(ns int64) Timestamp { return f.stamp(split(ns)) }
+
+func (f Format) stamp(seconds, ns int64) Timestamp {
 	if f == PTP {
-		return Timestamp(seconds<<32 | ns)
+		return Timestamp(uint64(seconds)<<32 | uint64(ns))
 	}
-	return Timestamp((seconds+sinceNTPEpoch)<<32 | (ns<<32)/1_000_000_000)
+	return Timestamp(uint64(seconds+sinceNTPEpoch)<<32 | uint64(ns)<<32/uint64(time.Second))
+}
+
+// Unix gives a stamp in nanoseconds since 1970. The seconds of a stamp wrap
+// every 136 years; of the times that it may mean this is the one nearest to
+// near, which is in nanoseconds since 1970 too. So the difference to near, a
+// one-way delay for one, is right wherever both clocks are.
+func (f Format) Unix(t Timestamp, near int64) int64 {
+	seconds, _ := split(near)
+	low := uint32(t >> 32)
+	if f == NTP {
+		low -= sinceNTPEpoch & (1<<32 - 1)
+	}
+	seconds += int64(int32(low - uint32(seconds)))
+	return seconds*int64(time.Second) + int64(f.fraction(t))
 }
 
 // Between gives the time from one stamp to a later one of the same clock. It
@@ -39,5 +60,14 @@ func (f Format) fraction(t Timestamp) time.Duration {
 		return time.Duration(low)
 	}
 	// Rounded, so that what Stamp truncated comes out as it went in.
-	return time.Duration((low*1_000_000_000 + 1<<31) >> 32)
+	return time.Duration((low*uint64(time.Second) + 1<<31) >> 32)
+}
+
+// split gives whole seconds and what is above them, also before 1970.
+func split(ns int64) (seconds, above int64) {
+	seconds, above = ns/int64(time.Second), ns%int64(time.Second)
+	if above < 0 {
+		seconds, above = seconds-1, above+int64(time.Second)
+	}
+	return seconds, above
 }
