@@ -84,7 +84,7 @@ func TestPingCommand(t *testing.T) {
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 || stderr != "" {
 			t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
 		}
-		if got.Address != "127.0.0.1" || got.Method != "icmp" || got.Timestamps != "user" || got.Sent == 0 || got.Sent > 5 || got.Received != got.Sent ||
+		if got.Address != "127.0.0.1" || got.Method != "icmp" || got.Timestamps != string(source(t)) || got.Sent == 0 || got.Sent > 5 || got.Received != got.Sent ||
 			got.MinUS == nil || got.MaxUS == nil || *got.MinUS > *got.MaxUS {
 			t.Errorf("%s", stdout)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/ping"
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 )
 
 type pingCommand struct {
@@ -67,6 +68,12 @@ func (c *pingCommand) Run(ctx context.Context, env *cli.Env) error {
 	mode, err := measure.DetectMode(address.Is6())
 	if err != nil {
 		return err
+	}
+	if tap, err := stopwatch.OpenTap(); err != nil {
+		env.Log.Info("timed in user space: the RTTs are upper bounds", "error", err)
+	} else {
+		defer tap.Close()
+		request.Tap = tap
 	}
 	var live io.Writer
 	if !c.JSON && isTerminal(env.Stdout) {

@@ -12,6 +12,7 @@ import (
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/spool"
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/uplink"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -99,10 +100,18 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	env.Log.Info("probe starts", "site", c.Site, "collector", c.collector.String(), "spool", store.Path(),
 		"waiting", store.Counts().Windows, "session", session, "seed", seed, "generator", "PCG", "version", cli.Version())
 
+	var tap measure.Tap
+	if t, err := stopwatch.OpenTap(); err != nil {
+		env.Log.Warn("ICMP is timed in user space: its RTTs are upper bounds, on a busy host loose ones", "error", err)
+	} else {
+		defer t.Close()
+		tap = t
+	}
 	measurer := measure.New(measure.Config{
 		Origin: wire.Origin(c.Origin), Version: cli.Version(), Seed: seed, Session: session,
 		Raise: func() (uint64, error) { return store.Raise(time.Now()) },
 		Put:   store.Put,
+		Tap:   tap,
 		Log:   env.Log,
 	})
 	assignments := make(chan *wire.Assignment)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -28,21 +29,53 @@ type network struct {
 	fate func(n, seq int) (fate, error)
 	die  <-chan struct{} // ends all pingers with an error
 	wrap int             // sequence numbers are below it; 0: do not wrap
+	// busy is how long a reply waits in the kernel for the process.
+	busy time.Duration
+	// unseen tells which packets the tap misses.
+	unseen func(stopwatch.Echo) bool
 
 	mu      sync.Mutex // protects all following fields
+	passed  []stopwatch.Echo
 	pingers int
 	sent    []int64 // Unix ns of every packet, warm-up packets included
 	live    int
 }
 
 type fakePinger struct {
-	network  *network
-	interval time.Duration
+	network *network
+	spec    Spec
 }
 
 func (n *network) pinger(spec Spec) func() pinger {
-	return func() pinger { return &fakePinger{n, spec.Interval} }
+	return func() pinger { return &fakePinger{n, spec} }
 }
+
+// pass shows a packet to the tap, at this moment.
+func (n *network) pass(spec Spec, number, seq int, reply bool) {
+	e := stopwatch.Echo{
+		Reply: reply, Peer: spec.Address, Seq: uint16(seq), TTL: 64, TOS: uint8(spec.DSCP << 2), Size: spec.SizeBytes, At: n.wall(),
+		Data: [stopwatch.EchoData]byte{8: byte(number), 9: byte(number >> 8)},
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.unseen == nil || !n.unseen(e) {
+		n.passed = append(n.passed, e)
+	}
+}
+
+// Read makes the network a Tap.
+func (n *network) Read(do func(stopwatch.Echo)) {
+	n.mu.Lock()
+	passed := n.passed
+	n.passed = nil
+	n.mu.Unlock()
+	for _, e := range passed {
+		do(e)
+	}
+}
+
+// Dropped makes the network a Tap.
+func (n *network) Dropped() uint64 { return 0 }
 
 // stamp is a time stamp as pro-bing puts one into a packet.
 func (n *network) wall() int64 { wall, _ := n.clock(); return wall }
@@ -78,9 +111,9 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 		case beat <- struct{}{}:
 		default:
 		}
-		time.AfterFunc(p.interval, tick)
+		time.AfterFunc(p.spec.Interval, tick)
 	}
-	time.AfterFunc(p.interval, tick)
+	time.AfterFunc(p.spec.Interval, tick)
 	sent, received, more := 0, 0, true
 	send := func() error {
 		stamp := n.wall()
@@ -97,11 +130,15 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 			seq %= n.wrap
 		}
 		sent++
+		n.pass(p.spec, number, seq, false)
 		if f.rtt > 0 {
-			time.AfterFunc(f.rtt, func() { replies <- reply{seq, stamp, false} })
+			time.AfterFunc(f.rtt, func() {
+				n.pass(p.spec, number, seq, true)
+				time.AfterFunc(n.busy, func() { replies <- reply{seq, stamp, false} })
+			})
 		}
 		if f.again {
-			time.AfterFunc(f.rtt+time.Millisecond, func() { replies <- reply{seq, stamp, true} })
+			time.AfterFunc(f.rtt+n.busy+time.Millisecond, func() { replies <- reply{seq, stamp, true} })
 		}
 		more = w.Sent(seq)
 		return nil
@@ -168,10 +205,10 @@ type rig struct {
 
 // newRig starts a Measurer inside a synctest bubble. stop ends it and gives
 // every window that it put.
-func newRig(t *testing.T, fates func(n, seq int) (fate, error)) *rig {
+func newRig(t *testing.T, fates func(n, seq int) (fate, error), change ...func(*Config, *network)) *rig {
 	r := &rig{t: t, clock: newClock(), session: 1, assignments: make(chan *wire.Assignment)}
 	r.network = &network{clock: r.clock.read, fate: fates}
-	m := New(Config{
+	cfg := Config{
 		Origin: wire.OriginSynthetic, Version: "devel", Seed: 1, Session: 1,
 		Raise: func() (uint64, error) {
 			r.mu.Lock()
@@ -186,7 +223,11 @@ func newRig(t *testing.T, fates func(n, seq int) (fate, error)) *rig {
 			return nil
 		},
 		Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, do := range change {
+		do(&cfg, r.network)
+	}
+	m := New(cfg)
 	m.clock = r.clock.read
 	m.newPinger = r.network.pinger
 	ctx, cancel := context.WithCancel(t.Context())

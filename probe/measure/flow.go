@@ -33,6 +33,8 @@ const (
 // listening for wire.Grace: a replacement loses neither packet nor reply.
 type flow struct {
 	name      string
+	spec      Spec
+	matcher   *matcher // nil: nobody looks on
 	grid      window.Grid
 	book      *window.Book
 	line      *timeline
@@ -271,6 +273,7 @@ func (r *relay) remove(ended *running) bool {
 	retired := ended.socket.retired()
 	newest := ended == r.live[len(r.live)-1]
 	r.live = slices.DeleteFunc(r.live, func(l *running) bool { return l == ended })
+	f.matcher.forget(ended.socket)
 	if !retired || ended.err != nil {
 		ended.socket.abandon()
 	}
@@ -342,6 +345,7 @@ func (r *relay) stop(cause error) {
 	}
 	for len(r.live) > 0 {
 		ended := <-r.ended
+		f.matcher.forget(ended.socket)
 		ended.socket.lose()
 		r.live = slices.DeleteFunc(r.live, func(l *running) bool { return l == ended })
 	}

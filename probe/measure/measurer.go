@@ -27,6 +27,8 @@ type Config struct {
 	Raise func() (uint64, error)
 	// Put stores windows durably. After an error they are put again.
 	Put func([]wire.Window) error
+	// Tap times ICMP packets in the kernel; nil: the process does.
+	Tap Tap
 	Log *slog.Logger
 }
 
@@ -44,15 +46,18 @@ const (
 
 // Measurer measures what the last assignment asks for.
 type Measurer struct {
-	cfg   Config
-	line  *timeline
-	modes modes
+	cfg     Config
+	line    *timeline
+	matcher *matcher
+	modes   modes
 
 	flows   map[key]*assigned
 	retired []*assigned // told to stop; their windows are not all made
 	unsaved []wire.Window
 	putNext time.Duration // monotonic; no Put before
 	made    atomic.Int64
+
+	saidKernel bool // for the log
 
 	// Set by tests.
 	newPinger func(Spec) func() pinger
@@ -65,6 +70,8 @@ type assigned struct {
 	flow *flow
 	stop context.CancelCauseFunc
 	done chan struct{} // closed when the flow has stopped
+
+	saidUser bool // for the log
 }
 
 // New makes a Measurer; Run starts it.
@@ -84,6 +91,7 @@ func (m *Measurer) Made() int64 { return m.made.Load() }
 // wire.Timeout, and puts the last windows.
 func (m *Measurer) Run(ctx context.Context, assignments <-chan *wire.Assignment) error {
 	m.line = newTimeline(m.clock, m.cfg.Session, m.cfg.Raise, m.cfg.Log)
+	m.matcher = newMatcher(m.line, m.cfg.Tap)
 	collect := time.NewTicker(collectEvery)
 	defer collect.Stop()
 	for {
@@ -133,7 +141,7 @@ func (m *Measurer) apply(a *wire.Assignment) error {
 }
 
 func (m *Measurer) start(k key, p planned) *assigned {
-	f := newFlow(m.line, p, seedOf(m.cfg.Seed, p.labels.Src, k), wire.Timeout, m.cfg.Log)
+	f := newFlow(m.line, m.matcher, p, seedOf(m.cfg.Seed, p.labels.Src, k), wire.Timeout, m.cfg.Log)
 	f.newPinger = m.newPinger(p.spec)
 	f.hold = canHold(m.modes.of(p.spec.Address.Is6()))
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -145,10 +153,10 @@ func (m *Measurer) start(k key, p planned) *assigned {
 	return a
 }
 
-func newFlow(line *timeline, p planned, seed uint64, timeout time.Duration, log *slog.Logger) *flow {
+func newFlow(line *timeline, matcher *matcher, p planned, seed uint64, timeout time.Duration, log *slog.Logger) *flow {
 	f := &flow{
 		name: p.labels.Src + ">" + p.labels.Dst + "/" + p.labels.Test,
-		grid: p.grid, line: line, timeout: timeout, seed: seed,
+		spec: p.spec, matcher: matcher, grid: p.grid, line: line, timeout: timeout, seed: seed,
 		observe: func(Event) {}, log: log, renewal: make(chan struct{}, 1),
 	}
 	f.end.Store(math.MaxInt64)
@@ -166,6 +174,10 @@ func canHold(mode Mode) bool { return mode != ModeRaw || rawIsFiltered }
 
 // collect takes the windows that are ready from all flows and puts them.
 func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window) {
+	m.matcher.read()
+	if n := m.matcher.missed(); n > 0 {
+		m.cfg.Log.Warn("packets passed the kernel faster than they could be read: their RTTs are not known", "packets", n)
+	}
 	now := m.line.now()
 	var made []wire.Window
 	each := func(a *assigned) {
@@ -187,11 +199,31 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 			return false
 		}
 	})
+	m.tellSource(made)
 	// Maps have no order; the spool keeps that in which windows come.
 	slices.SortFunc(made, func(a, b wire.Window) int {
 		return cmp.Or(cmp.Compare(a.StartMS, b.StartMS), cmp.Compare(a.Dst, b.Dst), cmp.Compare(a.Test, b.Test))
 	})
 	m.put(made)
+}
+
+// tellSource logs once which timestamps the packets really have, and every link
+// of which the kernel's were expected and did not come.
+func (m *Measurer) tellSource(made []wire.Window) {
+	for _, w := range made {
+		if w.Received == 0 || m.cfg.Tap == nil {
+			continue
+		}
+		if w.Timestamps == wire.TimestampsKernel && !m.saidKernel {
+			m.saidKernel = true
+			m.cfg.Log.Info("packets are timed in the kernel")
+		}
+		a := m.flows[key{w.Test, w.Dst}]
+		if a != nil && w.Timestamps == wire.TimestampsUser && !a.saidUser {
+			a.saidUser = true
+			m.cfg.Log.Warn("the kernel's moments of these packets did not show: timed in user space, so the RTTs are upper bounds", "link", a.flow.name)
+		}
+	}
 }
 
 func (m *Measurer) put(made []wire.Window) {

@@ -18,6 +18,7 @@ type Once struct {
 	Mode    Mode
 	Count   int           // packets, besides the warm-up packet
 	Timeout time.Duration // after its sending a packet is lost
+	Tap     Tap           // times packets in the kernel; nil: the process does
 	Observe func(Event)   // called for each event, from one goroutine at a time
 	Log     *slog.Logger
 }
@@ -33,7 +34,8 @@ func (o Once) Run(ctx context.Context) wire.Window {
 func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) wire.Window {
 	// Slots that begin now, and a window that only the stop ends.
 	grid := window.Grid{Base: line.now().Wall, Interval: o.Spec.Interval, Length: 50 * 365 * 24 * time.Hour}
-	f := newFlow(line, planned{spec: o.Spec, grid: grid, labels: window.Labels{Src: "here", Dst: o.Spec.Address.String(), Test: "ping"}},
+	matcher := newMatcher(line, o.Tap)
+	f := newFlow(line, matcher, planned{spec: o.Spec, grid: grid, labels: window.Labels{Src: "here", Dst: o.Spec.Address.String(), Test: "ping"}},
 		rand.Uint64(), o.Timeout, o.Log)
 	f.newPinger, f.hold = newPinger, canHold(o.Mode)
 
@@ -58,6 +60,7 @@ func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) 
 		}
 	}
 	f.run(ctx)
+	matcher.read()
 	return merge(f.book.Flush(line.now()))
 }
 
@@ -77,6 +80,9 @@ func merge(windows []wire.Window) wire.Window {
 		all.SendError += w.SendError
 		all.Unstamped += w.Unstamped
 		all.IPDV = nil // not known across the step
+		if w.Timestamps == wire.TimestampsUser && w.Received > 0 {
+			all.Timestamps = w.Timestamps // upper bounds, as a whole
+		}
 		if t := w.ReplyTTL; all.ReplyTTL == nil {
 			all.ReplyTTL = t
 		} else if t != nil {

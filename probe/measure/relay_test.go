@@ -28,7 +28,7 @@ func TestWhoTakesOver(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			log := slog.New(slog.DiscardHandler)
 			line := newTimeline(SystemClock(), 1, nil, log)
-			f := newFlow(line, planned{grid: window.Grid{Interval: time.Second, Length: 10 * time.Second}}, 1, wire.Timeout, log)
+			f := newFlow(line, nil, planned{grid: window.Grid{Interval: time.Second, Length: 10 * time.Second}}, 1, wire.Timeout, log)
 			r := &relay{flow: f}
 			for _, sends := range tt.sends {
 				one := &running{socket: newSocket(f), cancel: func() {}}

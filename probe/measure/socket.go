@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/window"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // socket watches one pinger of a flow: it holds the table of its packets, by
@@ -20,17 +22,21 @@ import (
 // no RTT grows. Where a packet is on its way at the beat, because the RTT is
 // long or the packet is lost, the next goes at the beat.
 type socket struct {
-	flow *flow
-	hold bool
-	born int           // epoch of the clock to whose slots the beat was set
-	halt chan struct{} // closed: send no more
-	idle chan struct{} // closed once halted and no packet is on its way
+	flow   *flow
+	look   look
+	hold   bool
+	opened window.Moment // before the first packet; to the slots of its epoch the beat was set
+	halt   chan struct{} // closed: send no more
+	idle   chan struct{} // closed once halted and no packet is on its way
 
 	limit atomic.Int64 // first slot in which nothing is sent any more
 
 	mu       sync.Mutex // protects all following fields
-	table    map[int]*window.Packet
-	order    []entry          // what was put into the table, oldest first
+	table    map[int]*entry
+	order    []*entry         // what was put into the table, oldest first
+	first    window.Moment    // after the first packet
+	lastSeq  int              // of the packet sent last
+	early    []stopwatch.Echo // passed the kernel, not told as sent yet
 	waiting  []*window.Packet // on their way, oldest first
 	last     window.Moment    // previous reading on this socket
 	lastSlot int64            // of the packet sent last
@@ -42,19 +48,22 @@ type socket struct {
 // entry is a packet under its sequence number. The number comes again where a
 // worn pinger could not be replaced.
 type entry struct {
-	seq    int
-	packet *window.Packet
+	seq        int
+	packet     *window.Packet
+	left, came int64 // when it and its reply passed the kernel, Unix ns; 0: not seen
 }
 
 func newSocket(f *flow) *socket {
 	now := f.line.now()
 	s := &socket{
-		flow: f, hold: f.hold, born: now.Epoch,
+		flow: f, hold: f.hold, opened: now,
+		look: look{f.spec.Address, f.spec.SizeBytes, uint8(f.spec.DSCP)},
 		halt: make(chan struct{}), idle: make(chan struct{}),
-		table: map[int]*window.Packet{}, last: now,
+		table: map[int]*entry{}, last: now,
 		lastSlot: math.MinInt64,
 	}
 	s.limit.Store(math.MaxInt64)
+	f.matcher.watch(s)
 	return s
 }
 
@@ -67,34 +76,88 @@ func (s *socket) Sent(seq int) bool {
 	defer s.mu.Unlock()
 	before := s.last
 	s.last, s.lastSlot = now, slot
-	s.sent++
+	s.sent, s.lastSeq = s.sent+1, seq
 	s.purge()
 	// A reply from now on is to this packet, also where it is left out.
 	delete(s.table, seq)
 	s.flow.worked()
-	if now.Epoch != s.born {
+	if now.Epoch != s.opened.Epoch {
 		s.flow.check(now)
 	}
 	if s.sent == 1 {
+		s.first = now
 		s.flow.warm(s, slot, now)
 	} else if s.sent == maxPackets {
 		s.flow.renew()
 	}
 	if s.sent > 1 && !s.over(slot) {
 		if p := s.flow.book.Send(before, now); p != nil {
-			s.table[seq] = p
-			s.order = append(s.order, entry{seq, p})
+			e := &entry{seq: seq, packet: p}
+			s.table[seq] = e
+			s.order = append(s.order, e)
 			s.waiting = append(s.waiting, p)
 			s.flow.observe(Event{Kind: EventSent, Slot: slot})
 		}
 	}
+	s.catchUp()
 	return s.goOn(slot + 1)
+}
+
+// beganWith tells whether a request may be the socket's first. That is not told
+// before the pinger has told that it sent one.
+func (s *socket) beganWith(e stopwatch.Echo) (began, told bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent == 0 {
+		return false, e.At < s.opened.Wall
+	}
+	return s.opened.Wall <= e.At && e.At <= s.first.Wall, true
+}
+
+// passed takes what the kernel saw of the socket's packets. On stacked devices
+// it sees one several times: the last moment of a request and the first of a
+// reply are nearest the wire.
+func (s *socket) passed(e stopwatch.Echo, now window.Moment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int(e.Seq) > s.lastSeq || s.sent == 0 {
+		s.early = append(s.early, e)
+		return
+	}
+	s.time(e, now)
+}
+
+// catchUp takes what the kernel saw before the pinger told of it.
+func (s *socket) catchUp() {
+	if len(s.early) == 0 {
+		return
+	}
+	now := s.flow.line.now()
+	s.early = slices.DeleteFunc(s.early, func(e stopwatch.Echo) bool {
+		told := int(e.Seq) <= s.lastSeq
+		if told {
+			s.time(e, now)
+		}
+		return told
+	})
+}
+
+func (s *socket) time(e stopwatch.Echo, now window.Moment) {
+	entry := s.table[int(e.Seq)]
+	switch {
+	case entry == nil || entry.came != 0:
+	case !e.Reply:
+		entry.left = e.At
+	case entry.left != 0:
+		entry.came = e.At
+		entry.packet.Answer(window.Reply{At: now, RTT: time.Duration(entry.came - entry.left), TTL: int(e.TTL), Source: wire.TimestampsKernel})
+	}
 }
 
 // purge forgets the packets whose windows are made.
 func (s *socket) purge() {
 	for len(s.order) > 0 && s.order[0].packet.Closed() {
-		if oldest := s.order[0]; s.table[oldest.seq] == oldest.packet {
+		if oldest := s.order[0]; s.table[oldest.seq] == oldest {
 			delete(s.table, oldest.seq)
 		}
 		s.order = s.order[1:]
@@ -114,10 +177,15 @@ func (s *socket) Refused(err error) {
 // the next is due.
 func (s *socket) Answered(seq int, rtt time.Duration, ttl int) bool {
 	now := s.flow.line.now()
+	s.flow.matcher.read()
 	s.mu.Lock()
 	s.last = now
-	if p := s.table[seq]; p != nil {
-		fate := p.Answer(window.Reply{At: now, RTT: rtt, TTL: ttl})
+	if e := s.table[seq]; e != nil {
+		p := e.packet
+		fate := p.Answer(window.Reply{At: now, RTT: rtt, TTL: ttl, Source: wire.TimestampsUser})
+		if best, kernel := p.Outcome(); best == window.Stamped && fate != window.Closed {
+			fate, rtt = best, kernel
+		}
 		if i := slices.Index(s.waiting, p); i >= 0 {
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 		}
@@ -162,11 +230,11 @@ func (s *socket) wait(d time.Duration) bool {
 // Duplicated notes a further reply to a packet.
 func (s *socket) Duplicated(seq int) {
 	s.mu.Lock()
-	p := s.table[seq]
+	e := s.table[seq]
 	s.mu.Unlock()
-	if p != nil {
-		p.Duplicate()
-		s.flow.observe(Event{Kind: EventDuplicate, Slot: s.flow.grid.Slot(p.Sent().Wall)})
+	if e != nil {
+		e.packet.Duplicate()
+		s.flow.observe(Event{Kind: EventDuplicate, Slot: s.flow.grid.Slot(e.packet.Sent().Wall)})
 	}
 }
 

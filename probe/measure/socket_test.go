@@ -16,7 +16,7 @@ func TestNumberThatComesAgain(t *testing.T) {
 	clock := func() (int64, time.Duration) { return int64(1_750_000_200*time.Second + at), at }
 	line := newTimeline(clock, 1, nil, slog.New(slog.DiscardHandler))
 	grid := window.Grid{Interval: time.Second, Length: 10 * time.Second}
-	f := newFlow(line, planned{grid: grid}, 1, wire.Timeout, slog.New(slog.DiscardHandler))
+	f := newFlow(line, nil, planned{grid: grid}, 1, wire.Timeout, slog.New(slog.DiscardHandler))
 	s := newSocket(f)
 
 	at = 100 * time.Millisecond

@@ -27,6 +27,7 @@ type Request struct {
 	Timeout   time.Duration
 	SizeBytes int // of the IP packet
 	DSCP      int
+	Tap       measure.Tap // times the packets in the kernel; nil: the process does
 }
 
 // Result is what a measurement found. Statistics are over the replies that
@@ -95,7 +96,7 @@ func (r Request) Run(ctx context.Context, address netip.Addr, mode measure.Mode,
 	once := measure.Once{
 		Spec:  measure.Spec{Address: address, SizeBytes: r.SizeBytes, DSCP: r.DSCP, Interval: r.Interval},
 		Mode:  mode,
-		Count: r.Count, Timeout: r.Timeout, Log: log,
+		Count: r.Count, Timeout: r.Timeout, Tap: r.Tap, Log: log,
 		Observe: func(e measure.Event) {
 			if e.Kind == measure.EventRefused {
 				result.sendError = e.Err
@@ -120,6 +121,9 @@ func (r *Result) fill(w wire.Window) {
 	r.Sent, r.Received, r.Lost, r.Late = int(w.Sent), int(w.Received), int(w.Lost), int(w.Late)
 	r.Duplicate, r.SendError, r.Unstamped = int(w.Duplicate), int(w.SendError), int(w.Unstamped)
 	r.TTL = w.ReplyTTL
+	if w.Timestamps != "" {
+		r.Timestamps = w.Timestamps
+	}
 	if s := w.Stats; s != nil {
 		r.MinUS, r.P50US, r.P95US, r.P99US, r.MaxUS, r.MeanUS = &s.MinUS, &s.P50US, &s.P95US, &s.P99US, &s.MaxUS, &s.MeanUS
 	}

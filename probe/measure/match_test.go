@@ -1,0 +1,163 @@
+package measure
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// tapped lets the network be looked on.
+func tapped(cfg *Config, n *network) { cfg.Tap = n }
+
+// rttsByTest are the distinct RTTs in µs of a test's windows.
+func rttsByTest(t *testing.T, ws []wire.Window) map[string][]uint32 {
+	t.Helper()
+	all := map[string][]uint32{}
+	for _, w := range ws {
+		rtts, err := wire.DecodeRTTs(nil, w.RTTs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[w.Test] = append(all[w.Test], rtts...)
+		slices.Sort(all[w.Test])
+		all[w.Test] = slices.Compact(all[w.Test])
+	}
+	return all
+}
+
+// TestABusyProcessBendsNoRTT lets replies wait in the kernel.
+func TestABusyProcessBendsNoRTT(t *testing.T) {
+	for _, busy := range []time.Duration{0, 20 * time.Millisecond, 800 * time.Millisecond, wire.Timeout + time.Second} {
+		t.Run(busy.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(fate{rtt: 30 * time.Millisecond}), tapped, func(_ *Config, n *network) { n.busy = busy })
+				r.assignments <- assignment("there")
+				time.Sleep(65 * time.Second)
+				ws := r.stop()
+				if c := sum(ws); c.Received != c.Sent || c.Unstamped > 0 || c.Sent < 60 {
+					t.Errorf("counts %+v", c)
+				}
+				for _, w := range ws {
+					if w.Received > 0 && w.Timestamps != wire.TimestampsKernel {
+						t.Errorf("window %v: timestamps %q", w.Key, w.Timestamps)
+					}
+				}
+				if diff := cmp.Diff(map[string][]uint32{"icmp": {30_000}}, rttsByTest(t, ws)); diff != "" {
+					t.Errorf("RTTs (-want +got)\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestFlowsThatLookAlikeAreKeptApart measures one target by two tests whose
+// packets do not differ, while each has an RTT of its own.
+func TestFlowsThatLookAlikeAreKeptApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(n, _ int) (fate, error) { return fate{rtt: time.Duration(n+1) * 10 * time.Millisecond}, nil },
+			tapped, func(_ *Config, n *network) { n.busy = 100 * time.Millisecond })
+		a := assignment("there")
+		second := a.Tasks[0]
+		second.Test = "icmp-again"
+		a.Tasks = append(a.Tasks, second)
+		r.assignments <- a
+		time.Sleep(35 * time.Second)
+		ws := r.stop()
+		rtts := rttsByTest(t, ws)
+		// Which of the two begins first is drawn at random.
+		both := slices.Sorted(slices.Values(append(slices.Clone(rtts["icmp"]), rtts["icmp-again"]...)))
+		if diff := cmp.Diff([]uint32{10_000, 20_000}, both); diff != "" {
+			t.Errorf("RTTs (-want +got)\n%s", diff)
+		}
+		for _, w := range ws {
+			if w.Unstamped > 0 || w.Received > 0 && w.Timestamps != wire.TimestampsKernel {
+				t.Errorf("window %v: %q, %+v", w.Key, w.Timestamps, w.Counts)
+			}
+		}
+	})
+}
+
+// TestAStrangersPacketsAreNotOurs lets another process ping the same target in
+// the same way at the same moment: whose packets are whose cannot be told.
+func TestAStrangersPacketsAreNotOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n *network
+		r := newRig(t, func(_, seq int) (fate, error) {
+			spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+			n.pass(spec, 4711, seq, false)
+			n.pass(spec, 4711, seq, true)
+			return fate{rtt: 30 * time.Millisecond}, nil
+		}, tapped, func(_ *Config, net *network) { n = net; n.busy = time.Millisecond })
+		r.assignments <- assignment("there")
+		time.Sleep(35 * time.Second)
+		ws := r.stop()
+		if c := sum(ws); c.Received != c.Sent || c.Sent < 30 {
+			t.Errorf("counts %+v", c)
+		}
+		if diff := cmp.Diff(map[string][]uint32{"icmp": {31_000}}, rttsByTest(t, ws)); diff != "" {
+			t.Errorf("RTTs (-want +got)\n%s", diff)
+		}
+		for _, w := range ws {
+			if w.Timestamps != wire.TimestampsUser {
+				t.Errorf("window %v: timestamps %q", w.Key, w.Timestamps)
+			}
+		}
+	})
+}
+
+// TestWhatTheTapMissesIsUnstamped hides the packets of every third number.
+func TestWhatTheTapMissesIsUnstamped(t *testing.T) {
+	for _, reply := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, always(fate{rtt: 30 * time.Millisecond}), tapped, func(_ *Config, n *network) {
+				n.busy = time.Millisecond
+				n.unseen = func(e stopwatch.Echo) bool { return e.Reply == reply && e.Seq%3 == 1 }
+			})
+			r.assignments <- assignment("there")
+			time.Sleep(32 * time.Second)
+			ws := r.stop()
+			c := sum(ws)
+			if c.Received != c.Sent || c.Unstamped < 9 || c.Unstamped > 11 {
+				t.Errorf("counts %+v", c)
+			}
+			if diff := cmp.Diff(map[string][]uint32{"icmp": {30_000}}, rttsByTest(t, ws)); diff != "" {
+				t.Errorf("RTTs (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNoStepSpoilsAnRTT sets the wall clock, which the kernel's moments follow,
+// while packets are on their way, and between their arrival and the process.
+func TestNoStepSpoilsAnRTT(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour, 40 * time.Millisecond, -40 * time.Millisecond, 2 * time.Millisecond} {
+		for _, busy := range []time.Duration{0, 300 * time.Millisecond} {
+			t.Run(step.String()+" "+busy.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, always(fate{rtt: 400 * time.Millisecond}), tapped, func(_ *Config, n *network) { n.busy = busy })
+					r.assignments <- assignment("a", "b", "c", "d", "e")
+					for range 10 {
+						time.Sleep(7*time.Second + 130*time.Millisecond)
+						r.clock.step(step)
+					}
+					time.Sleep(15 * time.Second)
+					ws := r.stop()
+					c := sum(ws)
+					if c.Received == 0 || c.Lost > 0 || c.Unstamped == 0 {
+						t.Errorf("counts %+v", c)
+					}
+					if diff := cmp.Diff(map[string][]uint32{"icmp": {400_000}}, rttsByTest(t, ws)); diff != "" {
+						t.Errorf("RTTs (-want +got)\n%s", diff)
+					}
+				})
+			})
+		}
+	}
+}
