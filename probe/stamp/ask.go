@@ -70,7 +70,7 @@ func (a *Ask) plan(key []byte) (padding int, sealed bool, err error) {
 	case padding < 0:
 		return 0, false, fmt.Errorf("stamp: TLVs of %d bytes do not fit into %d: ask for a larger packet", least, a.Size)
 	case padding < tlvHeader:
-		return 0, false, fmt.Errorf("stamp: TLVs of %d bytes leave %d of %d, and padding needs %d: ask for a packet of %d bytes more, or %d less",
+		return 0, false, fmt.Errorf("stamp: TLVs of %d bytes leave %d of %d, and padding needs %d: ask for a packet %d bytes larger, or %d smaller",
 			least, padding, a.Size, tlvHeader, tlvHeader-padding, padding)
 	case padding-tlvHeader > 1<<16-1:
 		return 0, false, fmt.Errorf("stamp: %d bytes of padding are more than a TLV can say: ask for a smaller packet", padding)
@@ -80,7 +80,7 @@ func (a *Ask) plan(key []byte) (padding int, sealed bool, err error) {
 
 // appendBlank appends a TLV whose value the reflector is to fill.
 func appendBlank(dst []byte, t Type, size int) []byte {
-	return append(appendHeader(dst, Unrecognised, t, size), make([]byte, size)...)
+	return appendZeros(appendHeader(dst, Unrecognised, t, size), size)
 }
 
 // appendPadding appends Extra Padding that no link can compress, as section

@@ -1,7 +1,6 @@
 package stamp
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"testing"
@@ -199,37 +198,6 @@ func TestStampsAcrossTheWrap(t *testing.T) {
 			t.Errorf("format %d: %v across the wrap, want %v", test.format, got, after.Sub(before))
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	req, rep := request(), reply()
-	f.Add(AppendRequest(nil, &req, nil), []byte(nil))
-	f.Add(AppendReply(nil, &rep, nil), []byte(nil))
-	f.Add(AppendReply(nil, &rep, []byte("key")), []byte("key"))
-	f.Fuzz(func(t *testing.T, packet, key []byte) {
-		if len(key) == 0 {
-			key = nil
-		}
-		if got, err := ParseRequest(packet, key); err == nil && len(packet) >= layoutOf(key != nil).size {
-			again, err := ParseRequest(AppendRequest(nil, &got, key), key)
-			if err != nil || !cmp.Equal(got, again) {
-				t.Errorf("request %+v comes back as %+v, %v", got, again, err)
-			}
-		}
-		got, err := ParseReply(packet, key)
-		if err != nil {
-			return
-		}
-		whole := len(packet) >= layoutOf(key != nil).size
-		again, err := ParseReply(AppendReply(nil, &got, key), key)
-		if err != nil || whole && !cmp.Equal(got, again) {
-			t.Errorf("reply %+v comes back as %+v, %v", got, again, err)
-		}
-		var packed []byte
-		if EachTLV(got.TLVs, func(tlv TLV) bool { packed = AppendTLV(packed, tlv); return true }) == nil && !bytes.Equal(packed, got.TLVs) {
-			t.Errorf("TLVs %x come back as %x", got.TLVs, packed)
-		}
-	})
 }
 
 func BenchmarkReply(b *testing.B) {

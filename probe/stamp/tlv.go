@@ -139,7 +139,7 @@ func look(b []byte) survey {
 // is the only TLV (RFC 8972, section 4.8).
 func (s survey) intact(b []byte, sequence uint32, key []byte) bool {
 	if s.hmac < 0 {
-		return key == nil || s.count == 1 && s.paddings == 1
+		return key == nil || s.count <= 1 && s.count == s.paddings
 	}
 	tlv, whole := next(b[s.hmac:])
 	if key == nil || !s.last || !whole || len(tlv) != tlvHeader+hmacSize {
