@@ -1,0 +1,471 @@
+package packaging
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	_ "modernc.org/sqlite" // reads what the collector has stored
+)
+
+const (
+	here, there = "198.18.0.1", "198.18.0.2" // RFC 2544
+	collector   = "127.0.0.1:8862"
+	program     = "usr/bin/fibergauge-probe"
+	config      = "etc/fibergauge/probe.yaml"
+	service     = "usr/lib/systemd/system/fibergauge-probe.service"
+	state       = "var/lib/fibergauge-probe"
+
+	// next is what the one who installs it reads.
+	next = "edit /etc/fibergauge/probe.yaml, then: systemctl enable --now fibergauge-probe"
+)
+
+const meshFile = `
+version: 1
+name: trial
+time_zone: UTC
+hubs: [{id: h, name: {en: H, zh: H}}]
+clusters:
+  - {id: a, hub: h, name: {en: A, zh: A}, location: {lat: 40, lon: 115, source: test}}
+  - {id: b, hub: h, name: {en: B, zh: B}, location: {lat: 41, lon: 115, source: test}}
+carriers: [{id: c, name: {en: C, zh: C}}]
+planes: [optical]
+sites:
+  - {id: here, cluster: a, carrier: c, plane: optical, address: ` + here + `, role: both}
+  - {id: there, cluster: b, carrier: c, plane: optical, address: ` + there + `, role: both}
+measure:
+  - {test: icmp, method: icmp, links: [{}], interval_ms: 100, size_bytes: 84, dscp: 0, window_s: 1}
+judged: icmp
+`
+
+// insideVariable names the package for the half of the test that runs inside.
+const insideVariable = "FIBERGAUGE_PACKAGING_TEST_INSIDE"
+
+// inside runs TestRelease once more, as a process that has mounts, network and
+// process identifiers of its own, all of which end with it. There it tries the
+// package.
+func inside(t *testing.T, file string, needed ...string) {
+	if os.Geteuid() != 0 {
+		without(t, "needs root to install a package and to make namespaces")
+	}
+	need(t, append(needed, "setpriv", "systemd-sysusers")...)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestRelease$", "-test.v", "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), insideVariable+"="+file, "FIBERGAUGE_BIN="+bin(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
+	}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	switch {
+	case errors.Is(err, syscall.EPERM):
+		without(t, "needs root for namespaces: %v", err)
+	case err != nil:
+		t.Fatal(err)
+	case bytes.Contains(out, []byte("--- SKIP")):
+		t.Skip("SKIPPED inside, see above")
+	}
+}
+
+// bin is the folder of the programs: $FIBERGAUGE_BIN, which make test sets, or
+// built for this test.
+func bin(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("FIBERGAUGE_BIN"); dir != "" {
+		return dir
+	}
+	dir := t.TempDir()
+	output(t, "go", "build", "-C", repository, "-o", filepath.Join(dir, "fibergauge-collector"), "./collector")
+	return dir
+}
+
+// machine is this machine's file system with a layer above it that takes all
+// changes and is forgotten.
+type machine struct {
+	t           *testing.T
+	root, layer string
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	top := t.TempDir()
+	m := &machine{t: t, root: filepath.Join(top, "root"), layer: filepath.Join(top, "layer")}
+	mount := func(kind, target string, flags uintptr, data string) {
+		t.Helper()
+		source := kind
+		if flags&syscall.MS_BIND != 0 {
+			source = "/dev"
+		}
+		if err := syscall.Mount(source, target, kind, flags, data); err != nil {
+			without(t, "needs to mount %s on %s: %v", kind, target, err)
+		}
+	}
+	mount("none", "/", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	mount("proc", "/proc", 0, "") // with this process's own identifiers
+	mount("tmpfs", top, 0, "mode=0755")
+	work := filepath.Join(top, "work")
+	for _, dir := range []string{m.root, m.layer, work} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount("overlay", m.root, 0, "lowerdir=/,upperdir="+m.layer+",workdir="+work)
+	mount("proc", m.file("proc"), 0, "")
+	mount("none", m.file("dev"), syscall.MS_BIND|syscall.MS_REC, "")
+	mount("tmpfs", m.file("run"), 0, "mode=0755") // no systemd runs here
+	mount("tmpfs", m.file("tmp"), 0, "mode=1777")
+	t.Cleanup(func() { _ = syscall.Unmount(top, syscall.MNT_DETACH) })
+	if _, err := os.Stat(m.file(program)); err == nil {
+		without(t, "needs a machine that has no probe installed")
+	}
+	return m
+}
+
+func (m *machine) file(name string) string { return filepath.Join(m.root, name) }
+
+func (m *machine) exists(name string) bool {
+	_, err := os.Lstat(m.file(name))
+	return err == nil
+}
+
+// there holds what is there against what should be.
+func (m *machine) there(files map[string]bool) {
+	m.t.Helper()
+	for name, want := range files {
+		if m.exists(name) != want {
+			m.t.Errorf("/%s is there: %v", name, !want)
+		}
+	}
+}
+
+// command makes a command inside, not started yet.
+func (m *machine) command(argv ...string) *exec.Cmd {
+	cmd := exec.CommandContext(m.t.Context(), argv[0], argv[1:]...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// sh runs a line of shell inside and gives what it prints and its exit status.
+func (m *machine) sh(line string) (string, int) {
+	m.t.Helper()
+	out, err := m.command("/bin/sh", "-c", line).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		m.t.Fatalf("%s: %v", line, err)
+	}
+	m.t.Logf("$ %s\n%s", line, out)
+	if exit != nil {
+		return string(out), exit.ExitCode()
+	}
+	return string(out), 0
+}
+
+// must runs a line of shell that has to succeed.
+func (m *machine) must(line string) string {
+	m.t.Helper()
+	out, status := m.sh(line)
+	if status != 0 {
+		m.t.Fatalf("%s: exit status %d", line, status)
+	}
+	return out
+}
+
+// bring puts a file inside, below /tmp.
+func (m *machine) bring(file string) (name string) {
+	m.t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	name = "/tmp/" + filepath.Base(file)
+	if err := os.WriteFile(m.file(name), data, 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+	return name
+}
+
+// left are the files in the layer with the probe's name, and its account.
+func (m *machine) left() []string {
+	m.t.Helper()
+	var names []string
+	err := filepath.WalkDir(m.layer, func(path string, d fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(path, m.layer)
+		if strings.Contains(name, "fibergauge") && !strings.HasPrefix(name, "/var/lib/dpkg/info") && m.exists(name) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, file := range []string{"etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"} {
+		if data, err := os.ReadFile(m.file(file)); err == nil && bytes.Contains(data, []byte("fibergauge")) {
+			names = append(names, "account in /"+file)
+		}
+	}
+	return names
+}
+
+// connect gives this process's network a neighbour that answers ping, in a
+// network of its own, and leaves ping_group_range as the kernel has it at
+// first: closed, so that ICMP takes the capability.
+func connect(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := netns.New()
+	if err == nil {
+		err = netns.Set(home)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close(); home.Close() })
+	if err := netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: "near"}, PeerName: "far", PeerNamespace: netlink.NsFd(far),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []struct {
+		ns            netns.NsHandle
+		name, address string
+	}{{home, "lo", ""}, {home, "near", here}, {far, "far", there}} {
+		handle, err := netlink.NewHandleAt(end.ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer handle.Close()
+		link, err := handle.LinkByName(end.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end.address != "" {
+			address, err := netlink.ParseAddr(end.address + "/24")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := handle.AddrAdd(link, address); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := handle.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// collect starts a collector on the mesh and gives the path of its store.
+func collect(t *testing.T) (store string) {
+	t.Helper()
+	dir := t.TempDir()
+	mesh := filepath.Join(dir, "mesh.yaml")
+	if err := os.WriteFile(mesh, []byte(meshFile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	store = filepath.Join(dir, "store.sqlite")
+	cmd := exec.Command(filepath.Join(bin(t), "fibergauge-collector"), "serve", "--mesh", mesh, "--listen", collector, "--store", "sqlite:"+store)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			t.Logf("collector: %v\n%s", err, &log)
+		}
+	})
+	waitFor(t, "the collector", func() bool {
+		res, err := http.Get("http://" + collector + "/readyz")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	return store
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not there after a minute", what)
+		}
+	}
+}
+
+// stored is what the collector has of the link.
+type stored struct {
+	windows, sent, received int
+	version, clock          string
+}
+
+func read(t *testing.T, store string) (s stored) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+store+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.QueryRowContext(t.Context(), `SELECT count(*), coalesce(sum(sent), 0), coalesce(sum(received), 0),
+		coalesce(min(probe_version), ''), coalesce(min(clock), '') FROM rtt WHERE src = 'here' AND dst = 'there' AND counts`).
+		Scan(&s.windows, &s.sent, &s.received, &s.version, &s.clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// serve runs the installed service as its unit says until it has measured, and
+// stops it as systemd would.
+func (m *machine) serve(u unit, store string) {
+	t := m.t
+	t.Helper()
+	// As systemd does for StateDirectory= and ProtectSystem=strict.
+	m.must(fmt.Sprintf("install -d -o %s -g %s -m %s /%s", u.only(t, "User"), u.only(t, "Group"), u.only(t, "StateDirectoryMode"), state))
+	dir := m.file(state)
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("", m.root, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd := m.command(u.confined(t)...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	waitFor(t, "windows", func() bool {
+		select {
+		case err := <-ended:
+			t.Fatalf("the service ended: %v\n%s", err, &log)
+		default:
+		}
+		return read(t, store).windows >= 3
+	})
+	m.checkRights(cmd.Process.Pid)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the service stopped with %v", err)
+	}
+	t.Logf("service:\n%s", &log)
+	if err := syscall.Mount("", m.root, "", syscall.MS_REMOUNT|syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Unmount(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	if s := read(t, store); s.received == 0 || s.version == "" || s.clock == "unknown" {
+		t.Errorf("stored: %+v", s)
+	}
+}
+
+// checkRights holds the running service to two capabilities and no root.
+func (m *machine) checkRights(pid int) {
+	status, err := os.ReadFile(m.file(fmt.Sprintf("proc/%d/status", pid)))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	const rights = "0000000000002400" // CAP_NET_BIND_SERVICE and CAP_NET_RAW
+	for name, want := range map[string]string{
+		"Uid": `[1-9]\d*(\t[1-9]\d*){3}`, "Gid": `[1-9]\d*(\t[1-9]\d*){3}`, "NoNewPrivs": "1",
+		"CapInh": rights, "CapPrm": rights, "CapEff": rights, "CapBnd": rights, "CapAmb": rights,
+	} {
+		if !regexp.MustCompile(`(?m)^` + name + `:\t` + want + `$`).Match(status) {
+			m.t.Errorf("%s is not %s in\n%s", name, want, status)
+		}
+	}
+}
+
+// trial is what is done with an installed package, whatever its kind.
+func (m *machine) trial() {
+	t := m.t
+	t.Helper()
+	u := readUnit(t, m.file(service))
+	if _, err := exec.LookPath("systemd-analyze"); err == nil {
+		if got := m.must("systemd-analyze verify --man=no fibergauge-probe.service"); got != "" {
+			t.Errorf("systemd-analyze verify: %s", got)
+		}
+		m.must("systemd-analyze security --offline=true --threshold=25 --no-pager fibergauge-probe.service | tail -1; " +
+			"systemd-analyze security --offline=true --threshold=25 --no-pager fibergauge-probe.service >/dev/null")
+	}
+	// As it was shipped it says what is missing, and systemd leaves it at that.
+	got, status := m.sh(u.only(t, "ExecStart"))
+	if want := "fibergauge-probe: missing flags: --collector=URL, --site=ID; see fibergauge-probe --help\n"; got != want ||
+		fmt.Sprint(status) != u.only(t, "RestartPreventExitStatus") {
+		t.Errorf("exit status %d: %s", status, got)
+	}
+	m.must("sed -i 's/^#site:.*/site: here/; s|^#collector:.*|collector: http://" + collector + "|' /" + config)
+	connect(t)
+	m.serve(u, collect(t))
+}
+
+func tryDeb(t *testing.T, file string) {
+	m := newMachine(t)
+	deb := m.bring(file)
+	if said := m.must("dpkg -i " + deb); !strings.Contains(said, next) {
+		t.Error("nobody is told what comes next")
+	}
+	m.trial()
+	edited := sum(t, m.file(config))
+	if said := m.must("dpkg -i " + deb); strings.Contains(said, next) || sum(t, m.file(config)) != edited {
+		t.Error("the upgrade did not keep the configuration, or says that there is none")
+	}
+	m.must("dpkg -r fibergauge-probe")
+	m.there(map[string]bool{
+		program: false, service: false, "usr/lib/sysusers.d/fibergauge-probe.conf": false, config: true, state + "/spool.db": true,
+	})
+	m.must("dpkg -P fibergauge-probe")
+	if left := m.left(); len(left) > 0 {
+		t.Errorf("purged, and there is still %v", left)
+	}
+}
+
+func tryRPM(t *testing.T, file string) {
+	m := newMachine(t)
+	// Where rpm is a guest, its database does not know what else is installed.
+	guest := ""
+	if _, err := exec.LookPath("dpkg"); err == nil {
+		guest = " --force-debian --nodeps"
+	}
+	rpm := m.bring(file)
+	if said := m.must("rpm -i" + guest + " " + rpm); !strings.Contains(said, next) {
+		t.Error("nobody is told what comes next")
+	}
+	m.trial()
+	edited := sum(t, m.file(config))
+	if said := m.must("rpm -U --replacepkgs" + guest + " " + rpm); strings.Contains(said, next) || sum(t, m.file(config)) != edited {
+		t.Error("the upgrade did not keep the configuration, or says that there is none")
+	}
+	m.must("rpm -e" + guest + " fibergauge-probe")
+	m.there(map[string]bool{program: false, service: false, config: false, config + ".rpmsave": true, state + "/spool.db": true})
+}
