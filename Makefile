@@ -55,6 +55,10 @@ fuzz: ## every fuzz target for FUZZTIME
 bench: build ## the figures of docs/benchmarks.md, measured here and now
 	@scripts/bench
 
+.PHONY: release
+release: ## what is published, into dist/: programs, packages of the probe, checksums
+	@scripts/release
+
 .PHONY: clean
 clean: ## remove what was built and what the demo left
 	@rm -rf bin out
