@@ -104,8 +104,9 @@ type Origins struct {
 	Imported  int `json:"imported"`
 }
 
-// Timestamps counts windows by the source of their timestamps. Those of user
-// space only ever add delay: such an RTT is an upper bound.
+// Timestamps counts the windows that have an RTT by the source of their
+// timestamps. Those of user space only ever add delay: such an RTT is an upper
+// bound.
 type Timestamps struct {
 	Hardware int `json:"hardware"`
 	Kernel   int `json:"kernel"`

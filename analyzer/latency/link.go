@@ -33,7 +33,7 @@ type Link struct {
 	FirstMS        int64 // start of the first window; 0 without windows
 	LastMS         int64 // latest end of a window
 	Origins        map[wire.Origin]int
-	Timestamps     map[wire.Timestamps]int
+	Timestamps     map[wire.Timestamps]int // windows that have an RTT
 	Meshes         map[string]int // windows by the SHA-256 of the mesh they were measured by
 	ResidenceMaxUS uint32         // longest time that a reflector claimed as its own
 	Days           []Day          // those with windows, in order
@@ -151,7 +151,9 @@ func (r *reader) add(record *store.Record) error {
 	r.Conflicts += len(record.Conflicts)
 	r.LastMS = max(r.LastMS, w.EndMS)
 	r.Origins[w.Origin]++
-	r.Timestamps[w.Timestamps]++
+	if w.Received > w.Unstamped {
+		r.Timestamps[w.Timestamps]++
+	}
 	r.Meshes[w.MeshSHA256]++
 	if r.foreign(w) {
 		r.Foreign++

@@ -11,7 +11,7 @@ import (
 // Hurry gives every thread of the lab real-time priority, where that is
 // allowed, so that none that holds a lock of the Go runtime is kept from a
 // processor while the emulator waits for the lock. Threads made later inherit
-// it, and so do programs that Start starts in a namespace.
+// it; programs do not.
 func Hurry() {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

@@ -36,18 +36,21 @@ func Start(cmd *exec.Cmd, in *Namespace) (<-chan error, error) {
 	return ended, <-started
 }
 
-// prepare makes the calling thread what a program is to inherit. A program in
-// a namespace keeps the lab's priority: it stands for a machine of its own,
-// whose timing the other work of this one should not bend. On two cores with a
-// load of 13, the 95th percentiles of 90 links lay within 0.6 ms of what was
-// emulated with it, and tens of milliseconds above without. All others run as
-// usual.
+// prepare makes the calling thread what a program is to inherit: its namespace,
+// and no real-time priority, because a program that spins would keep the
+// kernel's own threads from their work. A program in a namespace stands for a
+// machine of its own, so it goes before the other work of this one, where that
+// is allowed.
 func prepare(n *Namespace) error {
-	if n == nil {
-		return calm()
+	if err := calm(); err != nil || n == nil {
+		return err
 	}
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, nice) // of this thread; refused without privilege
 	if err := unix.Setns(int(n.ns.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the network namespace: %w", err)
 	}
 	return nil
 }
+
+// nice gives a thread ten times the share of an ordinary one.
+const nice = -10

@@ -24,7 +24,7 @@ func (d *draft) decided(now Moment, timeout time.Duration) bool {
 
 // source is that of the window's timestamps: the kernel's as soon as it saw one
 // reply. Replies that it did not see have no RTT then, because a window never
-// mixes sources.
+// mixes sources. Where there is no reply, nothing was stamped.
 func (d *draft) source() wire.Timestamps {
 	if slices.ContainsFunc(d.packets, func(p *Packet) bool { return p.seen[kernel].fate != Waiting }) {
 		return wire.TimestampsKernel
