@@ -170,7 +170,25 @@ func (c *checker) siteReferences(at string, site *Site) error {
 		return c.doc.Errorf(at+".role", "%q is not a role; allowed: probe, reflector, both", site.Role)
 	}
 	if site.City != "" {
-		return c.identifier(at+".city", site.City)
+		if err := c.identifier(at+".city", site.City); err != nil {
+			return err
+		}
+	}
+	return c.checkReflector(at+".stamp", site)
+}
+
+func (c *checker) checkReflector(at string, site *Site) error {
+	if site.STAMP == nil {
+		return nil
+	}
+	r := site.Reflector()
+	switch {
+	case !site.Role.Answers():
+		return c.doc.Errorf(at, "says how the reflector of the site is spoken to, which has none by its role %s; allowed with reflector and both", site.Role)
+	case r.Port < 1 || r.Port > 65535:
+		return c.doc.Errorf(at+".port", "%d is not within 1 to 65535", r.Port)
+	case r.Timestamps != NTP && r.Timestamps != PTP:
+		return c.doc.Errorf(at+".timestamps", "%q is not a format of timestamps; allowed: ntp, ptp", r.Timestamps)
 	}
 	return nil
 }

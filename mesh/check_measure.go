@@ -28,10 +28,8 @@ func (c *checker) checkTests() error {
 
 func (c *checker) checkTest(at string, test *Test) error {
 	switch {
-	case test.Method == MethodSTAMP:
-		return c.doc.Errorf(at+".method", "%q is not measured by this version yet; allowed: icmp", test.Method)
-	case test.Method != MethodICMP:
-		return c.doc.Errorf(at+".method", "%q is not a method; allowed: icmp", test.Method)
+	case test.Method != MethodICMP && test.Method != MethodSTAMP:
+		return c.doc.Errorf(at+".method", "%q is not a method; allowed: icmp, stamp", test.Method)
 	case test.WindowS < 1 || 900%test.WindowS != 0:
 		return c.doc.Errorf(at+".window_s", "%d does not divide 15 minutes; 60 does", test.WindowS)
 	case test.IntervalMS < 10 || test.WindowS*1000%test.IntervalMS != 0:
@@ -49,10 +47,16 @@ func (c *checker) checkTest(at string, test *Test) error {
 		}
 	}
 	links := 0
-	for i := range c.Sites {
-		for j := range c.Sites {
+	for j := range c.Sites {
+		before := links
+		for i := range c.Sites {
 			if c.Measures(test, &c.Sites[i], &c.Sites[j]) {
 				links++
+			}
+		}
+		if links > before && test.Method == MethodSTAMP {
+			if err := c.checkSTAMPSize(at, test, &c.Sites[j]); err != nil {
+				return err
 			}
 		}
 	}
@@ -61,6 +65,24 @@ func (c *checker) checkTest(at string, test *Test) error {
 	}
 	if links > maxLinks {
 		return c.doc.Errorf(at+".links", "matches %d links; at most %d are allowed", links, maxLinks)
+	}
+	return nil
+}
+
+// Least lengths of an IPv6 packet with a STAMP packet in it, unauthenticated and
+// authenticated (RFC 8762, section 4.2). An IPv4 one is 20 bytes shorter.
+const (
+	minSTAMP              = 40 + 8 + 44
+	minSTAMPAuthenticated = 40 + 8 + 112
+)
+
+func (c *checker) checkSTAMPSize(at string, test *Test, dst *Site) error {
+	least, kind := minSTAMP, "a STAMP packet"
+	if dst.Reflector().Authenticated {
+		least, kind = minSTAMPAuthenticated, "an authenticated STAMP packet"
+	}
+	if test.SizeBytes < least {
+		return c.doc.Errorf(at+".size_bytes", "%d is less than the %d that %s to site %s needs, with an IPv6 header; 128 leaves room for its extensions, 192 if it is authenticated", test.SizeBytes, least, kind, dst.ID)
 	}
 	return nil
 }

@@ -117,10 +117,48 @@ type Site struct {
 	Role     Role      `yaml:"role" jsonschema:"required,enum=probe,enum=reflector,enum=both"`
 	City     string    `yaml:"city" jsonschema:"description=City of the site; sites of one city fall under the limit inside a city."`
 	Location *Location `yaml:"location" jsonschema:"description=Own place of the site if it is known; else the cluster's counts."`
+	STAMP    *STAMP    `yaml:"stamp" jsonschema:"description=How the reflector of the site is spoken to by STAMP tests; the defaults if absent."`
 	From     Moment    `yaml:"from" jsonschema:"description=First moment at which the site exists; a date in the mesh's time zone or RFC 3339."`
 	Until    Moment    `yaml:"until" jsonschema:"description=First moment at which the site no longer exists."`
 
 	life interval
+}
+
+// STAMP says how the reflector of a site is spoken to: one of another make may
+// need another way than ours.
+type STAMP struct {
+	Port          int        `yaml:"port" jsonschema:"minimum=1,maximum=65535,default=862,description=UDP port on which the reflector listens."`
+	Timestamps    Timestamps `yaml:"timestamps" jsonschema:"enum=ntp,enum=ptp,default=ntp,description=Format of the timestamps in our packets; some reflectors answer in the one and claim the other."`
+	Authenticated bool       `yaml:"authenticated" jsonschema:"description=True for authenticated packets; the probe has the key from its --stamp-keys."`
+	Plain         bool       `yaml:"plain" jsonschema:"description=True for a TWAMP-Light peer: packets have padding instead of TLVs."`
+}
+
+// Timestamps is a format of timestamps (RFC 8762 and RFC 8186).
+type Timestamps string
+
+// Formats of timestamps. NTP is meant where nothing is said.
+const (
+	NTP Timestamps = "ntp"
+	PTP Timestamps = "ptp"
+)
+
+// STAMPPort is where a reflector listens unless the site says otherwise (RFC
+// 8762, section 4.1).
+const STAMPPort = 862
+
+// Reflector is how the reflector of a site is spoken to, defaults filled in.
+func (s *Site) Reflector() STAMP {
+	r := STAMP{}
+	if s.STAMP != nil {
+		r = *s.STAMP
+	}
+	if r.Port == 0 {
+		r.Port = STAMPPort
+	}
+	if r.Timestamps == "" {
+		r.Timestamps = NTP
+	}
+	return r
 }
 
 // DistanceClass says how well a distance is known.
@@ -171,7 +209,7 @@ const (
 // Test is a named entry under measure.
 type Test struct {
 	Name       string        `yaml:"test" jsonschema:"required,description=Name of the test."`
-	Method     Method        `yaml:"method" jsonschema:"required,enum=icmp"`
+	Method     Method        `yaml:"method" jsonschema:"required,enum=icmp,enum=stamp"`
 	Links      []LinkPattern `yaml:"links" jsonschema:"required,description=The links that are measured; a link matching any of the patterns is."`
 	IntervalMS int           `yaml:"interval_ms" jsonschema:"required,minimum=10,maximum=60000,description=One packet is sent in each interval at a random moment; divides the window."`
 	SizeBytes  int           `yaml:"size_bytes" jsonschema:"required,minimum=72,maximum=9000,description=Length of the IP packet with its header."`

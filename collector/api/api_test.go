@@ -138,7 +138,7 @@ func TestAssignmentTag(t *testing.T) {
 	first := get()
 	tag := first.Header().Get("ETag")
 	a, err := wire.DecodeAssignment(first.Body.Bytes())
-	if err != nil || first.Code != 200 || a.Site != "a1" || len(a.Tasks) != 2 || len(a.Tasks[0].Targets) != 2 || !a.Reflect {
+	if err != nil || first.Code != 200 || a.Site != "a1" || len(a.Tasks) != 2 || len(a.Tasks[0].Targets) != 2 || a.Reflector != nil {
 		t.Fatalf("%d %+v, %v", first.Code, a, err)
 	}
 	for _, c := range []struct {

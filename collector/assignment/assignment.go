@@ -4,6 +4,7 @@
 package assignment
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/mesh"
@@ -27,7 +28,7 @@ func For(m *mesh.Mesh, site *mesh.Site, now time.Time) *wire.Assignment {
 	if !site.ActiveAt(now) {
 		return a
 	}
-	a.Reflect = site.Role.Answers()
+	a.Reflector = reflector(m, site, now)
 	for i := range m.Measure {
 		test := &m.Measure[i]
 		if targets := targets(m, test, site, now); len(targets) > 0 {
@@ -52,8 +53,34 @@ func targets(m *mesh.Mesh, test *mesh.Test, src *mesh.Site, now time.Time) []wir
 	for i := range m.Sites {
 		dst := &m.Sites[i]
 		if dst.ActiveAt(now) && m.Measures(test, src, dst) {
-			found = append(found, wire.Target{Site: dst.ID, Cluster: dst.Cluster, Address: dst.Address})
+			found = append(found, wire.Target{Site: dst.ID, Cluster: dst.Cluster, Address: dst.Address, STAMP: spokenTo(test, dst)})
 		}
 	}
 	return found
+}
+
+func spokenTo(test *mesh.Test, dst *mesh.Site) *wire.STAMPTarget {
+	if test.Method != mesh.MethodSTAMP {
+		return nil
+	}
+	r := dst.Reflector()
+	return &wire.STAMPTarget{Port: r.Port, Timestamps: string(r.Timestamps), Authenticated: r.Authenticated, Plain: r.Plain}
+}
+
+// reflector is what the site's own reflector needs to know; nil where nobody
+// measures the site by STAMP.
+func reflector(m *mesh.Mesh, site *mesh.Site, now time.Time) *wire.Reflector {
+	var sources []string
+	for i := range m.Sites {
+		src := &m.Sites[i]
+		measures := func(test mesh.Test) bool { return test.Method == mesh.MethodSTAMP && m.Measures(&test, src, site) }
+		if src.ActiveAt(now) && slices.ContainsFunc(m.Measure, measures) {
+			sources = append(sources, src.Address)
+		}
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	r := site.Reflector()
+	return &wire.Reflector{Port: r.Port, Authenticated: r.Authenticated, Sources: sources}
 }

@@ -22,29 +22,68 @@ func TestFor(t *testing.T) {
 	}
 	slow := wire.Task{Test: "slow", Method: "icmp", IntervalMS: 60_000, SizeBytes: 1000, DSCP: 46, WindowS: 900, Targets: []wire.Target{b1}}
 	for _, c := range []struct {
-		name    string
-		site    string
-		at      time.Time
-		reflect bool
-		tasks   []wire.Task
+		name  string
+		site  string
+		at    time.Time
+		tasks []wire.Task
 	}{
-		{"both", "a1", now, true, []wire.Task{icmp(b1, r1), slow}},
-		{"a target has begun", "a1", now.Add(time.Hour), true, []wire.Task{icmp(b1, r1, next1), slow}},
-		{"only answers", "r1", now, true, []wire.Task{}},
-		{"only probes", "p1", now, false, []wire.Task{icmp(wire.Target{Site: "a1", Cluster: "ca", Address: "192.0.2.1"})}},
-		{"gone", "old1", now, false, []wire.Task{}},
-		{"to come", "next1", now, false, []wire.Task{}},
+		{"both", "a1", now, []wire.Task{icmp(b1, r1), slow}},
+		{"a target has begun", "a1", now.Add(time.Hour), []wire.Task{icmp(b1, r1, next1), slow}},
+		{"only answers", "r1", now, []wire.Task{}},
+		{"only probes", "p1", now, []wire.Task{icmp(wire.Target{Site: "a1", Cluster: "ca", Address: "192.0.2.1"})}},
+		{"gone", "old1", now, []wire.Task{}},
+		{"to come", "next1", now, []wire.Task{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			site := m.Site(c.site)
 			want := &wire.Assignment{
 				Schema: wire.SchemaAssignment, Site: c.site, Cluster: site.Cluster, Carrier: "x", Plane: "optical",
-				Address: site.Address, MeshSHA256: m.SHA256(), Tasks: c.tasks, Reflect: c.reflect,
+				Address: site.Address, MeshSHA256: m.SHA256(), Tasks: c.tasks,
 			}
 			if diff := cmp.Diff(want, For(m, site, c.at)); diff != "" {
 				t.Errorf("assignment (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestForSTAMP measures two sites of which one has a reflector of another make.
+func TestForSTAMP(t *testing.T) {
+	m, err := mesh.Parse("m.yaml", []byte(`version: 1
+name: m
+time_zone: UTC
+hubs: [{id: h, name: {en: H}}]
+clusters:
+  - {id: ca, hub: h, name: {en: A}, location: {lat: 35, lon: 90}}
+  - {id: cb, hub: h, name: {en: B}, location: {lat: 35, lon: 95}}
+carriers: [{id: x, name: {en: X}}]
+planes: [optical]
+sites:
+  - {id: a1, cluster: ca, carrier: x, plane: optical, address: 192.0.2.1, role: both}
+  - {id: b1, cluster: cb, carrier: x, plane: optical, address: 192.0.2.2, role: both, stamp: {port: 4862, timestamps: ptp, authenticated: true, plain: true}}
+  - {id: p1, cluster: cb, carrier: x, plane: optical, address: 192.0.2.3, role: probe}
+  - {id: late1, cluster: cb, carrier: x, plane: optical, address: 192.0.2.4, role: probe, from: 2100-01-01}
+measure: [{test: stamp, method: stamp, links: [{}], interval_ms: 1000, size_bytes: 192, window_s: 60}]
+judged: stamp
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type spoken struct {
+		Targets   []wire.Target
+		Reflector *wire.Reflector
+	}
+	a1 := wire.Target{Site: "a1", Cluster: "ca", Address: "192.0.2.1", STAMP: &wire.STAMPTarget{Port: 862, Timestamps: "ntp"}}
+	b1 := wire.Target{Site: "b1", Cluster: "cb", Address: "192.0.2.2", STAMP: &wire.STAMPTarget{Port: 4862, Timestamps: "ptp", Authenticated: true, Plain: true}}
+	for site, want := range map[string]spoken{
+		"a1": {[]wire.Target{b1}, &wire.Reflector{Port: 862, Sources: []string{"192.0.2.2", "192.0.2.3"}}},
+		"b1": {[]wire.Target{a1}, &wire.Reflector{Port: 4862, Authenticated: true, Sources: []string{"192.0.2.1"}}},
+		"p1": {[]wire.Target{a1}, nil},
+	} {
+		a := For(m, m.Site(site), fakestore.Now())
+		if diff := cmp.Diff(want, spoken{a.Tasks[0].Targets, a.Reflector}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", site, diff)
+		}
 	}
 }
 

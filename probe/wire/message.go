@@ -62,7 +62,17 @@ type Assignment struct {
 	Address    string `json:"address"` // the site's own; packets leave from it
 	MeshSHA256 string `json:"mesh_sha256"`
 	Tasks      []Task `json:"tasks"`
-	Reflect    bool   `json:"reflect"` // the site's role asks for a reflector
+	// Reflector is the one that the site's probe runs; absent where nobody
+	// measures the site by STAMP.
+	Reflector *Reflector `json:"reflector,omitempty"`
+}
+
+// Reflector is what a STAMP reflector needs to know.
+type Reflector struct {
+	Port          int  `json:"port"`          // UDP, on the site's own address
+	Authenticated bool `json:"authenticated"` // it answers no other packets
+	// Sources are the addresses that measure the site; nobody else is answered.
+	Sources []string `json:"sources"`
 }
 
 // Task is one test towards its targets.
@@ -81,6 +91,16 @@ type Target struct {
 	Site    string `json:"site"`
 	Cluster string `json:"cluster"`
 	Address string `json:"address"`
+	// STAMP is how its reflector is spoken to; present with method stamp.
+	STAMP *STAMPTarget `json:"stamp,omitempty"`
+}
+
+// STAMPTarget is how a reflector is spoken to.
+type STAMPTarget struct {
+	Port          int    `json:"port"`          // UDP
+	Timestamps    string `json:"timestamps"`    // format in the packets sent: "ntp" or "ptp"
+	Authenticated bool   `json:"authenticated"` // by a key that the probe has
+	Plain         bool   `json:"plain"`         // padding instead of TLVs: a TWAMP-Light peer
 }
 
 // Code classifies an error for the program that reads it.
