@@ -29,10 +29,11 @@ type Conn struct {
 	source atomic.Pointer[origin]
 
 	woken     atomic.Bool
-	limited   bool // a deadline is set on the socket
+	deadline  time.Time // that is set on the socket
 	incoming  queue
 	arrived   int64         // when incoming was read, by the process; Unix ns
 	truncated atomic.Uint64 // packets
+	dropped   atomic.Uint64 // packets, when the kernel was asked the last time
 
 	mu       sync.Mutex // protects all following fields
 	outgoing *outgoing
@@ -46,6 +47,9 @@ type origin struct {
 	source wire.Timestamps
 	reason string
 }
+
+// past is a deadline that has passed, and no zero time.
+var past = time.Unix(1, 0)
 
 // Listen opens a socket. Its source is the kernel if a packet sent to itself
 // shows that the kernel gives both moments, else the process.
@@ -177,22 +181,21 @@ func (c *Conn) Wait(deadline time.Time) (bool, error) {
 	if c.incoming.left() > 0 {
 		return true, nil
 	}
-	if c.limited || !deadline.IsZero() {
+	if !deadline.Equal(c.deadline) {
 		if err := c.socket.SetReadDeadline(deadline); err != nil {
 			return false, plainClosed(err)
 		}
-		c.limited = !deadline.IsZero()
+		c.deadline = deadline
 	}
 	// After the deadline is set, because Wake sets one in the past.
-	if c.woken.Swap(false) {
-		c.limited = true
+	if c.woken.Load() {
+		c.wokenUp()
 		return false, nil
 	}
 	err := c.raw.Read(c.incoming.readSome)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.woken.Store(false)
-		c.limited = true
+		c.wokenUp()
 		return false, nil
 	case err != nil:
 		return false, plainClosed(err)
@@ -203,10 +206,17 @@ func (c *Conn) Wait(deadline time.Time) (bool, error) {
 	return true, nil
 }
 
+// wokenUp notes that a Wait returned early, so that the next one sets its
+// deadline afresh.
+func (c *Conn) wokenUp() {
+	c.woken.Store(false)
+	c.deadline = past
+}
+
 // Wake makes the Wait that is under way, or else the next one, return.
 func (c *Conn) Wake() {
 	c.woken.Store(true)
-	_ = c.socket.SetReadDeadline(time.Unix(1, 0))
+	_ = c.socket.SetReadDeadline(past)
 }
 
 // came takes the process's moment of the packets just read.
@@ -358,10 +368,13 @@ func (c *Conn) Overflows() uint64 {
 	const drops = 8 // SK_MEMINFO_DROPS
 	size := uint32(unsafe.Sizeof(info))
 	_ = c.raw.Control(func(fd uintptr) {
-		_, _, _ = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		if errno == 0 {
+			c.dropped.Store(uint64(info[drops]))
+		}
 	})
-	return uint64(info[drops]) + c.truncated.Load()
+	return c.dropped.Load() + c.truncated.Load()
 }
 
 // Close closes the socket; a Wait under way fails with net.ErrClosed.
