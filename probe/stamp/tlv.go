@@ -142,10 +142,10 @@ func (s survey) intact(b []byte, sequence uint32, key []byte) bool {
 		return key == nil || s.count <= 1 && s.count == s.paddings
 	}
 	tlv, whole := next(b[s.hmac:])
-	if key == nil || !s.last || !whole || len(tlv) != tlvHeader+hmacSize {
+	if key == nil || !s.last || !whole {
 		return false
 	}
-	return fits(digestTLVs(key, sequence, b[:s.hmac]), tlv[tlvHeader:])
+	return fits(digestTLVs(key, sequence, b[:s.hmac]), tlv[tlvHeader:]) // nor of another length
 }
 
 // known tells whether a type is understood here.
