@@ -55,6 +55,7 @@ type Labels struct {
 	Carrier, Plane, Method string
 	Origin                 wire.Origin
 	MeshSHA256             string
+	DSCP                   int // of the packets, for which a window has no field
 	ProbeVersion           string
 }
 
@@ -88,7 +89,8 @@ type Book struct {
 	next    int64 // first slot that has no outcome and may get one
 	outcome int64 // Unix ns of the last outcome
 	open    *draft
-	ended   []*draft // in order of time
+	ended   []*draft  // in order of time
+	before  *answered // the last packet of the window made last, if it was answered
 	relabel *relabelling
 }
 
@@ -274,7 +276,9 @@ func (b *Book) takeIf(now Moment, ready func(*draft) bool) []wire.Window {
 	defer b.mu.Unlock()
 	var made []wire.Window
 	for len(b.ended) > 0 && ready(b.ended[0]) {
-		made = append(made, b.ended[0].make())
+		last := b.ended[0].lastAnswered()
+		made = append(made, b.ended[0].make(b.before))
+		b.before = last
 		b.ended = slices.Delete(b.ended, 0, 1)
 	}
 	return made

@@ -32,8 +32,9 @@ func (d *draft) source() wire.Timestamps {
 	return wire.TimestampsUser
 }
 
-// make turns the draft into a window and lets go of its packets.
-func (d *draft) make() wire.Window {
+// make turns the draft into a window and lets go of its packets. before is the
+// packet before its first, if it was answered by STAMP.
+func (d *draft) make(before *answered) wire.Window {
 	l := d.labels
 	w := wire.Window{
 		Key:        wire.Key{Src: l.Src, Dst: l.Dst, Test: l.Test, Session: d.session, StartMS: d.start / int64(time.Millisecond)},
@@ -70,6 +71,7 @@ func (d *draft) make() wire.Window {
 	slices.Sort(rtts)
 	w.RTTs = wire.AppendRTTs([]byte{}, rtts)
 	w.Stats = wire.StatsOf(rtts)
+	w.STAMP, w.OneWay = d.stampGroup(w.Timestamps, before), d.oneWay(w.Timestamps)
 	for _, p := range d.packets {
 		p.draft = nil
 	}

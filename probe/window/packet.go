@@ -13,6 +13,8 @@ type Packet struct {
 	before Moment // a reading from before the packet got its first time stamp
 	sent   Moment
 
+	sequence  uint32
+	stamp     *STAMP // what a reply by STAMP told; nil until there is one in time
 	abandoned bool
 	seen      [2]sighting // by source: kernel, user
 	ttl       uint8       // 0: not known
@@ -49,6 +51,7 @@ type Reply struct {
 	RTT    time.Duration   // by the wall clock
 	TTL    int             // of the reply; not positive where unknown
 	Source wire.Timestamps // of both stamps that make the RTT
+	STAMP  *STAMP          // what else the reply tells; nil with other methods
 }
 
 // Answer records the first reply to a packet as one source of timestamps saw
@@ -72,7 +75,10 @@ func (p *Packet) Answer(r Reply) Fate {
 	}
 	p.seen[which] = sighting{fate: p.fateBy(r)}
 	if p.seen[which].fate == Stamped {
-		p.seen[which].rtt = uint32(r.RTT.Round(time.Microsecond) / time.Microsecond)
+		p.seen[which].rtt = micros(r.RTT)
+	}
+	if r.STAMP != nil && p.seen[which].fate != Late {
+		p.stamp = r.STAMP
 	}
 	return p.seen[which].fate
 }

@@ -16,6 +16,10 @@ import (
 // Timeout is how long after its own sending a packet counts as lost.
 const Timeout = 3 * time.Second
 
+// MaxResidenceUS is how much of the time that a STAMP reflector claims to have
+// kept a packet is taken out of an RTT, in microseconds.
+const MaxResidenceUS = 200
+
 // Grace is how long after its end a window stays open for replies. What comes
 // after Timeout and within Grace is counted as late, and stays lost.
 const Grace = 10 * time.Second
