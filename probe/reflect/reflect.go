@@ -102,21 +102,7 @@ type Reflector struct {
 // called. Where one of several cannot be opened because the system has not its
 // family, that is logged and the others are used.
 func Listen(config Config) (*Reflector, error) {
-	if config.Rate == 0 {
-		config.Rate = DefaultRate
-	}
-	if config.Sessions == 0 {
-		config.Sessions = DefaultSessions
-	}
-	if config.Idle == 0 {
-		config.Idle = DefaultIdle
-	}
-	secrets := map[netip.Prefix][]byte{}
-	for _, key := range config.Keys {
-		secrets[key.Prefix] = key.Secret
-	}
-	r := &Reflector{config: config, permitted: config.permitted(), keys: newPrefixes(secrets)}
-	r.Allow(nil)
+	r := newReflector(config)
 	for _, local := range config.Listen {
 		conn, err := stopwatch.Listen(stopwatch.Config{Local: local, TTL: 255})
 		if errors.Is(err, syscall.EAFNOSUPPORT) && len(config.Listen) > 1 {
@@ -135,6 +121,26 @@ func Listen(config Config) (*Reflector, error) {
 	}
 	r.known = make([]int, len(r.conns))
 	return r, nil
+}
+
+// newReflector makes one without sockets.
+func newReflector(config Config) *Reflector {
+	if config.Rate == 0 {
+		config.Rate = DefaultRate
+	}
+	if config.Sessions == 0 {
+		config.Sessions = DefaultSessions
+	}
+	if config.Idle == 0 {
+		config.Idle = DefaultIdle
+	}
+	secrets := map[netip.Prefix][]byte{}
+	for _, key := range config.Keys {
+		secrets[key.Prefix] = key.Secret
+	}
+	r := &Reflector{config: config, permitted: config.permitted(), keys: newPrefixes(secrets)}
+	r.Allow(nil)
+	return r
 }
 
 // Allow sets which sources are answered from now on; none of those before is
