@@ -136,7 +136,11 @@ func TestWhatIsAskedIsAnswered(t *testing.T) {
 			t.Fatalf("DSCP %d, want %d; (-want +got):\n%s", dscp, wantDSCP, diff)
 		}
 		if k != nil && (ask.Class || ask.Timestamps || ask.FollowUp) {
-			tlvs[rapid.IntRange(0, len(tlvs)-1).Draw(t, "where")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+			where := rapid.IntRange(0, len(tlvs)-1).Draw(t, "where")
+			if where == len(tlvs)-tlvHeader-hmacSize {
+				t.Skip("the HMAC does not cover its own flags")
+			}
+			tlvs[where] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 			if got, err := ParseExtensions(tlvs, a.ReplySequence, k); got != (Extensions{}) {
 				t.Fatalf("altered to %x, it is read as %+v, %v", tlvs, got, err)
 			}

@@ -180,6 +180,24 @@ func TestStampsKeepTheNanosecond(t *testing.T) {
 	})
 }
 
+// TestStampsComeBackAsUnixTime draws times before 1970 too, and others up to 68
+// years from them.
+func TestStampsComeBackAsUnixTime(t *testing.T) {
+	const age = int64(1<<31-2) * int64(time.Second)
+	rapid.Check(t, func(t *rapid.T) {
+		format := rapid.SampledFrom([]Format{NTP, PTP}).Draw(t, "format")
+		ns := rapid.Int64Range(-age, 3*age).Draw(t, "ns")
+		stamp := format.StampUnix(ns)
+		if other := format.Stamp(time.Unix(0, ns)); stamp != other {
+			t.Fatalf("%d is stamped %x, and %x as a time", ns, stamp, other)
+		}
+		near := ns + rapid.Int64Range(-age, age).Draw(t, "apart")
+		if got := format.Unix(stamp, near); got != ns {
+			t.Fatalf("%d comes back as %d, near %d", ns, got, near)
+		}
+	})
+}
+
 // TestStampsAcrossTheWrap goes over the end of NTP's first era, in 2036, and
 // that of the seconds since 1970, in 2106.
 func TestStampsAcrossTheWrap(t *testing.T) {

@@ -14,6 +14,10 @@ const (
 	PTP               // seconds since 1970 and nanoseconds, 32 bits each (RFC 8186)
 )
 
+// Stamps of format PTP are made and read here as if they were UTC. IEEE 1588
+// counts in TAI, which is 37 s ahead since 2017; a peer that does so differs by
+// that in one-way delays, but not in round trips.
+
 // sinceNTPEpoch is the Unix epoch in seconds of NTP.
 const sinceNTPEpoch = 2_208_988_800
 

@@ -47,8 +47,8 @@ func (s *TimestampSources) read(value []byte) {
 // FollowUp tells of an earlier reply when it really left, which is known only
 // afterwards (Follow-Up Telemetry, RFC 8972, section 4.7).
 type FollowUp struct {
-	Sequence uint32 // the reflector's own, of the reply told of
-	Sent     Timestamp
+	Sequence uint32    // the reflector's own, of the reply told of
+	Sent     Timestamp // in the format of the reflector's others
 	Method   Method
 }
 
