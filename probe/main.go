@@ -17,7 +17,8 @@ const about = `Measures round-trip times from one site to the others and deliver
 "ping" measures one target now and needs no set-up. "run" is the service: it
 asks the collector what to measure, and keeps what it measured on disk until
 the collector has acknowledged it. "reflect" is a service of its own: it answers
-the STAMP packets of other probes. "check" tells what "run" would do.
+the STAMP packets of other probes. "check" tells what "run" would do, "doctor"
+whether this host lets it do that well.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or bad input.`
 
@@ -28,6 +29,7 @@ type grammar struct {
 	Ping    pingCommand    `cmd:"" help:"Measure one target now and show the distribution of its RTTs."`
 	Reflect reflectCommand `cmd:"" help:"Answer the STAMP packets of others, until told to stop."`
 	Check   checkCommand   `cmd:"" help:"Check the flags, the collector, the sockets and the spool of \"run\", and say what it would do."`
+	Doctor  doctorCommand  `cmd:"" help:"Find out whether this host lets a probe measure well, and what to do where not."`
 }
 
 func main() {
