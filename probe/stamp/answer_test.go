@@ -63,6 +63,7 @@ func TestAnswers(t *testing.T) {
 		{"padding twice does", padding + padding, key, nil, "20010003aabbcc" + "20010003aabbcc", 20, NotIntact},
 		{"HMAC before another", class + "H" + sources, key, permit, "20040004b8000000" + "X" + "2003000400000000", 20, NotIntact},
 		{"HMAC before what is cut", class + "H" + "800400", key, permit, "20040004b8000000" + "X" + "600400", 20, NotIntact | Malformed},
+		{"HMAC twice", class + "HH", key, permit, "20040004b8000000" + "XX", 20, NotIntact},
 		{"HMAC of another length", class + "8008000f" + "000000000000000000000000000000", key, permit,
 			"20040004b8000000" + "6008000f" + "000000000000000000000000000000", 20, NotIntact | Malformed},
 
