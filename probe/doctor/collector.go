@@ -184,7 +184,7 @@ func (c *Collector) answered(res *http.Response, body []byte) Finding {
 	for _, t := range a.Tasks {
 		targets += len(t.Targets)
 	}
-	f := found("collector", "", "%s answers; it assigns %d tests to %d targets in all", c.URL, len(a.Tasks), targets)
+	f := found("collector", "", "%s answers; it assigns %s to %s in all", c.URL, count(len(a.Tasks), "test"), count(targets, "target"))
 	if targets == 0 {
 		f = f.but(StatusWarning, "nothing is measured from this site until the mesh says what")
 	}
@@ -197,7 +197,7 @@ func (c *Collector) certificate(state *tls.ConnectionState) Finding {
 	}
 	own := state.PeerCertificates[0]
 	days := int64(own.NotAfter.Sub(c.Now()) / (24 * time.Hour))
-	f := found("certificate", "", "ends in %d days, on %s", days, own.NotAfter.UTC().Format(time.DateOnly)).with("days_left", days)
+	f := found("certificate", "", "ends in %s, on %s", count(int(days), "day"), own.NotAfter.UTC().Format(time.DateOnly)).with("days_left", days)
 	if days < soonDays {
 		return f.but(StatusWarning, "renew the collector's certificate before that: afterwards windows only wait in the spool")
 	}

@@ -94,3 +94,11 @@ func Examine(ctx context.Context, checks []Check, show func(Finding)) Report {
 	}
 	return report
 }
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -87,8 +87,12 @@ func PingGroups(root fs.FS, groups []int) Check {
 		const open = `sysctl net.ipv4.ping_group_range="0 2147483647", and the same in /etc/sysctl.d; in each container for itself`
 		f := found("ping_group_range", "", "%d %d admits group %d: datagram ICMP sockets", from, to, admitted(groups, from, to))
 		if admitted(groups, from, to) < 0 {
-			f = found("ping_group_range", "", "%d %d does not admit group %s: ICMP takes raw sockets, which cost more the more targets there are",
-				from, to, strings.Trim(fmt.Sprint(groups), "[]")).but(StatusWarning, open)
+			who := "does not admit group " + join(groups)
+			if len(groups) > 1 {
+				who = "admits none of the groups " + join(groups)
+			}
+			f = found("ping_group_range", "", "%d %d %s: ICMP takes raw sockets, which cost more the more targets there are", from, to, who).
+				but(StatusWarning, open)
 		}
 		return []Finding{f.with("from", int64(from)).with("to", int64(to))}
 	}
@@ -100,6 +104,10 @@ func admitted(groups []int, from, to int) int {
 		return groups[i]
 	}
 	return -1
+}
+
+func join(numbers []int) string {
+	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(numbers), "[]")), ", ")
 }
 
 // ICMPSockets opens an ICMP socket of each family. hasIPv6 tells whether the
