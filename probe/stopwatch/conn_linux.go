@@ -282,6 +282,9 @@ func (c *Conn) SendBy(way Way, to netip.AddrPort, payload []byte) (id uint32, at
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stamped := way.Stamped && c.Source() == wire.TimestampsKernel
+	if way.TOS == c.config.DSCP<<2 {
+		way.TOS = -1 // it is the socket's, and costs less said once
+	}
 	c.outgoing.prepare(way, stamped, to, c.is4, payload)
 	at = time.Now().UnixNano()
 	if err := c.outgoing.send(c.raw); err != nil {

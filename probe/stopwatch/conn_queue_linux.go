@@ -68,7 +68,12 @@ func newOutgoing() *outgoing {
 	o.header.Name = (*byte)(unsafe.Pointer(&o.address))
 	o.call = func(fd uintptr) {
 		for {
-			_, _, o.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&o.header)), unix.MSG_DONTWAIT)
+			if o.header.Controllen > 0 {
+				_, _, o.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&o.header)), unix.MSG_DONTWAIT)
+			} else {
+				_, _, o.errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(o.vector.Base)), uintptr(o.vector.Len),
+					unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(o.header.Name)), uintptr(o.header.Namelen))
+			}
 			if o.errno != unix.EINTR {
 				return
 			}
