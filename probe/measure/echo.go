@@ -15,6 +15,16 @@ type Spec struct {
 	Interval  time.Duration
 }
 
+// payload is the length of what an ICMP or UDP packet of the size carries: the
+// two have headers of one length.
+func (s Spec) payload() int {
+	header := ipv4Header
+	if s.Address.Is6() {
+		header = ipv6Header
+	}
+	return s.SizeBytes - header - icmpHeader
+}
+
 // pinger sends one echo request at once and then one every Interval, on one
 // socket, until the context ends or the socket fails; it may be run once. It
 // calls its watcher from one goroutine at a time, and neither sends nor

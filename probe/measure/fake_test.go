@@ -33,6 +33,7 @@ type network struct {
 	busy time.Duration
 	// unseen tells which packets the tap misses.
 	unseen func(stopwatch.Echo) bool
+	udp    *reflectors // what STAMP packets meet
 
 	mu      sync.Mutex // protects all following fields
 	passed  []stopwatch.Echo
@@ -230,6 +231,10 @@ func newRig(t *testing.T, fates func(n, seq int) (fate, error), change ...func(*
 	m := New(cfg)
 	m.clock = r.clock.read
 	m.newPinger = r.network.pinger
+	if udp := r.network.udp; udp != nil {
+		udp.clock = r.clock.read
+		m.openUDP, m.clockState = udp.open, func() wire.Clock { return wire.Clock{State: wire.ClockSynchronised, MaxErrorUS: 300} }
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- m.Run(ctx, r.assignments) }()

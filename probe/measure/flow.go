@@ -85,12 +85,14 @@ const (
 )
 
 // due draws the moment of a slot's packet: uniformly over the slot but for its
-// margins, from the seed and the number of the slot alone, so that a recorded
+// margins, from a seed and the number of the slot alone, so that a recorded
 // seed gives all moments again.
-func (f *flow) due(slot int64) int64 {
-	u := rand.New(rand.NewPCG(f.seed, uint64(slot))).Float64()
-	return f.grid.Begin(slot) + phase(f.grid, margin, 1000-margin, u)
+func due(g window.Grid, seed uint64, slot int64) int64 {
+	u := rand.New(rand.NewPCG(seed, uint64(slot))).Float64()
+	return g.Begin(slot) + phase(g, margin, 1000-margin, u)
 }
+
+func (f *flow) due(slot int64) int64 { return due(f.grid, f.seed, slot) }
 
 // phase gives a point between two thousandths of a slot.
 func phase(g window.Grid, from, to int64, u float64) int64 {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,10 @@ type Config struct {
 	Put func([]wire.Window) error
 	// Tap times ICMP packets in the kernel; nil: the process does.
 	Tap Tap
-	Log *slog.Logger
+	// STAMPKey gives the key of a reflector for authenticated packets; nil, or
+	// a nil key: there is none.
+	STAMPKey func(netip.Addr) []byte
+	Log      *slog.Logger
 }
 
 // Limits of the Measurer.
@@ -50,6 +54,7 @@ type Measurer struct {
 	line    *timeline
 	matcher *matcher
 	modes   modes
+	senders map[route]*hired
 
 	flows   map[key]*assigned
 	retired []*assigned // told to stop; their windows are not all made
@@ -61,25 +66,31 @@ type Measurer struct {
 
 	// Set by tests.
 	newPinger func(Spec) func() pinger
+	openUDP   func(route) (socketUDP, error)
 	clock     Clock
+	// clockState tells the state of the wall clock.
+	clockState func() wire.Clock
 }
 
-// assigned is a flow that runs.
+// assigned is a flow or session that runs.
 type assigned struct {
-	plan planned
-	flow *flow
-	stop context.CancelCauseFunc
-	done chan struct{} // closed when the flow has stopped
+	name  string
+	plan  planned
+	book  *window.Book
+	check func(window.Moment)
+	stop  func(cause error)
+	done  chan struct{} // closed when it has stopped
 
 	saidUser bool // for the log
 }
 
 // New makes a Measurer; Run starts it.
 func New(cfg Config) *Measurer {
-	m := &Measurer{cfg: cfg, flows: map[key]*assigned{}, clock: SystemClock()}
+	m := &Measurer{cfg: cfg, flows: map[key]*assigned{}, senders: map[route]*hired{}, clock: SystemClock()}
 	m.modes.detect, m.modes.log = DetectMode, cfg.Log
 	m.modes.found, m.modes.said = map[bool]Mode{}, map[bool]bool{}
 	m.newPinger = m.probingPingers
+	m.openUDP, m.clockState = openUDP, ClockState
 	return m
 }
 
@@ -122,7 +133,7 @@ func (m *Measurer) apply(a *wire.Assignment) error {
 		want, ok := plans[k]
 		if ok && want.same(have.plan) {
 			if want.labels != have.plan.labels {
-				have.flow.book.Relabel(want.labels, now)
+				have.book.Relabel(want.labels, now)
 				have.plan = want
 			}
 			continue
@@ -141,11 +152,15 @@ func (m *Measurer) apply(a *wire.Assignment) error {
 }
 
 func (m *Measurer) start(k key, p planned) *assigned {
-	f := newFlow(m.line, m.matcher, p, seedOf(m.cfg.Seed, p.labels.Src, k), wire.Timeout, m.cfg.Log)
+	seed := seedOf(m.cfg.Seed, p.labels.Src, k)
+	if p.labels.Method == MethodSTAMP {
+		return m.startSession(p, seed)
+	}
+	f := newFlow(m.line, m.matcher, p, seed, wire.Timeout, m.cfg.Log)
 	f.newPinger = m.newPinger(p.spec)
 	f.hold = canHold(m.modes.of(p.spec.Address.Is6()))
 	ctx, stop := context.WithCancelCause(context.Background())
-	a := &assigned{plan: p, flow: f, stop: stop, done: make(chan struct{})}
+	a := &assigned{name: f.name, plan: p, book: f.book, check: f.check, stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
 		f.run(ctx)
@@ -155,16 +170,20 @@ func (m *Measurer) start(k key, p planned) *assigned {
 
 func newFlow(line *timeline, matcher *matcher, p planned, seed uint64, timeout time.Duration, log *slog.Logger) *flow {
 	f := &flow{
-		name: p.labels.Src + ">" + p.labels.Dst + "/" + p.labels.Test,
+		name: p.labels.String(),
 		spec: p.spec, matcher: matcher, grid: p.grid, line: line, timeout: timeout, seed: seed,
 		observe: func(Event) {}, log: log, renewal: make(chan struct{}, 1),
 	}
 	f.end.Store(math.MaxInt64)
-	f.book = window.New(window.Config{
-		Labels: p.labels, Grid: p.grid, Timeout: timeout, Grace: wire.Grace,
-		Due: f.due, Session: line.currentSession, Clock: ClockState,
-	})
+	f.book = newBook(line, p, f.due, timeout)
 	return f
+}
+
+func newBook(line *timeline, p planned, due func(slot int64) int64, timeout time.Duration) *window.Book {
+	return window.New(window.Config{
+		Labels: p.labels, Grid: p.grid, Timeout: timeout, Grace: wire.Grace,
+		Due: due, Session: line.currentSession, Clock: ClockState,
+	})
 }
 
 // canHold tells whether a pinger may be held. While it is, its socket is not
@@ -181,9 +200,9 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 	now := m.line.now()
 	var made []wire.Window
 	each := func(a *assigned) {
-		a.flow.check(now)
-		a.flow.book.Advance(now)
-		made = append(made, take(a.flow.book, now)...)
+		a.check(now)
+		a.book.Advance(now)
+		made = append(made, take(a.book, now)...)
 	}
 	for _, a := range m.flows {
 		each(a)
@@ -194,11 +213,12 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 	m.retired = slices.DeleteFunc(m.retired, func(a *assigned) bool {
 		select {
 		case <-a.done:
-			return a.flow.book.Empty()
+			return a.book.Empty()
 		default:
 			return false
 		}
 	})
+	m.dismiss()
 	m.tellSource(made)
 	// Maps have no order; the spool keeps that in which windows come.
 	slices.SortFunc(made, func(a, b wire.Window) int {
@@ -211,8 +231,8 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 // of which the kernel's were expected and did not come.
 func (m *Measurer) tellSource(made []wire.Window) {
 	for _, w := range made {
-		if w.Received == 0 || m.cfg.Tap == nil {
-			continue
+		if w.Received == 0 || w.Method == MethodICMP && m.cfg.Tap == nil {
+			continue // nothing was timed, or everything as it was said at the start
 		}
 		if w.Timestamps == wire.TimestampsKernel && !m.saidKernel {
 			m.saidKernel = true
@@ -221,7 +241,7 @@ func (m *Measurer) tellSource(made []wire.Window) {
 		a := m.flows[key{w.Test, w.Dst}]
 		if a != nil && w.Timestamps == wire.TimestampsUser && !a.saidUser {
 			a.saidUser = true
-			m.cfg.Log.Warn("the kernel's moments of these packets did not show: timed in user space, so the RTTs are upper bounds", "link", a.flow.name)
+			m.cfg.Log.Warn("the kernel's moments of these packets did not show: timed in user space, so the RTTs are upper bounds", "link", a.name)
 		}
 	}
 }
@@ -268,6 +288,7 @@ func (m *Measurer) finish() error {
 	for _, a := range all {
 		<-a.done
 	}
+	m.flows, m.retired = nil, all
 	m.putNext = 0
 	m.collect((*window.Book).Flush)
 	for range 3 {

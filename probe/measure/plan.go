@@ -3,16 +3,22 @@ package measure
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/stamp"
 	"github.com/fibergauge/fibergauge/probe/window"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// MethodICMP is the method that this version measures.
-const MethodICMP = "icmp"
+// Methods that this version measures.
+const (
+	MethodICMP  = "icmp"  // echo, RFC 792 and RFC 4443
+	MethodSTAMP = "stamp" // RFC 8762
+)
 
 // Bounds of what is measured, those of the mesh.
 const (
@@ -31,12 +37,15 @@ type key struct{ test, dst string }
 // but for the labels go on without a break.
 type planned struct {
 	spec   Spec
+	stamp  wire.STAMPTarget // with MethodSTAMP
 	grid   window.Grid
 	labels window.Labels
 }
 
 // same tells whether two plans need the same packets.
-func (p planned) same(q planned) bool { return p.spec == q.spec && p.grid == q.grid }
+func (p planned) same(q planned) bool {
+	return p.spec == q.spec && p.stamp == q.stamp && p.grid == q.grid && p.labels.Method == q.labels.Method
+}
 
 // Check tells whether an assignment is for this site and can be measured. Tests
 // by methods that this version does not know are allowed, and left out.
@@ -72,7 +81,7 @@ func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknow
 		if err := checkTask(task); err != nil {
 			return fail("test %.80q: %w", task.Test, err)
 		}
-		if task.Method != MethodICMP {
+		if task.Method != MethodICMP && task.Method != MethodSTAMP {
 			unknown += len(task.Targets)
 			continue
 		}
@@ -96,11 +105,36 @@ func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknow
 			if source.Unmap().Is4() == p.spec.Address.Is4() {
 				p.spec.Source = source.Unmap()
 			}
-			p.labels.Dst, p.labels.DstCluster, p.labels.Test, p.labels.Method = target.Site, target.Cluster, task.Test, task.Method
+			p.labels.Dst, p.labels.DstCluster, p.labels.Test, p.labels.Method, p.labels.DSCP = target.Site, target.Cluster, task.Test, task.Method, task.DSCP
+			if task.Method == MethodSTAMP {
+				if p.stamp, err = reflectorOf(target, p); err != nil {
+					return fail("test %q: target %q: %w", task.Test, target.Site, err)
+				}
+			}
 			flows[k] = p
 		}
 	}
 	return flows, unknown, nil
+}
+
+// reflectorOf says how the reflector of a target is to be spoken to.
+func reflectorOf(t wire.Target, p planned) (wire.STAMPTarget, error) {
+	if t.STAMP == nil {
+		return wire.STAMPTarget{}, errors.New("stamp: is missing")
+	}
+	least := stamp.SizeUnauthenticated
+	if t.STAMP.Authenticated {
+		least = stamp.SizeAuthenticated
+	}
+	switch s := *t.STAMP; {
+	case s.Port < 1 || s.Port > math.MaxUint16:
+		return s, fmt.Errorf("stamp.port: %d is not within 1 to 65535", s.Port)
+	case s.Timestamps != "ntp" && s.Timestamps != "ptp":
+		return s, fmt.Errorf("stamp.timestamps: %.40q is not ntp or ptp", s.Timestamps)
+	case p.spec.payload() < least:
+		return s, fmt.Errorf("size_bytes: %d leaves %d bytes for a STAMP packet, which needs %d", p.spec.SizeBytes, p.spec.payload(), least)
+	}
+	return *t.STAMP, nil
 }
 
 // canMeasure tells whether an address is that of one host, and of another one.

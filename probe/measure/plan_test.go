@@ -14,7 +14,7 @@ func TestCheckRefusesAssignments(t *testing.T) {
 		want   string
 	}{
 		{"good", func(*wire.Assignment) {}, ""},
-		{"method of a later version", func(a *wire.Assignment) { a.Tasks[0].Method = "stamp" }, ""},
+		{"method of a later version", func(a *wire.Assignment) { a.Tasks[0].Method = "telepathy" }, ""},
 		{"no tests", func(a *wire.Assignment) { a.Tasks = nil }, ""},
 		{"another site", func(a *wire.Assignment) { a.Site = "else" },
 			`read assignment: it is for site "else", this is "here"; check --collector and --site`},

@@ -33,12 +33,10 @@ type probingPinger struct {
 
 func (pp *probingPinger) Run(ctx context.Context, w watcher) error {
 	p := probing.New(pp.spec.Address.String())
-	header := ipv4Header
 	if pp.spec.Address.Is4() {
 		p.SetNetwork("ip4")
 	} else {
 		p.SetNetwork("ip6")
-		header = ipv6Header
 	}
 	p.SetIPAddr(&net.IPAddr{IP: pp.spec.Address.AsSlice(), Zone: pp.spec.Address.Zone()})
 	p.SetPrivileged(pp.mode == ModeRaw)
@@ -46,7 +44,7 @@ func (pp *probingPinger) Run(ctx context.Context, w watcher) error {
 		p.SetID(pp.id)
 	}
 	p.SetTrafficClass(uint8(pp.spec.DSCP << 2))
-	p.Size = pp.spec.SizeBytes - header - icmpHeader
+	p.Size = pp.spec.payload()
 	p.Interval = pp.spec.Interval
 	p.RecordRtts, p.RecordTTLs = false, false
 	if pp.spec.Source.IsValid() {

@@ -59,6 +59,9 @@ type Labels struct {
 	ProbeVersion           string
 }
 
+// String names the link and the test.
+func (l Labels) String() string { return l.Src + ">" + l.Dst + "/" + l.Test }
+
 // Config is what a Book needs to know of its flow.
 type Config struct {
 	Labels  Labels

@@ -1,0 +1,152 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+
+	"github.com/fibergauge/fibergauge/probe/stamp"
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
+	"github.com/fibergauge/fibergauge/probe/window"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// route is what the STAMP packets of one socket have in common.
+type route struct {
+	source netip.Addr // or the unspecified address of the family
+	dscp   int
+}
+
+// hired is a sender that runs.
+type hired struct {
+	*sender
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// route of a flow's packets; the zero route with other methods than STAMP.
+func (p planned) route() route {
+	switch {
+	case p.labels.Method != MethodSTAMP:
+		return route{}
+	case !p.spec.Source.IsValid():
+		return route{anySource(p.spec.Address), p.spec.DSCP}
+	}
+	return route{p.spec.Source, p.spec.DSCP}
+}
+
+// startSession begins a STAMP session on the sender of its route.
+func (m *Measurer) startSession(p planned, seed uint64) *assigned {
+	s := m.newSession(p, seed)
+	r := p.route()
+	h := m.senders[r]
+	if h == nil {
+		ctx, stop := context.WithCancel(context.Background())
+		h = &hired{
+			sender: newSender(m.line, wire.Timeout, func() (socketUDP, error) { return m.openUDP(r) }, m.clockState, m.cfg.Log),
+			stop:   stop, done: make(chan struct{}),
+		}
+		m.senders[r] = h
+		go func() {
+			defer close(h.done)
+			h.run(ctx)
+		}()
+	}
+	h.calls <- func() { h.add(s) }
+	return &assigned{
+		name: s.name, plan: p, book: s.book, check: func(window.Moment) {}, done: s.ended,
+		stop: func(cause error) {
+			reason := wire.EndStop
+			if errors.Is(cause, errAssignment) {
+				reason = wire.EndAssignment
+			}
+			h.calls <- func() { h.end(s, reason) }
+		},
+	}
+}
+
+func (m *Measurer) newSession(p planned, seed uint64) *session {
+	s := &session{
+		name: p.labels.String(), grid: p.grid, seed: seed, observe: func(Event) {}, ended: make(chan struct{}),
+		peer: peer{
+			address: netip.AddrPortFrom(p.spec.Address, uint16(p.stamp.Port)), plain: p.stamp.Plain,
+			length: p.spec.payload(), dscp: p.spec.DSCP,
+		},
+	}
+	if p.stamp.Timestamps == "ptp" {
+		s.peer.format = stamp.PTP
+	}
+	if p.stamp.Authenticated {
+		if m.cfg.STAMPKey != nil {
+			s.peer.key = m.cfg.STAMPKey(p.spec.Address)
+		}
+		if s.peer.key == nil {
+			s.missing = fmt.Errorf("no key for %v: add it to the file of --stamp-keys and start the probe again", p.spec.Address)
+		}
+	}
+	s.ask = newAsk(s.peer)
+	s.book = newBook(m.line, p, func(slot int64) int64 { return due(p.grid, seed, slot) }, wire.Timeout)
+	return s
+}
+
+// dismiss ends the senders that have no session any more.
+func (m *Measurer) dismiss() {
+	busy := map[route]bool{}
+	for _, a := range m.flows {
+		busy[a.plan.route()] = true
+	}
+	for _, a := range m.retired {
+		busy[a.plan.route()] = true
+	}
+	for r, h := range m.senders {
+		if !busy[r] {
+			h.stop()
+			<-h.done
+			delete(m.senders, r)
+		}
+	}
+}
+
+func anySource(peer netip.Addr) netip.Addr {
+	if peer.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// Ports from which STAMP is sent: of those that no service has by right (RFC
+// 6335).
+const (
+	firstPort = 49152
+	lastPort  = 65535
+	portTries = 8
+)
+
+// openUDP opens the socket of a route. Its port depends on the route alone, if
+// it is free: after a new start the packets take the same way through routers
+// that choose it by the ports.
+func openUDP(r route) (socketUDP, error) {
+	source := r.source
+	if !source.IsUnspecified() && !sourceFor(source).IsValid() {
+		source = anySource(source) // behind NAT the site's address is not the host's
+	}
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%v %d", r.source, r.dscp)
+	var first error
+	for try := range uint32(portTries + 1) {
+		port := uint16(firstPort + (h.Sum32()+try)%(lastPort-firstPort+1))
+		if try == portTries {
+			port = 0
+		}
+		conn, err := stopwatch.Listen(stopwatch.Config{Local: netip.AddrPortFrom(source, port), DSCP: r.dscp})
+		if err == nil {
+			return conn, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
