@@ -389,6 +389,61 @@ func TestStampsStayWithTheirPackets(t *testing.T) {
 	}, false)
 }
 
+// TestConnStampsOnEveryKindOfDevice: nobody listens at the other end, so each
+// packet also brings an ICMP error.
+func TestConnStampsOnEveryKindOfDevice(t *testing.T) {
+	for _, device := range []struct {
+		name  string
+		build func(*testing.T, netlink.Link) netlink.Link
+	}{{"veth", plain}, {"vlan", vlan}, {"bond", bond}, {"macvlan", macvlan}} {
+		for from, to := range map[string]string{"198.51.100.1:0": "198.51.100.2:862", "[2001:db8::1]:0": "[2001:db8::2]:862"} {
+			t.Run(device.name+" "+to, func(t *testing.T) {
+				twoHosts(t, device.build)
+				c, there := listen(t, Config{Local: netip.MustParseAddrPort(from)}), netip.MustParseAddrPort(to)
+				if c.Source() != wire.TimestampsKernel {
+					t.Fatal(c.Reason())
+				}
+				if _, _, err := c.Send(there, nil); err != nil { // so that the neighbour is known
+					t.Fatal(err)
+				}
+				stampsOf(t, c, 1)
+				checkStamps(t, c, there, 20, func() {}, false)
+			})
+		}
+	}
+}
+
+// TestStampsOfPacketsThatQueue sends through a queue that is slower than the
+// sender, until the socket's own memory is full and packets are refused that
+// may have their numbers already.
+func TestStampsOfPacketsThatQueue(t *testing.T) {
+	twoHosts(t, plain)
+	link, err := netlink.LinkByName("here")
+	must(t, err)
+	if err := netlink.QdiscReplace(&netlink.Tbf{
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
+		Rate:       1 << 20, Buffer: 100_000, Limit: 1 << 20, // bytes a second, ticks of 64 ns, bytes: 1 kB takes a millisecond
+	}); err != nil {
+		t.Skipf("SKIPPED: this kernel has no token bucket queue: %v", err)
+	}
+	c, there := listen(t, Config{Local: netip.MustParseAddrPort("198.51.100.1:0")}), netip.MustParseAddrPort("198.51.100.2:862")
+	if _, _, err := c.Send(there, nil); err != nil {
+		t.Fatal(err)
+	}
+	stampsOf(t, c, 1)
+	must(t, c.socket.SetWriteBuffer(8192))
+	refused := 0
+	checkStamps(t, c, there, 100, func() {
+		if _, _, err := c.Send(there, make([]byte, 1000)); errors.Is(err, unix.EAGAIN) {
+			refused++
+		}
+		time.Sleep(100 * time.Microsecond)
+	}, true)
+	if refused == 0 {
+		t.Error("nothing was refused, so nothing was tried")
+	}
+}
+
 // checkStamps sends n packets, with a disturbance between them, and holds the
 // moment of each between its sending and that of the next: so none is another's.
 // Where packets may queue, none may be too early.
@@ -409,7 +464,11 @@ func checkStamps(t *testing.T, c *Conn, to netip.AddrPort, n int, disturb func()
 	end := time.Now().UnixNano()
 	got := map[uint32]int64{}
 	var s [16]SendStamp
-	for deadline := time.Now().Add(2 * time.Second); len(got) < n && time.Now().Before(deadline); {
+	patience := 5 * time.Second
+	if queued {
+		patience = 500 * time.Millisecond // not all will come
+	}
+	for deadline := time.Now().Add(patience); len(got) < n && time.Now().Before(deadline); {
 		read, err := c.Sent(s[:])
 		must(t, err)
 		for _, stamp := range s[:read] {
