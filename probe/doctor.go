@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +95,8 @@ func (c *doctorCommand) Run(ctx context.Context, env *cli.Env) error {
 func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 	root, ipv6 := os.DirFS("/"), doctor.HasIPv6()
 	groups, _ := os.Getgroups() // none where the system has none
+	groups = append(groups, os.Getegid())
+	slices.Sort(groups)
 	collector := &doctor.Collector{
 		Site: c.Site, Now: time.Now, Proxy: http.ProxyFromEnvironment,
 		Check: func(a *wire.Assignment) error { return measure.Check(a, c.Site) },
@@ -109,7 +112,7 @@ func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 	}
 	return []doctor.Check{
 		doctor.Rights(root),
-		doctor.PingGroups(root, append([]int{os.Getegid()}, groups...)),
+		doctor.PingGroups(root, slices.Compact(groups)),
 		doctor.ICMPSockets(measure.DetectMode, ipv6),
 		doctor.HostTimestamps(ipv6, env.Log).Check,
 		doctor.Clock(measure.ClockState, root),

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -321,7 +322,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 // stored is what the collector has of the link.
 type stored struct {
 	windows, sent, received int
-	version, clock          string
+	version, clock, source  string
 }
 
 func read(t *testing.T, store string) (s stored) {
@@ -332,8 +333,8 @@ func read(t *testing.T, store string) (s stored) {
 	}
 	defer db.Close()
 	err = db.QueryRowContext(t.Context(), `SELECT count(*), coalesce(sum(sent), 0), coalesce(sum(received), 0),
-		coalesce(min(probe_version), ''), coalesce(min(clock), '') FROM rtt WHERE src = 'here' AND dst = 'there' AND counts`).
-		Scan(&s.windows, &s.sent, &s.received, &s.version, &s.clock)
+		coalesce(min(probe_version), ''), coalesce(min(clock), ''), coalesce(min(timestamps), '') FROM rtt WHERE src = 'here' AND dst = 'there' AND counts`).
+		Scan(&s.windows, &s.sent, &s.received, &s.version, &s.clock, &s.source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,6 +355,7 @@ func (m *machine) serve(u unit, store string) {
 	if err := syscall.Mount("", m.root, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
+	m.examine(u)
 	var log bytes.Buffer
 	cmd := m.command(u.confined(t)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -384,8 +386,25 @@ func (m *machine) serve(u unit, store string) {
 	if err := syscall.Unmount(dir, 0); err != nil {
 		t.Fatal(err)
 	}
-	if s := read(t, store); s.received == 0 || s.version == "" || s.clock == "unknown" {
+	if s := read(t, store); s.received == 0 || s.version == "" || s.clock == "unknown" || s.source != "kernel" {
 		t.Errorf("stored: %+v", s)
+	}
+}
+
+// examine lets doctor look at the machine with the rights of the service.
+func (m *machine) examine(u unit) {
+	m.t.Helper()
+	argv := u.confined(m.t)
+	argv[slices.Index(argv, "run")] = "doctor"
+	out, err := m.command(argv...).CombinedOutput()
+	for _, want := range []string{"✓ rights CAP_NET_RAW ", "✓ rights port 862 ", "✓ timestamps icmp ", "✓ timestamps near ", "✓ spool ", "✓ collector ", "✓ mtu near "} {
+		if !bytes.Contains(out, []byte(want)) {
+			m.t.Errorf("doctor does not say %q", want)
+		}
+	}
+	m.t.Logf("doctor: %v\n%s", err, out)
+	if err != nil {
+		m.t.Error("doctor finds something that must be mended")
 	}
 }
 
