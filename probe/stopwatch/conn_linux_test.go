@@ -245,6 +245,19 @@ func TestConnOfTheProcess(t *testing.T) {
 	}
 }
 
+// TestConnFallsBackWhereNoPacketShowsThatTheKernelStamps takes loopback away,
+// so that the socket cannot send to itself.
+func TestConnFallsBackWhereNoPacketShowsThatTheKernelStamps(t *testing.T) {
+	twoHosts(t, plain)
+	lo, err := netlink.LinkByName("lo")
+	must(t, err)
+	must(t, netlink.LinkSetDown(lo))
+	c := listen(t, Config{Local: netip.MustParseAddrPort("0.0.0.0:0")})
+	if c.Source() != wire.TimestampsUser || c.Reason() != "the kernel gave no moment for a packet that the socket sent to itself" {
+		t.Errorf("source %s, reason %q", c.Source(), c.Reason())
+	}
+}
+
 func TestConnWaits(t *testing.T) {
 	a, b := listen(t, Config{Local: loopbacks["IPv4"]}), listen(t, Config{Local: loopbacks["IPv4"]})
 	if ok, err := b.Wait(time.Now().Add(time.Millisecond)); ok || err != nil {
