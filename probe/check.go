@@ -55,6 +55,13 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 			say("test", "%s by %s to %d targets, a packet of %d bytes every %d ms, DSCP %d, windows of %d s%s",
 				t.Test, t.Method, len(t.Targets), t.SizeBytes, t.IntervalMS, t.DSCP, t.WindowS, remark(t))
 		}
+		if r := a.Reflector; r != nil {
+			kind := ""
+			if r.Authenticated {
+				kind = ", authenticated packets only"
+			}
+			say("reflector", "answers STAMP on %s port %d for %d sites%s", a.Address, r.Port, len(r.Sources), kind)
+		}
 		if len(a.Tasks) == 0 {
 			say("test", "none: nothing is measured from this site")
 		}
@@ -74,7 +81,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 }
 
 func remark(t wire.Task) string {
-	if t.Method != measure.MethodICMP {
+	if t.Method != measure.MethodICMP && t.Method != measure.MethodSTAMP {
 		return "; LEFT OUT: this version does not measure by this method"
 	}
 	return ""

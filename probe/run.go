@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
+	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/spool"
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/uplink"
@@ -33,9 +35,11 @@ type site struct {
 	SpoolMaxMiB int64         `name:"spool-max-mib" default:"1024" help:"Largest size of what the spool keeps, in MiB; above it the oldest windows are dropped." placeholder:"N"`
 	Origin      string        `default:"measured" help:"What the windows say they tell of: measured (a real network) or emulated (a lab)." placeholder:"ORIGIN"`
 	Poll        time.Duration `default:"30s" help:"Time between two questions for the assignment, 1s to 1h." placeholder:"D"`
+	StampKeys   string        `help:"YAML list of {prefix, key} for authenticated STAMP, by the addresses of reflectors measured and of sources answered. Only the owner may be able to read the file." placeholder:"FILE"`
 	Seed        *uint64       `help:"Seed of the random moments of sending; drawn and logged if absent." placeholder:"N"`
 
 	collector uplink.Collector
+	keys      []reflect.Key
 }
 
 // check finds what is wrong with the flags.
@@ -46,6 +50,11 @@ func (s *site) check() error {
 	var err error
 	if s.collector, err = uplink.ParseCollector(s.Collector); err != nil {
 		return fmt.Errorf("--collector: %w", err)
+	}
+	if s.StampKeys != "" {
+		if s.keys, err = reflect.ReadKeys(s.StampKeys); err != nil {
+			return fmt.Errorf("--stamp-keys: %w", err)
+		}
 	}
 	switch {
 	case s.Spool == "":
@@ -109,13 +118,16 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	}
 	measurer := measure.New(measure.Config{
 		Origin: wire.Origin(c.Origin), Version: cli.Version(), Seed: seed, Session: session,
-		Raise: func() (uint64, error) { return store.Raise(time.Now()) },
-		Put:   store.Put,
-		Tap:   tap,
-		Log:   env.Log,
+		Raise:    func() (uint64, error) { return store.Raise(time.Now()) },
+		Put:      store.Put,
+		Tap:      tap,
+		STAMPKey: func(reflector netip.Addr) []byte { return reflect.Secret(c.keys, reflector) },
+		Log:      env.Log,
 	})
 	assignments := make(chan *wire.Assignment)
+	responder := newResponder(c.keys, env.Log)
 	up := c.uplink(store, func(a *wire.Assignment) {
+		responder.follow(a)
 		select {
 		case assignments <- a:
 		case <-ctx.Done():
@@ -127,6 +139,7 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	talk, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	talking.Go(func() { up.Follow(ctx) })
+	talking.Go(func() { responder.run(measuring) })
 	talking.Go(func() { up.Deliver(measuring, talk) })
 	talking.Go(func() { summarise(measuring, measurer, up, store, env.Log) })
 

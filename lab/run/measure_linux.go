@@ -2,9 +2,11 @@ package run
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 	"github.com/fibergauge/fibergauge/lab/emulator"
 	"github.com/fibergauge/fibergauge/lab/namespace"
 	"github.com/fibergauge/fibergauge/lab/wan"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // build makes the namespaces and the emulator between them.
@@ -50,6 +53,9 @@ func (s *stage) measure(ctx context.Context, broken <-chan error) error {
 		return err
 	}
 	s.from = time.Now().Truncate(time.Millisecond)
+	if err := s.startReflectors(); err != nil {
+		return err
+	}
 	if err := s.startProbes(); err != nil {
 		return err
 	}
@@ -64,6 +70,47 @@ func (s *stage) measure(ctx context.Context, broken <-chan error) error {
 	return err
 }
 
+// startReflectors starts one at each site that answers STAMP and has no probe.
+func (s *stage) startReflectors() error {
+	if err := s.makeKeys(); err != nil {
+		return err
+	}
+	for _, i := range Reflecting(s.mesh, s.from) {
+		site := &s.mesh.Sites[i]
+		args := []string{"reflect", "--listen", netip.AddrPortFrom(netip.MustParseAddr(site.Address), uint16(site.Reflector().Port)).String()}
+		for _, address := range Senders(s.mesh, site, s.from) {
+			args = append(args, "--allow", address)
+		}
+		if site.Reflector().Authenticated {
+			args = append(args, "--key-file", s.keys)
+		}
+		child, err := s.crew.start("reflector-"+site.ID, s.places[i], s.programs.probe, args...)
+		if err != nil {
+			return err
+		}
+		s.reflectors = append(s.reflectors, child)
+	}
+	return nil
+}
+
+// makeKeys draws one key for all sites, if any wants authenticated packets.
+func (s *stage) makeKeys() error {
+	if !slices.ContainsFunc(s.mesh.Sites, func(site mesh.Site) bool { return site.Reflector().Authenticated }) {
+		return nil
+	}
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	var list strings.Builder
+	for _, prefix := range []string{"0.0.0.0/0", "::/0"} {
+		fmt.Fprintf(&list, "- {prefix: %q, key: %x}\n", prefix, key)
+	}
+	s.keys = s.folder.file("keys.yaml")
+	if err := os.WriteFile(s.keys, []byte(list.String()), 0o600); err != nil {
+		return fmt.Errorf("write the keys: %w", err)
+	}
+	return nil
+}
+
 func (s *stage) startProbes() error {
 	level := s.plan.ProbeLogLevel
 	if level == "" {
@@ -72,9 +119,14 @@ func (s *stage) startProbes() error {
 	for _, i := range Probing(s.mesh, s.wan, s.from) {
 		id := s.mesh.Sites[i].ID
 		s.say("starting the probe of %s", id)
-		child, err := s.crew.start("probe-"+id, s.places[i], s.programs.probe,
-			"run", "--site", id, "--collector", "unix:"+socket, "--spool", s.folder.file("spools/"+id),
-			"--origin", "emulated", "--log-level", level)
+		args := []string{
+			"run", "--site", id, "--collector", "unix:" + socket, "--spool", s.folder.file("spools/" + id),
+			"--origin", "emulated", "--log-level", level,
+		}
+		if s.keys != "" {
+			args = append(args, "--stamp-keys", s.keys)
+		}
+		child, err := s.crew.start("probe-"+id, s.places[i], s.programs.probe, args...)
 		if err != nil {
 			return err
 		}
@@ -189,16 +241,22 @@ func (s *stage) wind(ctx context.Context) error {
 		}
 	}
 	s.say("stopping %d probes, which wait for their last answers", len(s.probes))
+	probes := stopAll(ctx, s.probes, probeStopWithin)
+	reflectors := stopAll(ctx, s.reflectors, stopWithin)
+	s.say("stopping the collector")
+	return errors.Join(probes, reflectors, s.collector.stop(ctx))
+}
+
+// stopAll asks programs to end, all at once.
+func stopAll(ctx context.Context, programs []*child, patience time.Duration) error {
 	var group errgroup.Group
-	for _, child := range s.probes {
+	for _, child := range programs {
 		group.Go(func() error {
 			if err := child.signal(syscall.SIGTERM); err != nil {
 				return err
 			}
-			return child.wait(ctx, probeStopWithin)
+			return child.wait(ctx, patience)
 		})
 	}
-	probes := group.Wait()
-	s.say("stopping the collector")
-	return errors.Join(probes, s.collector.stop(ctx))
+	return group.Wait()
 }

@@ -40,8 +40,12 @@ type stage struct {
 	emulator  *emulator.Emulator
 	collector *collector
 	probes    []*child
-	from, to  time.Time // of the report: whole milliseconds
-	begun     time.Time // when the time of the plan and of the events began
+	// reflectors are those of sites without a probe; keys is the file for
+	// authenticated STAMP, empty where no site wants it.
+	reflectors []*child
+	keys       string
+	from, to   time.Time // of the report: whole milliseconds
+	begun      time.Time // when the time of the plan and of the events began
 }
 
 // Run carries a plan out. A cancelled context ends the measuring early; the
@@ -137,7 +141,7 @@ func (s *stage) read() (err error) {
 // abandon ends whatever still runs, for a run that failed half-way.
 func (s *stage) abandon() error {
 	var errs []error
-	for _, child := range s.probes {
+	for _, child := range append(s.reflectors, s.probes...) {
 		errs = append(errs, child.kill())
 	}
 	if s.collector != nil && s.collector.child != nil {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/lab/wan"
@@ -19,6 +20,31 @@ func Probing(m *mesh.Mesh, w *wan.WAN, t time.Time) []int {
 		}
 	}
 	return sites
+}
+
+// Reflecting lists the numbers of the sites that only answer and are measured by
+// STAMP at t: a probe runs a reflector by itself where one is needed.
+func Reflecting(m *mesh.Mesh, t time.Time) []int {
+	var sites []int
+	for i := range m.Sites {
+		if !m.Sites[i].Role.Probes() && m.Sites[i].ActiveAt(t) && len(Senders(m, &m.Sites[i], t)) > 0 {
+			sites = append(sites, i)
+		}
+	}
+	return sites
+}
+
+// Senders lists the addresses that measure a site by STAMP at t.
+func Senders(m *mesh.Mesh, dst *mesh.Site, t time.Time) []string {
+	var senders []string
+	for i := range m.Sites {
+		src := &m.Sites[i]
+		measures := func(test mesh.Test) bool { return test.Method == mesh.MethodSTAMP && m.Measures(&test, src, dst) }
+		if src.ActiveAt(t) && slices.ContainsFunc(m.Measure, measures) {
+			senders = append(senders, src.Address)
+		}
+	}
+	return senders
 }
 
 // Measured lists the links that any test measures at t, each once, as numbers

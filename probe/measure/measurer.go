@@ -312,7 +312,7 @@ func (m *Measurer) probingPingers(spec Spec) func() pinger {
 		spec := spec
 		if source.IsValid() {
 			// Looked up each time: an address may come and go.
-			spec.Source = sourceFor(source)
+			spec.Source = SourceFor(source)
 		}
 		return &probingPinger{spec: spec, mode: m.modes.of(spec.Address.Is6()), id: id}
 	}

@@ -45,9 +45,9 @@ func DetectMode(ipv6 bool) (Mode, error) {
 	return "", fmt.Errorf("open an ICMP socket: %w; let the group use datagram sockets (sysctl net.ipv4.ping_group_range=\"0 2147483647\") or give the program CAP_NET_RAW", refused)
 }
 
-// sourceFor gives the address if it belongs to this host. Behind NAT the
+// SourceFor gives the address if it belongs to this host. Behind NAT the
 // address of a site is not the host's, and the system has to choose.
-func sourceFor(address netip.Addr) netip.Addr {
+func SourceFor(address netip.Addr) netip.Addr {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return netip.Addr{}

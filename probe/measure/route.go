@@ -129,7 +129,7 @@ const (
 // that choose it by the ports.
 func openUDP(r route) (socketUDP, error) {
 	source := r.source
-	if !source.IsUnspecified() && !sourceFor(source).IsValid() {
+	if !source.IsUnspecified() && !SourceFor(source).IsValid() {
 		source = anySource(source) // behind NAT the site's address is not the host's
 	}
 	h := fnv.New32a()

@@ -56,6 +56,21 @@ func ReadKeys(file string) ([]Key, error) {
 	return keys, nil
 }
 
+// Secret gives the secret of the longest prefix that holds an address; nil if
+// there is none.
+func Secret(keys []Key, address netip.Addr) []byte {
+	secret, _ := newSecrets(keys).find(address.Unmap())
+	return secret
+}
+
+func newSecrets(keys []Key) *prefixes[[]byte] {
+	secrets := map[netip.Prefix][]byte{}
+	for _, key := range keys {
+		secrets[key.Prefix] = key.Secret
+	}
+	return newPrefixes(secrets)
+}
+
 func readSecret(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {

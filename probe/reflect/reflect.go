@@ -134,11 +134,7 @@ func newReflector(config Config) *Reflector {
 	if config.Idle == 0 {
 		config.Idle = DefaultIdle
 	}
-	secrets := map[netip.Prefix][]byte{}
-	for _, key := range config.Keys {
-		secrets[key.Prefix] = key.Secret
-	}
-	r := &Reflector{config: config, permitted: config.permitted(), keys: newPrefixes(secrets)}
+	r := &Reflector{config: config, permitted: config.permitted(), keys: newSecrets(config.Keys)}
 	r.Allow(nil)
 	return r
 }
