@@ -175,8 +175,9 @@ func (c *Conn) Local() netip.AddrPort {
 }
 
 // Wait waits until a packet can be received, the deadline has passed, or Wake
-// was called. The zero deadline is none. It is true if there is a packet, and
-// fails with net.ErrClosed once the Conn is closed.
+// was called; a deadline that has passed already ends it at once, whatever has
+// come. The zero deadline is none. It is true if there is a packet, and fails
+// with net.ErrClosed once the Conn is closed.
 func (c *Conn) Wait(deadline time.Time) (bool, error) {
 	if c.incoming.left() > 0 {
 		return true, nil
@@ -219,8 +220,9 @@ func (c *Conn) Wake() {
 	_ = c.socket.SetReadDeadline(past)
 }
 
-// came takes the process's moment of the packets just read.
+// came takes the process's moment of the packets just read, if it counts.
 func (c *Conn) came() {
+	c.arrived = 0
 	if c.Source() == wire.TimestampsUser {
 		c.arrived = time.Now().UnixNano()
 	}
@@ -229,7 +231,7 @@ func (c *Conn) came() {
 // Receive gives packets that have come, and never waits: 0 is none. It fails
 // with net.ErrClosed once the Conn is closed.
 func (c *Conn) Receive(ms []Message) (n int, err error) {
-	for n == 0 {
+	for n == 0 && len(ms) > 0 {
 		if c.incoming.left() == 0 {
 			if err := c.incoming.fill(c.raw); err != nil {
 				return 0, fmt.Errorf("receive on %v: %w", c.config.Local, err)
@@ -259,6 +261,9 @@ func (c *Conn) take(i int, m *Message) bool {
 	m.readControl(in.control(i))
 	switch {
 	case c.Source() == wire.TimestampsUser:
+		if c.arrived == 0 { // it was read before UseUser was called
+			c.arrived = time.Now().UnixNano()
+		}
 		m.At, m.Source = c.arrived, wire.TimestampsUser
 	case m.At != 0:
 		m.Source = wire.TimestampsKernel

@@ -258,6 +258,23 @@ func TestConnFallsBackWhereNoPacketShowsThatTheKernelStamps(t *testing.T) {
 	}
 }
 
+// TestConnChangesItsSource between the reading of a packet and its handing out.
+func TestConnChangesItsSource(t *testing.T) {
+	a, b := listen(t, Config{Local: loopbacks["IPv4"]}), listen(t, Config{Local: loopbacks["IPv4"]})
+	_, at, err := a.Send(b.Local(), []byte("x"))
+	must(t, err)
+	if ok, err := b.Wait(time.Time{}); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if n, err := b.Receive(nil); n != 0 || err != nil {
+		t.Errorf("no room: %d, %v", n, err)
+	}
+	b.UseUser("the interface does not stamp")
+	if m := next(t, b); m.Source != wire.TimestampsUser || m.At < at || m.At > time.Now().UnixNano() {
+		t.Errorf("%+v, sent at %d", m, at)
+	}
+}
+
 func TestConnWaits(t *testing.T) {
 	a, b := listen(t, Config{Local: loopbacks["IPv4"]}), listen(t, Config{Local: loopbacks["IPv4"]})
 	if ok, err := b.Wait(time.Now().Add(time.Millisecond)); ok || err != nil {
