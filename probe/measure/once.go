@@ -15,11 +15,13 @@ import (
 // Once is one measurement of one target, now.
 type Once struct {
 	Spec    Spec
-	Mode    Mode
-	Count   int           // packets, besides the warm-up packet
-	Timeout time.Duration // after its sending a packet is lost
-	Tap     Tap           // times packets in the kernel; nil: the process does
-	Observe func(Event)   // called for each event, from one goroutine at a time
+	Mode    Mode              // with ICMP
+	STAMP   *wire.STAMPTarget // nil: ICMP
+	Key     []byte            // for authenticated STAMP
+	Count   int               // packets, besides the warm-up packet
+	Timeout time.Duration     // after its sending a packet is lost
+	Tap     Tap               // times packets in the kernel; nil: the process does
+	Observe func(Event)       // called for each event, from one goroutine at a time
 	Log     *slog.Logger
 }
 
@@ -28,21 +30,17 @@ type Once struct {
 // the context ends first it gives what there is by then.
 func (o Once) Run(ctx context.Context) wire.Window {
 	line := newTimeline(SystemClock(), 1, func() (uint64, error) { return 2, nil }, o.Log)
+	if o.STAMP != nil {
+		return o.session(ctx, line, openUDP)
+	}
 	return o.run(ctx, line, func() pinger { return &probingPinger{spec: o.Spec, mode: o.Mode} })
 }
 
 func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) wire.Window {
-	// Slots that begin now, and a window that only the stop ends.
-	grid := window.Grid{Base: line.now().Wall, Interval: o.Spec.Interval, Length: 50 * 365 * 24 * time.Hour}
 	matcher := newMatcher(line, o.Tap)
-	f := newFlow(line, matcher, planned{spec: o.Spec, grid: grid, labels: window.Labels{Src: "here", Dst: o.Spec.Address.String(), Test: "ping"}},
-		rand.Uint64(), o.Timeout, o.Log)
+	f := newFlow(line, matcher, o.planned(line, MethodICMP), rand.Uint64(), o.Timeout, o.Log)
 	f.newPinger, f.hold = newPinger, canHold(o.Mode)
-
-	// Packets that a busy host could not send in their slots are sent later,
-	// but a host that cannot send at all is not waited for.
-	planned := time.Duration(o.Count+1) * o.Spec.Interval
-	ctx, stop := context.WithTimeout(ctx, planned+planned/4+200*time.Millisecond)
+	ctx, stop := context.WithTimeout(ctx, o.patience())
 	defer stop()
 	// Two sockets are open where one has worn out or the clock has stepped.
 	var mu sync.Mutex // protects outcomes and whatever Observe touches
@@ -64,6 +62,70 @@ func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) 
 	return merge(f.book.Flush(line.now()))
 }
 
+// session measures by STAMP.
+func (o Once) session(ctx context.Context, line *timeline, open func(route) (socketUDP, error)) wire.Window {
+	p := o.planned(line, MethodSTAMP)
+	one := newSession(line, p, o.Key, rand.Uint64(), o.Timeout)
+	s := newSender(line, o.Timeout, func() (socketUDP, error) { return open(p.route()) }, ClockState, o.Log)
+	enough := make(chan struct{})
+	outcomes := 0
+	one.observe = func(e Event) {
+		o.Observe(e)
+		if e.Kind == EventSent || e.Kind == EventRefused {
+			outcomes++
+		}
+		if outcomes == o.Count && !one.ending {
+			s.end(one, wire.EndStop)
+			close(enough)
+		}
+	}
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.run(sending)
+	}()
+	s.calls <- func() { s.add(one) }
+
+	patience := time.NewTimer(o.patience())
+	defer patience.Stop()
+	select {
+	case <-enough:
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+	s.calls <- func() {
+		if !one.ending {
+			s.end(one, wire.EndStop)
+		}
+	}
+	<-one.ended
+	stop()
+	<-stopped
+	return merge(one.book.Flush(line.now()))
+}
+
+// planned is a flow with slots that begin now, and a window that only the stop
+// ends.
+func (o Once) planned(line *timeline, method string) planned {
+	p := planned{
+		spec: o.Spec, grid: window.Grid{Base: line.now().Wall, Interval: o.Spec.Interval, Length: 50 * 365 * 24 * time.Hour},
+		labels: window.Labels{Src: "here", Dst: o.Spec.Address.String(), Test: "ping", Method: method, DSCP: o.Spec.DSCP},
+	}
+	if o.STAMP != nil {
+		p.stamp = *o.STAMP
+	}
+	return p
+}
+
+// patience is how long the packets may take to be sent. Those that a busy host
+// could not send in their slots are sent later, but a host that cannot send at
+// all is not waited for.
+func (o Once) patience() time.Duration {
+	planned := time.Duration(o.Count+1) * o.Spec.Interval
+	return planned + planned/4 + 200*time.Millisecond
+}
+
 // merge adds up windows: there are several where the wall clock stepped.
 func merge(windows []wire.Window) wire.Window {
 	if len(windows) == 0 {
@@ -79,7 +141,7 @@ func merge(windows []wire.Window) wire.Window {
 		all.Duplicate += w.Duplicate
 		all.SendError += w.SendError
 		all.Unstamped += w.Unstamped
-		all.IPDV = nil // not known across the step
+		all.IPDV, all.STAMP, all.OneWay = nil, nil, nil // not known across the step
 		if w.Timestamps == wire.TimestampsUser && w.Received > 0 {
 			all.Timestamps = w.Timestamps // upper bounds, as a whole
 		}

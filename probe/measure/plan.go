@@ -3,7 +3,6 @@ package measure
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -107,7 +106,11 @@ func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknow
 			}
 			p.labels.Dst, p.labels.DstCluster, p.labels.Test, p.labels.Method, p.labels.DSCP = target.Site, target.Cluster, task.Test, task.Method, task.DSCP
 			if task.Method == MethodSTAMP {
-				if p.stamp, err = reflectorOf(target, p); err != nil {
+				if target.STAMP == nil {
+					return fail("test %q: target %q: stamp: is missing", task.Test, target.Site)
+				}
+				p.stamp = *target.STAMP
+				if err := CheckSTAMP(p.spec, p.stamp); err != nil {
 					return fail("test %q: target %q: %w", task.Test, target.Site, err)
 				}
 			}
@@ -117,24 +120,22 @@ func plan(a *wire.Assignment, base window.Labels) (flows map[key]planned, unknow
 	return flows, unknown, nil
 }
 
-// reflectorOf says how the reflector of a target is to be spoken to.
-func reflectorOf(t wire.Target, p planned) (wire.STAMPTarget, error) {
-	if t.STAMP == nil {
-		return wire.STAMPTarget{}, errors.New("stamp: is missing")
-	}
+// CheckSTAMP tells whether a reflector can be spoken to in a way, and by packets
+// of a size.
+func CheckSTAMP(s Spec, t wire.STAMPTarget) error {
 	least := stamp.SizeUnauthenticated
-	if t.STAMP.Authenticated {
+	if t.Authenticated {
 		least = stamp.SizeAuthenticated
 	}
-	switch s := *t.STAMP; {
-	case s.Port < 1 || s.Port > math.MaxUint16:
-		return s, fmt.Errorf("stamp.port: %d is not within 1 to 65535", s.Port)
-	case s.Timestamps != "ntp" && s.Timestamps != "ptp":
-		return s, fmt.Errorf("stamp.timestamps: %.40q is not ntp or ptp", s.Timestamps)
-	case p.spec.payload() < least:
-		return s, fmt.Errorf("size_bytes: %d leaves %d bytes for a STAMP packet, which needs %d", p.spec.SizeBytes, p.spec.payload(), least)
+	switch {
+	case t.Port < 1 || t.Port > math.MaxUint16:
+		return fmt.Errorf("stamp.port: %d is not within 1 to 65535", t.Port)
+	case t.Timestamps != "ntp" && t.Timestamps != "ptp":
+		return fmt.Errorf("stamp.timestamps: %.40q is not ntp or ptp", t.Timestamps)
+	case s.payload() < least:
+		return fmt.Errorf("%d bytes leave %d for a STAMP packet, which needs %d", s.SizeBytes, s.payload(), least)
 	}
-	return *t.STAMP, nil
+	return nil
 }
 
 // canMeasure tells whether an address is that of one host, and of another one.

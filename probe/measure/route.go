@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"time"
 
 	"github.com/fibergauge/fibergauge/probe/stamp"
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
@@ -39,7 +40,11 @@ func (p planned) route() route {
 
 // startSession begins a STAMP session on the sender of its route.
 func (m *Measurer) startSession(p planned, seed uint64) *assigned {
-	s := m.newSession(p, seed)
+	var key []byte
+	if p.stamp.Authenticated && m.cfg.STAMPKey != nil {
+		key = m.cfg.STAMPKey(p.spec.Address)
+	}
+	s := newSession(m.line, p, key, seed, wire.Timeout)
 	r := p.route()
 	h := m.senders[r]
 	if h == nil {
@@ -67,7 +72,8 @@ func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 	}
 }
 
-func (m *Measurer) newSession(p planned, seed uint64) *session {
+// newSession makes a session with its book; key is for authenticated packets.
+func newSession(line *timeline, p planned, key []byte, seed uint64, timeout time.Duration) *session {
 	s := &session{
 		name: p.labels.String(), grid: p.grid, seed: seed, observe: func(Event) {}, ended: make(chan struct{}),
 		peer: peer{
@@ -79,15 +85,12 @@ func (m *Measurer) newSession(p planned, seed uint64) *session {
 		s.peer.format = stamp.PTP
 	}
 	if p.stamp.Authenticated {
-		if m.cfg.STAMPKey != nil {
-			s.peer.key = m.cfg.STAMPKey(p.spec.Address)
-		}
-		if s.peer.key == nil {
+		if s.peer.key = key; key == nil {
 			s.missing = fmt.Errorf("no key for %v: add it to the file of --stamp-keys and start the probe again", p.spec.Address)
 		}
 	}
 	s.ask = newAsk(s.peer)
-	s.book = newBook(m.line, p, func(slot int64) int64 { return due(p.grid, seed, slot) }, wire.Timeout)
+	s.book = newBook(line, p, func(slot int64) int64 { return due(p.grid, seed, slot) }, timeout)
 	return s
 }
 

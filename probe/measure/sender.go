@@ -235,6 +235,9 @@ func (s *sender) sendDue(now window.Moment) {
 		if !s.send(one) {
 			return // a step of the clock comes first
 		}
+		if one.ending {
+			continue // whoever watches has seen enough
+		}
 		one.next++
 		one.due = due(one.grid, one.seed, one.next)
 		s.schedule.put(one)

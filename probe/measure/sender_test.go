@@ -3,6 +3,7 @@ package measure
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"testing"
@@ -438,5 +439,43 @@ func TestSTAMPFollowsTheAssignment(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"b assignment", "a assignment", "a stop"}, ends); diff != "" {
 		t.Errorf("cut windows (-want +got)\n%s", diff)
+	}
+}
+
+// TestOnceBySTAMP counts the packets that were asked for, and no more.
+func TestOnceBySTAMP(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*reflectors)
+		want   wire.Counts
+		events map[EventKind]int
+	}{
+		{"answered", func(*reflectors) {}, wire.Counts{Sent: 20, Received: 20}, map[EventKind]int{EventSent: 20, EventReply: 20}},
+		{"not answered", func(n *reflectors) { n.travel = func(uint32) travel { return travel{lostThere: true} } },
+			wire.Counts{Sent: 20, Lost: 20}, map[EventKind]int{EventSent: 20}},
+		{"refused", func(n *reflectors) { n.refuse = func(uint32) error { return errors.New("no route") } },
+			wire.Counts{SendError: 20}, map[EventKind]int{EventRefused: 20}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				line := newTimeline(SystemClock(), 1, func() (uint64, error) { return 2, nil }, slog.New(slog.DiscardHandler))
+				n := &reflectors{clock: SystemClock(), travel: plainTravel}
+				tt.change(n)
+				events := map[EventKind]int{}
+				w := Once{
+					Spec:  Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 128, Interval: 20 * time.Millisecond},
+					STAMP: &wire.STAMPTarget{Port: 862, Timestamps: "ntp"}, Count: 20, Timeout: time.Second,
+					Observe: func(e Event) { events[e.Kind]++ },
+					Log:     slog.New(slog.DiscardHandler),
+				}.session(t.Context(), line, n.open)
+				w.Counts.Scheduled = 0 // the first slot's part depends on the moment
+				if diff := cmp.Diff(tt.want, w.Counts); diff != "" {
+					t.Errorf("counts (-want +got)\n%s", diff)
+				}
+				if diff := cmp.Diff(tt.events, events); diff != "" {
+					t.Errorf("events (-want +got)\n%s", diff)
+				}
+			})
+		})
 	}
 }

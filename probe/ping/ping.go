@@ -27,7 +27,9 @@ type Request struct {
 	Timeout   time.Duration
 	SizeBytes int // of the IP packet
 	DSCP      int
-	Tap       measure.Tap // times the packets in the kernel; nil: the process does
+	Tap       measure.Tap       // times ICMP in the kernel; nil: the process does
+	STAMP     *wire.STAMPTarget // how the reflector is spoken to; nil: ICMP
+	Key       []byte            // for authenticated STAMP
 }
 
 // Result is what a measurement found. Statistics are over the replies that
@@ -52,9 +54,22 @@ type Result struct {
 	IPDVMeanUS *float64        `json:"ipdv_mean_us"`
 	TTL        *wire.ReplyTTL  `json:"reply_ttl"`
 	Timestamps wire.Timestamps `json:"timestamps"`
+	STAMP      *STAMP          `json:"stamp,omitempty"`
 
+	dscp      int // of the packets sent
 	rtts      []uint32
 	sendError error // the last
+}
+
+// STAMP is what only the replies of a reflector tell.
+type STAMP struct {
+	Authenticated  bool   `json:"authenticated"`
+	ResidenceMaxUS uint32 `json:"residence_max_us"` // longest time that the reflector claims to have kept a packet
+	Capped         int    `json:"capped"`           // packets that it claims to have kept for longer than what is taken out
+	ForwardLost    int    `json:"forward_lost"`     // of the lost, those known to be lost on the way there
+	ReverseLost    int    `json:"reverse_lost"`     // of the lost, those known to be lost on the way back
+	Reordered      int    `json:"reordered"`
+	DSCPReceived   *int   `json:"dscp_received"` // as the requests reached the reflector; null where it does not tell
 }
 
 // Resolve finds the address of the target: the first of the family asked for,
@@ -91,11 +106,14 @@ func (r Request) Resolve(ctx context.Context) (netip.Addr, error) {
 
 // Run measures. Where live is not nil, a line on it follows the measurement.
 func (r Request) Run(ctx context.Context, address netip.Addr, mode measure.Mode, live io.Writer, log *slog.Logger) *Result {
-	result := &Result{Target: r.Target, Address: address.String(), Method: measure.MethodICMP, Timestamps: wire.TimestampsUser}
+	result := &Result{Target: r.Target, Address: address.String(), Method: measure.MethodICMP, Timestamps: wire.TimestampsUser, dscp: r.DSCP}
+	if r.STAMP != nil {
+		result.Method = measure.MethodSTAMP
+	}
 	line := &liveLine{out: live, name: r.name(address), count: r.Count}
 	once := measure.Once{
-		Spec:  measure.Spec{Address: address, SizeBytes: r.SizeBytes, DSCP: r.DSCP, Interval: r.Interval},
-		Mode:  mode,
+		Spec: r.Spec(address),
+		Mode: mode, STAMP: r.STAMP, Key: r.Key,
 		Count: r.Count, Timeout: r.Timeout, Tap: r.Tap, Log: log,
 		Observe: func(e measure.Event) {
 			if e.Kind == measure.EventRefused {
@@ -108,6 +126,11 @@ func (r Request) Run(ctx context.Context, address netip.Addr, mode measure.Mode,
 	line.clear()
 	result.fill(w)
 	return result
+}
+
+// Spec is how the packets look.
+func (r Request) Spec(address netip.Addr) measure.Spec {
+	return measure.Spec{Address: address, SizeBytes: r.SizeBytes, DSCP: r.DSCP, Interval: r.Interval}
 }
 
 func (r Request) name(address netip.Addr) string {
@@ -126,6 +149,12 @@ func (r *Result) fill(w wire.Window) {
 	}
 	if s := w.Stats; s != nil {
 		r.MinUS, r.P50US, r.P95US, r.P99US, r.MaxUS, r.MeanUS = &s.MinUS, &s.P50US, &s.P95US, &s.P99US, &s.MaxUS, &s.MeanUS
+	}
+	if s := w.STAMP; s != nil {
+		r.STAMP = &STAMP{
+			Authenticated: s.Authenticated, ResidenceMaxUS: s.ResidenceMaxUS, Capped: int(s.Capped),
+			ForwardLost: int(s.ForwardLost), ReverseLost: int(s.ReverseLost), Reordered: int(s.Reordered), DSCPReceived: s.DSCPReceived,
+		}
 	}
 	if w.IPDV != nil {
 		r.IPDVMeanUS = &w.IPDV.MeanUS
@@ -147,5 +176,9 @@ func (r *Result) Err() error {
 	case r.Sent == 0:
 		return fmt.Errorf("ping %s: stopped before anything was sent", r.Address)
 	}
-	return fmt.Errorf("ping %s: none of %d packets was answered; is the target up, and does it answer ICMP echo?", r.Address, r.Sent)
+	ask := "does it answer ICMP echo?"
+	if r.Method == measure.MethodSTAMP {
+		ask = "does a STAMP reflector listen there, with the same key if there is one, and does it allow this host?"
+	}
+	return fmt.Errorf("ping %s: none of %d packets was answered; is the target up, and %s", r.Address, r.Sent, ask)
 }

@@ -71,7 +71,11 @@ func (r *Result) Text(w io.Writer, s Style) {
 	if r.Target != r.Address {
 		name = fmt.Sprintf("%s (%s)", r.Target, r.Address)
 	}
-	how := fmt.Sprintf(" by %s echo, timestamps: %s", strings.ToUpper(r.Method), r.Timestamps)
+	method := "ICMP echo"
+	if r.Method == measure.MethodSTAMP {
+		method = "STAMP"
+	}
+	how := fmt.Sprintf(" by %s, timestamps: %s", method, r.Timestamps)
 	if runes := []rune(name); len(runes) > width-len(how) {
 		name = string(runes[:width-len(how)-1]) + "…"
 	}
@@ -131,6 +135,21 @@ func (r *Result) extras() []string {
 	}
 	if r.IPDVMeanUS != nil {
 		add("IPDV %s ms", ms(*r.IPDVMeanUS))
+	}
+	if s := r.STAMP; s != nil {
+		if s.ForwardLost+s.ReverseLost > 0 {
+			add("%d lost on the way there, %d back", s.ForwardLost, s.ReverseLost)
+		}
+		if s.Reordered > 0 {
+			add("%d out of order", s.Reordered)
+		}
+		if d := s.DSCPReceived; d != nil && *d != r.dscp {
+			add("DSCP %d arrived as %d", r.dscp, *d)
+		}
+		add("at most %s ms in the reflector", ms(float64(s.ResidenceMaxUS)))
+		if s.Capped > 0 {
+			add("%d replies claim more than is taken out", s.Capped)
+		}
 	}
 	return parts
 }
