@@ -18,6 +18,7 @@ import (
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/doctor"
 	"github.com/fibergauge/fibergauge/probe/measure"
+	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/uplink"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -28,9 +29,11 @@ type doctorCommand struct {
 	Collector   string `help:"Where the collector listens, as for run." placeholder:"URL"`
 	Spool       string `help:"Folder of the spool, as for run." placeholder:"DIR"`
 	SpoolMaxMiB int64  `name:"spool-max-mib" default:"1024" help:"Largest size of what the spool keeps, in MiB, as for run." placeholder:"N"`
+	StampKeys   string `help:"Keys of authenticated STAMP, as for run." placeholder:"FILE"`
 	JSON        bool   `name:"json" help:"Print one JSON object."`
 
 	collector uplink.Collector
+	keys      []reflect.Key
 }
 
 func (c *doctorCommand) check() error {
@@ -40,10 +43,15 @@ func (c *doctorCommand) check() error {
 	if c.SpoolMaxMiB < 1 || c.SpoolMaxMiB > 1<<20 {
 		return fmt.Errorf("--spool-max-mib: %d is not within 1 to %d", c.SpoolMaxMiB, 1<<20)
 	}
+	var err error
+	if c.StampKeys != "" {
+		if c.keys, err = reflect.ReadKeys(c.StampKeys); err != nil {
+			return fmt.Errorf("--stamp-keys: %w", err)
+		}
+	}
 	if c.Collector == "" {
 		return nil
 	}
-	var err error
 	if c.collector, err = uplink.ParseCollector(c.Collector); err != nil {
 		return fmt.Errorf("--collector: %w", err)
 	}
@@ -119,6 +127,7 @@ func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 		doctor.Spool(c.Spool, c.SpoolMaxMiB<<20, doctor.Free),
 		collector.Resolve,
 		collector.Ask,
+		collector.STAMP(doctor.Listen, func(a netip.Addr) bool { return reflect.Secret(c.keys, a) != nil }),
 		collector.MTU(doctor.RouteTo),
 	}
 }

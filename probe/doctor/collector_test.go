@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -260,6 +261,54 @@ func TestMTU(t *testing.T) {
 	}
 	expect(t, all[4:], "✗ mtu 198.51.100.5 no way leads there: network is unreachable; give the host a route to it",
 		"✗ mtu no way leads to 2 more either; as above")
+}
+
+func TestSTAMP(t *testing.T) {
+	free := func(netip.AddrPort) error { return nil }
+	refuse := func(err error) func(netip.AddrPort) error {
+		return func(local netip.AddrPort) error {
+			// The site's address is not this host's, as behind NAT.
+			if local.String() != "0.0.0.0:862" {
+				t.Errorf("listens on %v", local)
+			}
+			return &net.OpError{Op: "listen", Err: err}
+		}
+	}
+	anyKey := func(netip.Addr) bool { return true }
+	only := func(a string) func(netip.Addr) bool { return func(b netip.Addr) bool { return b.String() == a } }
+	plain, authenticated := assignment(), assignment()
+	plain.Reflector = &wire.Reflector{Port: 862, Sources: []string{"192.0.2.2", "192.0.2.3"}}
+	authenticated.Reflector = &wire.Reflector{Port: 862, Sources: []string{"192.0.2.2", "192.0.2.4"}, Authenticated: true}
+	authenticated.Tasks[0].Targets[0].STAMP = &wire.STAMPTarget{Port: 862, Authenticated: true}
+	nowhere := assignment()
+	nowhere.Address, nowhere.Reflector = "somewhere", &wire.Reflector{Port: 862}
+	silent := assignment()
+	const can = "✓ reflector 0.0.0.0:862 can be listened on; 2 sources to be answered"
+	for _, tt := range []struct {
+		name   string
+		a      *wire.Assignment
+		listen func(netip.AddrPort) error
+		hasKey func(netip.Addr) bool
+		want   []string
+	}{
+		{"not asked", &silent, free, anyKey, []string{"– reflector nobody measures this site by STAMP"}},
+		{"open", &plain, free, only(""), []string{can}},
+		{"it runs", &plain, refuse(syscall.EADDRINUSE), only(""), []string{"✓ reflector 0.0.0.0:862 is taken, by this site's own probe if it runs; 2 sources to be answered"}},
+		{"closed", &plain, refuse(syscall.EACCES), only(""), []string{"✗ reflector 0.0.0.0:862 is closed to this process: the 2 sources that measure this site get no answer; " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"}},
+		{"no address", &plain, refuse(syscall.EADDRNOTAVAIL), only(""), []string{"✗ reflector 0.0.0.0:862 cannot be listened on: listen: cannot assign requested address; see that the address is up on this host"}},
+		{"no place", &nowhere, free, only(""), []string{`✗ reflector "somewhere" port 862 is no place to listen on; mend the site's address in the mesh`}},
+		{"keys", &authenticated, free, anyKey, []string{can, "✓ keys there is one for each of the 2 addresses that STAMP is authenticated with"}},
+		{"a key is missing", &authenticated, free, only("192.0.2.2"), []string{can,
+			"✗ keys 1 of 2 addresses that STAMP is authenticated with have none: 192.0.2.4; add them to the file of --stamp-keys"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, (&Collector{assignment: tt.a}).STAMP(tt.listen, tt.hasKey)(t.Context()), tt.want...)
+		})
+	}
+	if all := (&Collector{}).STAMP(free, anyKey)(t.Context()); len(all) > 0 {
+		t.Errorf("without an assignment: %+v", all)
+	}
 }
 
 // TestRouteToThisHost asks the real system for a way that every host has.

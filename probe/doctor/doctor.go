@@ -7,6 +7,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Status is how bad a finding is.
@@ -99,6 +100,9 @@ func Examine(ctx context.Context, checks []Check, show func(Finding)) Report {
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
+	}
+	if strings.HasSuffix(thing, "s") {
+		thing += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }

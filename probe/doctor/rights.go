@@ -55,7 +55,7 @@ func lowPort(root fs.FS, effective uint64) Finding {
 		return found("rights", subject, "open to everybody (net.ipv4.ip_unprivileged_port_start is %d): a STAMP reflector may listen there", first)
 	}
 	return found("rights", subject, "closed to this process: a STAMP reflector needs CAP_NET_BIND_SERVICE to listen there").
-		but(StatusWarning, "only if this site answers STAMP: "+giveCapability, "CAP_NET_BIND_SERVICE", "cap_net_bind_service")
+		but(StatusWarning, "only if this site is to answer STAMP: "+giveCapability, "CAP_NET_BIND_SERVICE", "cap_net_bind_service")
 }
 
 // effective reads the effective capabilities of this process, one bit each.

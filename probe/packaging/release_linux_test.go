@@ -141,6 +141,36 @@ func TestRelease(t *testing.T) {
 	})
 }
 
+// TestPackageVersions holds the versions of the packages against the order in
+// which the commits came.
+func TestPackageVersions(t *testing.T) {
+	need(t, "dpkg")
+	before := "0~"
+	for _, tt := range []struct{ version, want string }{
+		{"1abc24cc5d9f-dirty", "0~20260304050607.1abc24cc5d9f+dirty"},
+		{"v0.9.0-3-g1abc24cc5d9f", "0.9.0+3.g1abc24cc5d9f"},
+		{"v1.0.0-rc1", "1.0.0~rc1"},
+		{"v1.0.0-rc1-7-g1abc24cc5d9f", "1.0.0~rc1+7.g1abc24cc5d9f"},
+		{"v1.0.0-rc2", "1.0.0~rc2"},
+		{"v1.0.0", "1.0.0"},
+		{"v1.0.0-dirty", "1.0.0+dirty"},
+		{"v1.0.1", "1.0.1"},
+		{"v1.0.1-9-g1abc24cc5d9f", "1.0.1+9.g1abc24cc5d9f"},
+		{"v1.0.1-10-g1abc24cc5d9f-dirty", "1.0.1+10.g1abc24cc5d9f+dirty"},
+		{"v1.0.10", "1.0.10"},
+	} {
+		script := "source <(sed -n '/^package_version()/,/^}/p' " + repository + "/scripts/release); TZ=UTC SOURCE_DATE_EPOCH=1772600767 package_version " + tt.version
+		got := strings.TrimSpace(output(t, "bash", "-c", script))
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.version, got, tt.want)
+		}
+		if out, err := exec.Command("dpkg", "--compare-versions", got, "gt", before).CombinedOutput(); err != nil {
+			t.Errorf("%s does not come after %s: %v %s", got, before, err, out)
+		}
+		before = got
+	}
+}
+
 // checkStatic holds the programs against what their names say.
 func checkStatic(t *testing.T, dir string) {
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
