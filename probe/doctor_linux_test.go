@@ -63,7 +63,7 @@ func TestDoctorCommand(t *testing.T) {
 		for _, want := range []string{
 			"✓ rights CAP_NET_RAW   effective", "✓ icmp ipv4            raw sockets open\n", "✓ timestamps icmp      by the kernel",
 			"✓ timestamps udp ipv4  by the kernel", "✓ spool                " + dir + " can be written\n",
-			"✓ collector            " + c.url + " answers; it assigns 1 test to 3 targets in all\n", "✓ mtu lo               65536 bytes; the way to 3 targets",
+			"✓ collector            " + c.url + " answers; it assigns 1 test to 3 targets\n", "✓ mtu lo               65536 bytes; the way to 3 targets",
 		} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("missing %q", want)

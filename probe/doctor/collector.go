@@ -180,11 +180,9 @@ func (c *Collector) answered(res *http.Response, body []byte) Finding {
 		return found("collector", "", "%s: %s", c.URL, text).but(StatusFailed, "%s", do)
 	}
 	c.assignment = a
-	targets := 0
-	for _, t := range a.Tasks {
-		targets += len(t.Targets)
-	}
-	f := found("collector", "", "%s answers; it assigns %s to %s in all", c.URL, count(len(a.Tasks), "test"), count(targets, "target"))
+	to, _ := targetsOf(a)
+	targets := len(to)
+	f := found("collector", "", "%s answers; it assigns %s to %s", c.URL, count(len(a.Tasks), "test"), count(targets, "target"))
 	if targets == 0 {
 		f = f.but(StatusWarning, "nothing is measured from this site until the mesh says what")
 	}

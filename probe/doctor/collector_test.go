@@ -101,7 +101,7 @@ func serve(t *testing.T, until time.Time, date string, handler http.HandlerFunc)
 
 func TestAsk(t *testing.T) {
 	const (
-		answers = "✓ collector URL answers; it assigns 2 tests to 3 targets in all"
+		answers = "✓ collector URL answers; it assigns 2 tests to 2 targets"
 		ninety  = "✓ certificate ends in 90 days, on 2026-06-02"
 		near    = "✓ clock offset +0.0 s to the collector, known to ±0.5 s only (it tells whole seconds)"
 	)
@@ -147,7 +147,7 @@ func TestAsk(t *testing.T) {
 			a := assignment()
 			a.Tasks = nil
 			_ = json.NewEncoder(w).Encode(a)
-		}, nil, []string{"! collector URL answers; it assigns 0 tests to 0 targets in all; nothing is measured from this site until the mesh says what", ninety, near}},
+		}, nil, []string{"! collector URL answers; it assigns 0 tests to 0 targets; nothing is measured from this site until the mesh says what", ninety, near}},
 		{"no site", far, date(0), func(_ http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/readyz" {
 				t.Errorf("asked for %s", r.URL.Path)

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // Way is how packets to an address leave this host.
@@ -62,7 +64,7 @@ func (c *Collector) MTU(route func(netip.Addr) (Way, error)) Check {
 		if c.URL == "" {
 			return []Finding{notAsked("mtu", "", "not asked: --collector is absent")}
 		}
-		targets, size := c.targets(ctx)
+		targets, size := c.destinations(ctx)
 		byWay := map[Way]int{}
 		var all, lost []Finding
 		for _, to := range targets {
@@ -97,27 +99,34 @@ func (c *Collector) MTU(route func(netip.Addr) (Way, error)) Check {
 	}
 }
 
-// targets are what packets go to, and the length of the longest: those of the
-// assignment, or without one the collector itself.
-func (c *Collector) targets(ctx context.Context) (to []netip.Addr, size int) {
-	if c.assignment == nil {
-		host := c.host()
-		if a, err := netip.ParseAddr(host); err == nil {
-			return []netip.Addr{a}, 0
-		}
-		if host == "" || c.unknown || c.proxy() != "" {
-			return nil, 0
-		}
-		ctx, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		addresses, _ := c.Lookup(ctx, host) // Resolve has said why not
-		return addresses[:min(1, len(addresses))], 0
+// destinations are what packets go to, and the length of the longest: the
+// targets of the assignment, or without one the collector itself.
+func (c *Collector) destinations(ctx context.Context) (to []netip.Addr, size int) {
+	if c.assignment != nil {
+		return targetsOf(c.assignment)
 	}
-	for _, task := range c.assignment.Tasks {
+	host := c.host()
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, 0
+	}
+	if host == "" || c.unknown || c.proxy() != "" {
+		return nil, 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	addresses, _ := c.Lookup(ctx, host) // Resolve has said why not
+	return addresses[:min(1, len(addresses))], 0
+}
+
+// targetsOf gives the addresses of all tests, each once.
+func targetsOf(a *wire.Assignment) (to []netip.Addr, size int) {
+	seen := map[netip.Addr]bool{}
+	for _, task := range a.Tasks {
 		size = max(size, task.SizeBytes)
 		for _, target := range task.Targets {
-			if a, err := netip.ParseAddr(target.Address); err == nil && !slices.Contains(to, a) {
-				to = append(to, a)
+			if address, err := netip.ParseAddr(target.Address); err == nil && !seen[address] {
+				seen[address] = true
+				to = append(to, address)
 			}
 		}
 	}
