@@ -212,7 +212,7 @@ func (c *Collector) offset(date string, begin, end time.Time) Finding {
 	middle := begin.Add(end.Sub(begin) / 2)
 	offset := middle.Sub(theirs.Add(resolution / 2))
 	unsure := resolution/2 + end.Sub(begin)/2
-	f := found("clock", "offset", "%+.1f s to the collector, known to ±%.1f s only (it tells whole seconds)", offset.Seconds(), unsure.Seconds())
+	f := found("clock", "offset", "%+.1f s to the collector, ±%.1f s (it tells whole seconds)", offset.Seconds(), unsure.Seconds())
 	switch away := offset.Abs() - unsure; {
 	case away > tolerance && offset > 0:
 		f = f.but(StatusFailed, "set this clock or the collector's: what lies more than a minute in its future is refused")

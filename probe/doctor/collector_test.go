@@ -103,7 +103,7 @@ func TestAsk(t *testing.T) {
 	const (
 		answers = "✓ collector URL answers; it assigns 2 tests to 2 targets"
 		ninety  = "✓ certificate ends in 90 days, on 2026-06-02"
-		near    = "✓ clock offset +0.0 s to the collector, known to ±0.5 s only (it tells whole seconds)"
+		near    = "✓ clock offset +0.0 s to the collector, ±0.5 s (it tells whole seconds)"
 	)
 	far := now().AddDate(0, 0, 90).Add(time.Hour)
 	date := func(d time.Duration) string { return now().Add(d).Format(http.TimeFormat) }
@@ -126,13 +126,13 @@ func TestAsk(t *testing.T) {
 		}, []string{"✗ collector URL cannot be reached: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
 			"renew its certificate, or let this host trust who signed it (ca-certificates)"}},
 		{"clock a second ahead", far, date(-time.Second), nil, nil, []string{answers, ninety,
-			"✓ clock offset +1.0 s to the collector, known to ±0.5 s only (it tells whole seconds)"}},
+			"✓ clock offset +1.0 s to the collector, ±0.5 s (it tells whole seconds)"}},
 		{"clock ahead", far, date(-5 * time.Second), nil, nil, []string{answers, ninety,
-			"! clock offset +5.0 s to the collector, known to ±0.5 s only (it tells whole seconds); set this clock or the collector's: windows would be dated wrongly"}},
+			"! clock offset +5.0 s to the collector, ±0.5 s (it tells whole seconds); set this clock or the collector's: windows would be dated wrongly"}},
 		{"clock ahead by more than is let pass", far, date(-time.Hour), nil, nil, []string{answers, ninety,
-			"✗ clock offset +3600.0 s to the collector, known to ±0.5 s only (it tells whole seconds); set this clock or the collector's: what lies more than a minute in its future is refused"}},
+			"✗ clock offset +3600.0 s to the collector, ±0.5 s (it tells whole seconds); set this clock or the collector's: what lies more than a minute in its future is refused"}},
 		{"clock behind", far, date(time.Hour), nil, nil, []string{answers, ninety,
-			"! clock offset -3600.0 s to the collector, known to ±0.5 s only (it tells whole seconds); set this clock or the collector's: windows would be dated wrongly"}},
+			"! clock offset -3600.0 s to the collector, ±0.5 s (it tells whole seconds); set this clock or the collector's: windows would be dated wrongly"}},
 		{"no date", far, "", nil, nil, []string{answers, ninety, "– clock offset the collector does not tell its time"}},
 		{"unknown site", far, date(0), func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
@@ -191,7 +191,7 @@ func TestAskWithoutTLS(t *testing.T) {
 	defer server.Close()
 	c := &Collector{URL: server.URL, Base: server.URL, Client: server.Client(), Now: now}
 	expect(t, c.Ask(t.Context())[1:], "– certificate none: the connection is local and not encrypted",
-		"✓ clock offset +0.0 s to the collector, known to ±0.5 s only (it tells whole seconds)")
+		"✓ clock offset +0.0 s to the collector, ±0.5 s (it tells whole seconds)")
 }
 
 func TestResolve(t *testing.T) {
@@ -247,8 +247,8 @@ func TestMTU(t *testing.T) {
 	expect(t, (&Collector{URL: "https://192.0.2.9"}).MTU(route)(t.Context()), "✓ mtu eth0 1500 bytes; the way to the collector")
 	expect(t, (&Collector{URL: "unix:/run/c.sock"}).MTU(route)(t.Context()), "– mtu there is nothing to send packets to")
 	expect(t, (&Collector{URL: "unix:/run/c.sock", assignment: &assigned}).MTU(route)(t.Context()),
-		"✗ mtu eth0 1500 bytes; the way to 1 target, whose longest packet has 4000; raise the MTU of eth0, or lower size_bytes in the mesh: fragments are not measured",
-		"✓ mtu eth1 9000 bytes; the way to 1 target, whose longest packet has 4000")
+		"✗ mtu eth0 1500 bytes; the way to 1 target, longest packet 4000 bytes; raise the MTU of eth0, or lower size_bytes in the mesh: fragments are not measured",
+		"✓ mtu eth1 9000 bytes; the way to 1 target, longest packet 4000 bytes")
 
 	var cutOff wire.Assignment
 	cutOff.Tasks = []wire.Task{{SizeBytes: 84}}
@@ -283,7 +283,7 @@ func TestSTAMP(t *testing.T) {
 	nowhere := assignment()
 	nowhere.Address, nowhere.Reflector = "somewhere", &wire.Reflector{Port: 862}
 	silent := assignment()
-	const can = "✓ reflector 0.0.0.0:862 can be listened on; 2 sources to be answered"
+	const can = "✓ reflector 0.0.0.0:862 can be listened on; for 2 sources"
 	for _, tt := range []struct {
 		name   string
 		a      *wire.Assignment
@@ -293,7 +293,7 @@ func TestSTAMP(t *testing.T) {
 	}{
 		{"not asked", &silent, free, anyKey, []string{"– reflector nobody measures this site by STAMP"}},
 		{"open", &plain, free, only(""), []string{can}},
-		{"it runs", &plain, refuse(syscall.EADDRINUSE), only(""), []string{"✓ reflector 0.0.0.0:862 is taken, by this site's own probe if it runs; 2 sources to be answered"}},
+		{"it runs", &plain, refuse(syscall.EADDRINUSE), only(""), []string{"✓ reflector 0.0.0.0:862 is taken, by this site's own probe if it runs; for 2 sources"}},
 		{"closed", &plain, refuse(syscall.EACCES), only(""), []string{"✗ reflector 0.0.0.0:862 is closed to this process: the 2 sources that measure this site get no answer; " +
 			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"}},
 		{"no address", &plain, refuse(syscall.EADDRNOTAVAIL), only(""), []string{"✗ reflector 0.0.0.0:862 cannot be listened on: listen: cannot assign requested address; see that the address is up on this host"}},

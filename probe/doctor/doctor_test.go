@@ -56,8 +56,8 @@ func TestRights(t *testing.T) {
 	const (
 		rawOff  = "! rights CAP_NET_RAW not effective: ICMP is timed in user space, which a busy host lengthens; AmbientCapabilities=CAP_NET_RAW in the systemd unit, or: setcap cap_net_raw+ep FILE"
 		portOff = "! rights port 862 closed to this process: a STAMP reflector needs CAP_NET_BIND_SERVICE to listen there; only if this site is to answer STAMP: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"
-		rawOn   = "✓ rights CAP_NET_RAW effective: kernel timestamps of ICMP and raw sockets are allowed"
-		portOn  = "✓ rights port 862 CAP_NET_BIND_SERVICE is effective: a STAMP reflector may listen there"
+		rawOn   = "✓ rights CAP_NET_RAW effective: kernel timestamps of ICMP, and raw sockets"
+		portOn  = "✓ rights port 862 CAP_NET_BIND_SERVICE is effective: STAMP can listen there"
 	)
 	status := func(effective string) string { return "Name:\tx\nCapPrm:\tffff\nCapEff:\t" + effective + "\n" }
 	for _, tt := range []struct {

@@ -30,7 +30,7 @@ func Rights(root fs.FS) Check {
 		if err != nil {
 			return []Finding{notAsked("rights", "", "this system has no capabilities to read: %v", err)}
 		}
-		raw := found("rights", "CAP_NET_RAW", "effective: kernel timestamps of ICMP and raw sockets are allowed")
+		raw := found("rights", "CAP_NET_RAW", "effective: kernel timestamps of ICMP, and raw sockets")
 		if effective&(1<<capNetRaw) == 0 {
 			raw = found("rights", "CAP_NET_RAW", "not effective: ICMP is timed in user space, which a busy host lengthens").
 				but(StatusWarning, giveCapability, "CAP_NET_RAW", "cap_net_raw")
@@ -43,7 +43,7 @@ func Rights(root fs.FS) Check {
 func lowPort(root fs.FS, effective uint64) Finding {
 	const subject = "port 862"
 	if effective&(1<<capNetBindService) != 0 {
-		return found("rights", subject, "CAP_NET_BIND_SERVICE is effective: a STAMP reflector may listen there")
+		return found("rights", subject, "CAP_NET_BIND_SERVICE is effective: STAMP can listen there")
 	}
 	first := stampPort + 1
 	if text, err := fs.ReadFile(root, "proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil {

@@ -57,14 +57,14 @@ func (c *Collector) reflector(listen func(netip.AddrPort) error) Finding {
 	at := netip.AddrPortFrom(local, uint16(r.Port))
 	switch err := listen(at); {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return found("reflector", "", "%v is taken, by this site's own probe if it runs; %s to be answered", at, count(len(r.Sources), "source"))
+		return found("reflector", "", "%v is taken, by this site's own probe if it runs; for %s", at, count(len(r.Sources), "source"))
 	case errors.Is(err, syscall.EACCES):
 		return found("reflector", "", "%v is closed to this process: the %s that measure this site get no answer", at, count(len(r.Sources), "source")).
 			but(StatusFailed, giveCapability, "CAP_NET_BIND_SERVICE", "cap_net_bind_service")
 	case err != nil:
 		return found("reflector", "", "%v cannot be listened on: %v", at, err).but(StatusFailed, "see that the address is up on this host")
 	}
-	return found("reflector", "", "%v can be listened on; %s to be answered", at, count(len(r.Sources), "source"))
+	return found("reflector", "", "%v can be listened on; for %s", at, count(len(r.Sources), "source"))
 }
 
 // keys finds the peers that are spoken to only by key and have none; asked is

@@ -78,7 +78,7 @@ func (c *Collector) MTU(route func(netip.Addr) (Way, error)) Check {
 		for way, n := range byWay {
 			f := found("mtu", way.Interface, "%d bytes; the way to the collector", way.MTU).with("mtu_bytes", int64(way.MTU))
 			if c.assignment != nil {
-				f.Text = fmt.Sprintf("%d bytes; the way to %s, whose longest packet has %d", way.MTU, count(n, "target"), size)
+				f.Text = fmt.Sprintf("%d bytes; the way to %s, longest packet %d bytes", way.MTU, count(n, "target"), size)
 				f = f.with("packet_bytes", int64(size)).with("targets", int64(n))
 			}
 			if size > way.MTU {
