@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,72 +16,164 @@ import (
 	"time"
 
 	probing "github.com/prometheus-community/pro-bing"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/fibergauge/fibergauge/probe/measure"
+	"github.com/fibergauge/fibergauge/probe/stamp"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 const (
-	benchmarkTargets = 100
-	benchmarkTime    = 30 * time.Second
-	// asBare is the variable that makes the test binary be pro-bing alone.
+	benchmarkTime = 30 * time.Second
+	warmUpTime    = 10 * time.Second // start, first assignment, first windows
+	// asBare is the variable that makes the test binary be pro-bing alone, in
+	// the mode that it names, with as many targets as the argument says.
 	asBare = "FIBERGAUGE_PROBE_TEST_AS_BARE"
 )
 
-// BenchmarkTargets measures what one probe with 100 targets of this host, one
-// packet a second each, takes of the processor and of memory, beside pro-bing
-// alone with the same targets at the same time:
+// load is what a program took of the machine.
+type load struct {
+	cores float64 // of one
+	mib   float64 // resident at the end
+}
+
+// weigh lets a program run and measures it, after its warm-up.
+func weigh(b *testing.B, cmd *exec.Cmd) load {
+	b.Helper()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	time.Sleep(warmUpTime)
+	before := cpu(b, cmd.Process.Pid)
+	time.Sleep(benchmarkTime)
+	l := load{(cpu(b, cmd.Process.Pid) - before).Seconds() / benchmarkTime.Seconds(), resident(b, cmd.Process.Pid)}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Wait()
+	return l
+}
+
+func (l load) report(b *testing.B, name string) {
+	b.ReportMetric(100*l.cores, name+"-%core")
+	b.ReportMetric(l.mib, name+"-MiB")
+}
+
+// BenchmarkEcho measures what one probe takes of the processor and of memory
+// that pings targets of this host, one packet a second each, beside pro-bing
+// alone with the same targets, one after the other:
 //
-//	go test -run '^$' -bench Targets -benchtime 1x ./probe
-func BenchmarkTargets(b *testing.B) {
-	needICMP(b)
-	a := loopback(benchmarkTargets)
-	a.Tasks[0].IntervalMS, a.Tasks[0].WindowS = 1000, 15
-	c := newCollector(b, a)
-	for range b.N {
-		probe := process(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())
-		bare := process(b)
-		bare.Env = append(bare.Env, asBare+"=1")
-		var wg sync.WaitGroup
-		var mu sync.Mutex // a B is not safe for concurrent use
-		for _, one := range []struct {
-			name string
-			cmd  *exec.Cmd
-		}{{"probe", probe}, {"pro-bing", bare}} {
-			if err := one.cmd.Start(); err != nil {
-				b.Fatal(err)
+//	go test -run '^$' -bench Echo -benchtime 1x ./probe
+func BenchmarkEcho(b *testing.B) {
+	for _, bench := range []struct {
+		name    string
+		targets int
+		bare    measure.Mode
+	}{{"100", 100, measure.ModeDatagram}, {"500", 500, measure.ModeRaw}} {
+		b.Run(bench.name, func(b *testing.B) {
+			ownNetwork(b)
+			for range b.N {
+				bare := process(b, strconv.Itoa(bench.targets))
+				bare.Env = append(bare.Env, asBare+"="+string(bench.bare))
+				weigh(b, bare).report(b, "pro-bing-"+string(bench.bare))
+				a := loopback(bench.targets)
+				a.Tasks[0].IntervalMS, a.Tasks[0].WindowS = 1000, 15
+				c := newCollector(b, a)
+				weigh(b, process(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, "probe")
+				c.hold(b)
 			}
-			wg.Go(func() {
-				time.Sleep(10 * time.Second) // start, first assignment, first windows
-				before := cpu(b, one.cmd.Process.Pid)
-				time.Sleep(benchmarkTime)
-				mu.Lock()
-				defer mu.Unlock()
-				b.ReportMetric(100*(cpu(b, one.cmd.Process.Pid)-before).Seconds()/benchmarkTime.Seconds(), one.name+"-%core")
-				b.ReportMetric(resident(b, one.cmd.Process.Pid), one.name+"-MiB")
-				_ = one.cmd.Process.Signal(syscall.SIGTERM)
-				_ = one.cmd.Wait()
-			})
+			b.ReportMetric(0, "ns/op") // says nothing here
+		})
+	}
+}
+
+// BenchmarkSTAMP measures one probe with 2 000 reflectors, beside fping with
+// 2 000 targets, one packet a second each, and the RTTs beside those of a probe
+// with one reflector.
+func BenchmarkSTAMP(b *testing.B) {
+	const many = 2000
+	ownNetwork(b)
+	for range b.N {
+		reflector := process(b, "reflect", "--listen=0.0.0.0:862", "--allow=127.0.0.0/8", "--rate=1000000")
+		reflector.Stderr = os.Stderr
+		if err := reflector.Start(); err != nil {
+			b.Fatal(err)
 		}
-		wg.Wait()
+		for _, links := range []int{1, many} {
+			a := loopback(links)
+			task := &a.Tasks[0]
+			task.Test, task.Method, task.SizeBytes, task.IntervalMS, task.WindowS = "stamp", measure.MethodSTAMP, 128, 1000, 15
+			for i := range task.Targets {
+				task.Targets[i].STAMP = &wire.STAMPTarget{Port: stamp.Port, Timestamps: "ntp"}
+			}
+			c := newCollector(b, a)
+			name := fmt.Sprintf("%d-links", links)
+			weigh(b, process(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, name)
+			b.ReportMetric(c.hold(b), name+"-p99-µs")
+		}
+		_ = reflector.Process.Kill()
+		_ = reflector.Wait()
+		if fping, err := exec.LookPath("fping"); err != nil {
+			b.Logf("SKIPPED beside fping: %v", err)
+		} else {
+			targets := ""
+			for _, target := range loopback(many).Tasks[0].Targets {
+				targets += target.Address + "\n"
+			}
+			cmd := exec.Command(fping, "-l", "-q", "-p", "1000", "-i", "0.1")
+			cmd.Stdin = strings.NewReader(targets)
+			weigh(b, cmd).report(b, "fping")
+		}
 	}
 	b.ReportMetric(0, "ns/op") // says nothing here
-	sent, received := uint32(0), uint32(0)
+}
+
+// hold fails if a packet was lost, and gives the p99 of all RTTs in µs.
+func (c *collector) hold(b *testing.B) float64 {
+	b.Helper()
+	var sent, received, unstamped uint32
+	var rtts []uint32
 	for _, w := range c.all() {
-		sent, received = sent+w.Sent, received+w.Received
+		sent, received, unstamped = sent+w.Sent, received+w.Received, unstamped+w.Unstamped
+		some, err := wire.DecodeRTTs(nil, w.RTTs)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rtts = append(rtts, some...)
 	}
-	if sent == 0 || received < sent*99/100 {
-		b.Errorf("%d of %d packets received", received, sent)
+	if sent == 0 || received != sent || unstamped > 0 {
+		b.Errorf("%d of %d packets received, %d of them without an RTT", received, sent, unstamped)
+	}
+	if len(rtts) == 0 {
+		return 0
+	}
+	slices.Sort(rtts)
+	return float64(rtts[len(rtts)-1-len(rtts)/100])
+}
+
+// ownNetwork moves the benchmark, and the programs that it starts, into a
+// network namespace with nothing but loopback, where datagram ICMP is allowed.
+func ownNetwork(b *testing.B) {
+	b.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the benchmark
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		b.Skipf("SKIPPED: needs root for a network namespace: %v", err)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0o644); err != nil {
+		b.Fatal(err)
 	}
 }
 
 // bare runs pro-bing with the benchmark's targets and nothing around it.
-func bare() {
-	mode, err := measure.DetectMode(false)
-	if err != nil {
-		panic(err)
-	}
+func bare(mode measure.Mode, targets int) {
 	var wg sync.WaitGroup
-	for _, target := range loopback(benchmarkTargets).Tasks[0].Targets {
+	for _, target := range loopback(targets).Tasks[0].Targets {
 		p := probing.New(target.Address)
 		p.SetIPAddr(&net.IPAddr{IP: net.ParseIP(target.Address)})
 		p.SetPrivileged(mode == measure.ModeRaw)

@@ -3,10 +3,12 @@ package main
 import (
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -14,8 +16,12 @@ import (
 const asProgram = "FIBERGAUGE_PROBE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asBare) != "" {
-		bare()
+	if mode := os.Getenv(asBare); mode != "" {
+		targets, err := strconv.Atoi(os.Args[1])
+		if err != nil {
+			panic(err)
+		}
+		bare(measure.Mode(mode), targets)
 	}
 	if os.Getenv(asProgram) != "" {
 		os.Exit(cli.Main("fibergauge-probe", about, &grammar{}))
