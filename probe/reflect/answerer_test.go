@@ -433,6 +433,33 @@ func TestUnknownClockAndMoment(t *testing.T) {
 	}
 }
 
+// TestTheClockIsAskedOnceASecond: what replies say of it is not older.
+func TestTheClockIsAskedOnceASecond(t *testing.T) {
+	asked := 0
+	b := newBench(func(c *Config) {
+		c.Rate = 1000
+		c.Clock = func() wire.Clock { asked++; return wire.Clock{State: wire.ClockSynchronised} }
+	})
+	packet := stamp.AppendRequest(nil, request(0), nil)
+	for i, want := range []int{1, 1, 1, 2, 2, 2} { // 0 to 2.5 s, in halves
+		b.ask(sender, packet)
+		if asked != want {
+			t.Errorf("packet %d: asked %d times, want %d", i, asked, want)
+		}
+		b.now = b.now.Add(500 * time.Millisecond)
+	}
+}
+
+func TestSessionsThatHadToGoAreCounted(t *testing.T) {
+	b := newBench(nil) // 4 sessions
+	for ssid := range uint16(6) {
+		b.ask(sender, stamp.AppendRequest(nil, request(ssid), nil))
+	}
+	if b.counts.Evicted != 2 || len(b.sessions.entries) != 4 {
+		t.Errorf("%d had to go, %d are left; want 2 and 4", b.counts.Evicted, len(b.sessions.entries))
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	ask := stamp.Ask{Class: true, Timestamps: true, FollowUp: true, Size: 80}
 	for _, key := range [][]byte{nil, secret} {
