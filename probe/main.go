@@ -3,7 +3,8 @@
 //
 // Packages in the order of the data: uplink fetches the assignment, measure
 // sends the packets, window makes windows of them, spool keeps these on disk,
-// uplink delivers them. Package ping measures one target for a person.
+// uplink delivers them. Package ping measures one target for a person; trace
+// finds the routers on the way.
 package main
 
 import (
@@ -14,11 +15,11 @@ import (
 
 const about = `Measures round-trip times from one site to the others and delivers them to a collector.
 
-"ping" measures one target now and needs no set-up. "run" is the service: it
-asks the collector what to measure, and keeps what it measured on disk until
-the collector has acknowledged it. "reflect" is a service of its own: it answers
-the STAMP packets of other probes. "check" tells what "run" would do, "doctor"
-whether this host lets it do that well.
+"ping" measures one target now and needs no set-up; "trace" finds the routers on
+the way to it. "run" is the service: it asks the collector what to measure, and
+keeps what it measured on disk until the collector has acknowledged it. "reflect"
+is a service of its own: it answers the STAMP packets of other probes. "check"
+tells what "run" would do, "doctor" whether this host lets it do that well.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or bad input.`
 
@@ -27,6 +28,7 @@ type grammar struct {
 
 	Run     runCommand     `cmd:"" help:"Measure as the collector assigns, until told to stop."`
 	Ping    pingCommand    `cmd:"" help:"Measure one target now and show the distribution of its RTTs."`
+	Trace   traceCommand   `cmd:"" help:"Find the routers on the way to one target, as the packets of a test go."`
 	Reflect reflectCommand `cmd:"" help:"Answer the STAMP packets of others, until told to stop."`
 	Check   checkCommand   `cmd:"" help:"Check the flags, the collector, the sockets and the spool of \"run\", and say what it would do."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out whether this host lets a probe measure well, and what to do where not."`
