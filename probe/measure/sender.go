@@ -365,7 +365,7 @@ func (s *sender) tidy(now window.Moment) {
 		}
 	}
 	for _, one := range s.sessions {
-		one.forget()
+		one.forget(now, s.timeout)
 	}
 	s.sessions = slices.DeleteFunc(s.sessions, func(one *session) bool {
 		over := one.ending && (now.Mono >= one.endBy || !one.waiting(now, s.timeout))

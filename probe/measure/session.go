@@ -138,11 +138,16 @@ func (s *session) request(number uint32) *request {
 	return nil
 }
 
-// forget lets go of packets whose windows are made.
-func (s *session) forget() {
+// forget lets go of packets to which a reply would come too late to count for
+// anything.
+func (s *session) forget(now window.Moment, timeout time.Duration) {
 	n := 0
-	for n < len(s.requests)-1 && (s.requests[n].packet == nil || s.requests[n].packet.Closed()) {
-		n++
+	for ; n < len(s.requests)-1; n++ {
+		if p := s.requests[n].packet; p != nil {
+			if _, sent := p.Sent(); now.Mono-sent <= timeout+wire.Grace {
+				break
+			}
+		}
 	}
 	if n > 0 {
 		s.requests = s.requests[:copy(s.requests, s.requests[n:])]
@@ -156,10 +161,8 @@ func (s *session) waiting(now window.Moment, timeout time.Duration) bool {
 		if p == nil || s.requests[i].answered {
 			continue
 		}
-		if now.Mono-p.Sent().Mono > timeout {
-			return false
-		}
-		return true
+		_, sent := p.Sent()
+		return now.Mono-sent <= timeout
 	}
 	return false
 }
@@ -182,7 +185,7 @@ func (s *session) reply(m *stopwatch.Message, now window.Moment, own wire.Clock,
 	}
 	if r.answered {
 		r.packet.Duplicate()
-		s.observe(Event{Kind: EventDuplicate, Slot: s.grid.Slot(r.packet.Sent().Wall)})
+		s.observe(Event{Kind: EventDuplicate, Slot: s.slotOf(r.packet)})
 		return true
 	}
 	r.answered = true
@@ -192,7 +195,7 @@ func (s *session) reply(m *stopwatch.Message, now window.Moment, own wire.Clock,
 	t := &told{
 		request: r.packet, sequence: reply.Sequence, received: reply.Received, format: reply.Error.Format(), came: m.At,
 		reply: window.Reply{At: now, TTL: m.TTL, Source: m.Source, STAMP: &window.STAMP{
-			Authenticated: s.peer.key != nil, Sequence: reply.Sender.Sequence, ReplySequence: reply.Sequence, DSCP: -1,
+			Authenticated: s.peer.key != nil, ReplySequence: reply.Sequence, DSCP: -1,
 			Reordered: s.answered && int32(reply.Sender.Sequence-s.highest) < 0,
 		}},
 	}
@@ -209,9 +212,14 @@ func (s *session) reply(m *stopwatch.Message, now window.Moment, own wire.Clock,
 	fate := t.leftAt(reply.Timestamp)
 	s.last = t
 	if best, rtt := r.packet.Outcome(); fate != window.Closed {
-		s.observe(Event{Kind: EventReply, Slot: s.grid.Slot(r.packet.Sent().Wall), RTT: max(rtt, 0), TTL: m.TTL, Fate: best})
+		s.observe(Event{Kind: EventReply, Slot: s.slotOf(r.packet), RTT: max(rtt, 0), TTL: m.TTL, Fate: best})
 	}
 	return true
+}
+
+func (s *session) slotOf(p *window.Packet) int64 {
+	wall, _ := p.Sent()
+	return s.grid.Slot(wall)
 }
 
 // extensions reads the TLVs of a reply: how the request was marked when it

@@ -189,7 +189,7 @@ func (s *socket) Answered(seq int, rtt time.Duration, ttl int) bool {
 		if i := slices.Index(s.waiting, p); i >= 0 {
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 		}
-		s.flow.observe(Event{Kind: EventReply, Slot: s.flow.grid.Slot(p.Sent().Wall), RTT: rtt, TTL: ttl, Fate: fate})
+		s.flow.observe(Event{Kind: EventReply, Slot: s.slotOf(p), RTT: rtt, TTL: ttl, Fate: fate})
 	}
 	onTheWay := s.onTheWay(now)
 	if s.halted && onTheWay == 0 {
@@ -234,13 +234,21 @@ func (s *socket) Duplicated(seq int) {
 	s.mu.Unlock()
 	if e != nil {
 		e.packet.Duplicate()
-		s.flow.observe(Event{Kind: EventDuplicate, Slot: s.flow.grid.Slot(e.packet.Sent().Wall)})
+		s.flow.observe(Event{Kind: EventDuplicate, Slot: s.slotOf(e.packet)})
 	}
+}
+
+func (s *socket) slotOf(p *window.Packet) int64 {
+	wall, _ := p.Sent()
+	return s.flow.grid.Slot(wall)
 }
 
 // onTheWay counts the packets that may still be answered in time.
 func (s *socket) onTheWay(now window.Moment) int {
-	for len(s.waiting) > 0 && now.Mono-s.waiting[0].Sent().Mono > s.flow.timeout {
+	for len(s.waiting) > 0 {
+		if _, sent := s.waiting[0].Sent(); now.Mono-sent <= s.flow.timeout {
+			break
+		}
 		s.waiting = s.waiting[1:]
 	}
 	return len(s.waiting)

@@ -149,7 +149,7 @@ func (b *Book) Send(before, at Moment) *Packet {
 	if !b.take(at) {
 		return nil
 	}
-	p := &Packet{book: b, draft: b.open, before: before, sent: at}
+	p := newPacket(b, before, at)
 	b.open.packets = append(b.open.packets, p)
 	return p
 }

@@ -347,14 +347,19 @@ func TestEveryPacketIsInOneWindow(t *testing.T) {
 	})
 }
 
+func sentAt(p *Packet) Moment {
+	wall, mono := p.Sent()
+	return Moment{Wall: wall, Mono: mono}
+}
+
 // TestAWindowHasOneSource plays replies that the kernel saw, the process saw,
 // or both.
 func TestAWindowHasOneSource(t *testing.T) {
 	const kernelRTT, userRTT = 40 * time.Microsecond, 900 * time.Microsecond
 	byKernel := func(p *Packet) {
-		p.Answer(Reply{At: p.sent, RTT: kernelRTT, Source: wire.TimestampsKernel})
+		p.Answer(Reply{At: sentAt(p), RTT: kernelRTT, Source: wire.TimestampsKernel})
 	}
-	byUser := func(p *Packet) { p.Answer(Reply{At: p.sent, RTT: userRTT, Source: wire.TimestampsUser}) }
+	byUser := func(p *Packet) { p.Answer(Reply{At: sentAt(p), RTT: userRTT, Source: wire.TimestampsUser}) }
 	for _, tt := range []struct {
 		name   string
 		seen   [][]func(*Packet) // by packet
@@ -372,13 +377,13 @@ func TestAWindowHasOneSource(t *testing.T) {
 			wire.Counts{Scheduled: 10, Sent: 2, Received: 1, Lost: 1}, []uint32{40}},
 		{"nobody", [][]func(*Packet){{}, {}}, wire.TimestampsUser, wire.Counts{Scheduled: 10, Sent: 2, Lost: 2}, []uint32{}},
 		{"a busy process learns of it after the timeout", [][]func(*Packet){{func(p *Packet) {
-			learned := p.sent
+			learned := sentAt(p)
 			learned.Wall, learned.Mono = learned.Wall+int64(5*time.Second), learned.Mono+5*time.Second
 			p.Answer(Reply{At: learned, RTT: 5 * time.Second, Source: wire.TimestampsUser})
 			p.Answer(Reply{At: learned, RTT: kernelRTT, Source: wire.TimestampsKernel})
 		}}}, wire.TimestampsKernel, wire.Counts{Scheduled: 10, Sent: 1, Received: 1}, []uint32{40}},
 		{"longer than it took to learn of it", [][]func(*Packet){{func(p *Packet) {
-			p.Answer(Reply{At: p.sent, RTT: 2 * time.Millisecond, Source: wire.TimestampsKernel})
+			p.Answer(Reply{At: sentAt(p), RTT: 2 * time.Millisecond, Source: wire.TimestampsKernel})
 		}}}, wire.TimestampsKernel, wire.Counts{Scheduled: 10, Sent: 1, Received: 1, Unstamped: 1}, []uint32{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

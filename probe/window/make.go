@@ -18,7 +18,7 @@ func (d *draft) answered() bool {
 // decided tells whether each packet is answered or lost.
 func (d *draft) decided(now Moment, timeout time.Duration) bool {
 	return !slices.ContainsFunc(d.packets, func(p *Packet) bool {
-		return p.best().fate == Waiting && now.Mono-p.sent.Mono <= timeout
+		return p.best().fate == Waiting && now.Mono-p.mono <= timeout
 	})
 }
 

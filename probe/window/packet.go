@@ -1,29 +1,41 @@
 package window
 
 import (
+	"math"
 	"time"
 
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// Packet is one packet from its sending until its window is made.
+// Packet is one packet from its sending until its window is made. There are
+// some 150 000 at once in a probe with 2 000 links, so it is kept small.
 type Packet struct {
-	book   *Book
-	draft  *draft // nil once the window is made
-	before Moment // a reading from before the packet got its first time stamp
-	sent   Moment
+	book  *Book
+	draft *draft // nil once the window is made
+	wall  int64  // when it was sent, Unix ns
+	mono  time.Duration
+	heard *heard // what a reply by STAMP told; nil until there is one in time
 
+	lead      uint32 // µs by which a reading before the packet's first time stamp came earlier
+	epoch     int32  // of that reading
 	sequence  uint32
-	stamp     *STAMP // what a reply by STAMP told; nil until there is one in time
-	abandoned bool
 	seen      [2]sighting // by source: kernel, user
 	ttl       uint8       // 0: not known
+	abandoned bool
+}
+
+func newPacket(b *Book, before, sent Moment) *Packet {
+	lead := (sent.Mono - before.Mono + time.Microsecond - 1) / time.Microsecond
+	return &Packet{
+		book: b, draft: b.open, wall: sent.Wall, mono: sent.Mono,
+		lead: uint32(min(max(lead, 0), math.MaxUint32)), epoch: int32(before.Epoch),
+	}
 }
 
 // sighting is a reply as the stamps of one source tell of it.
 type sighting struct {
-	fate Fate   // Waiting: not seen
 	rtt  uint32 // µs; of a stamped reply
+	fate Fate   // Waiting: not seen
 }
 
 // Places in Packet.seen, better source first.
@@ -33,7 +45,7 @@ const (
 )
 
 // Fate is what became of a packet.
-type Fate int
+type Fate uint8
 
 // Fates of a packet. A late reply leaves the packet lost.
 const (
@@ -78,18 +90,18 @@ func (p *Packet) Answer(r Reply) Fate {
 		p.seen[which].rtt = micros(r.RTT)
 	}
 	if r.STAMP != nil && p.seen[which].fate != Late {
-		p.stamp = r.STAMP
+		p.heard = r.STAMP.keep()
 	}
 	return p.seen[which].fate
 }
 
 func (p *Packet) fateBy(r Reply) Fate {
-	timeout, span := p.book.cfg.Timeout, r.At.Mono-p.before.Mono
+	timeout, span := p.book.cfg.Timeout, r.At.Mono-p.mono+time.Duration(p.lead)*time.Microsecond
 	// No reply takes longer than it took the process to learn of it, but for
 	// what the two clocks may drift apart.
-	even := p.before.Epoch == r.At.Epoch && r.RTT >= 0 && r.RTT <= wire.MaxRTTUS*time.Microsecond &&
+	even := int(p.epoch) == r.At.Epoch && r.RTT >= 0 && r.RTT <= wire.MaxRTTUS*time.Microsecond &&
 		r.RTT <= span+time.Millisecond+span/1000
-	learned := r.At.Mono - p.sent.Mono
+	learned := r.At.Mono - p.mono
 	switch {
 	case even && r.RTT > timeout, learned > timeout && (!even || r.Source == wire.TimestampsUser):
 		return Late
@@ -142,7 +154,7 @@ func (p *Packet) Duplicate() {
 func (p *Packet) Abandon(now Moment) {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
-	if p.draft != nil && now.Mono-p.sent.Mono <= p.book.cfg.Timeout {
+	if p.draft != nil && now.Mono-p.mono <= p.book.cfg.Timeout {
 		p.abandoned = true
 	}
 }
@@ -155,5 +167,5 @@ func (p *Packet) Closed() bool {
 	return p.draft == nil
 }
 
-// Sent is when the packet was sent.
-func (p *Packet) Sent() Moment { return p.sent }
+// Sent is when the packet was sent: Unix ns, and by the clock that never steps.
+func (p *Packet) Sent() (wall int64, mono time.Duration) { return p.wall, p.mono }

@@ -12,7 +12,6 @@ type STAMP struct {
 	Authenticated bool
 	Raw           time.Duration // T4−T1: the RTT with the reflector's time in it
 	Residence     time.Duration // T3−T2, as the reflector claims
-	Sequence      uint32        // of the request
 	ReplySequence uint32        // the reflector's own; the request's if it is stateless
 	DSCP          int           // of the request as it reached the reflector; negative where it does not tell
 	Reordered     bool          // replies to later requests came before
@@ -34,7 +33,22 @@ func (s *STAMP) Subtracted() time.Duration {
 	return min(s.Residence, wire.MaxResidenceUS*time.Microsecond)
 }
 
-func (s *STAMP) capped() bool { return s.Residence != s.Subtracted() }
+// heard is what a Packet keeps of a STAMP.
+type heard struct {
+	raw, residence           uint32 // µs
+	reply                    uint32
+	dscp                     int8
+	authenticated, reordered bool
+	capped                   bool
+	oneWay                   *OneWay
+}
+
+func (s *STAMP) keep() *heard {
+	return &heard{
+		raw: micros(s.Raw), residence: micros(s.Residence), reply: s.ReplySequence, dscp: int8(s.DSCP),
+		authenticated: s.Authenticated, reordered: s.Reordered, capped: s.Residence != s.Subtracted(), oneWay: s.OneWay,
+	}
+}
 
 // Mark gives the packet its sequence number.
 func (p *Packet) Mark(sequence uint32) {
@@ -52,28 +66,26 @@ func (d *draft) stampGroup(source wire.Timestamps, before *answered) *wire.STAMP
 	var raw []uint32
 	dscp := -1
 	for _, p := range d.packets {
-		if p.stamp == nil {
+		h := p.heard
+		if h == nil {
 			continue
 		}
-		s := p.stamp
 		if group == nil {
-			group = &wire.STAMP{Authenticated: s.Authenticated}
+			group = &wire.STAMP{Authenticated: h.authenticated}
 		}
-		if s.Residence > 0 {
-			group.ResidenceMaxUS = max(group.ResidenceMaxUS, micros(s.Residence))
-		}
-		if s.capped() {
+		group.ResidenceMaxUS = max(group.ResidenceMaxUS, h.residence)
+		if h.capped {
 			group.Capped++
 		}
-		if s.Reordered {
+		if h.reordered {
 			group.Reordered++
 		}
 		// A packet that was marked anew on its way says more than the others.
-		if s.DSCP >= 0 && (dscp < 0 || dscp == d.labels.DSCP) {
-			dscp = s.DSCP
+		if h.dscp >= 0 && (dscp < 0 || dscp == d.labels.DSCP) {
+			dscp = int(h.dscp)
 		}
 		if p.by(source).fate == Stamped {
-			raw = append(raw, micros(s.Raw))
+			raw = append(raw, h.raw)
 		}
 	}
 	if group == nil {
@@ -97,13 +109,13 @@ func (d *draft) lostByWay(before *answered) (forward, reverse uint32) {
 	last := before
 	lost := uint32(0)
 	for _, p := range d.packets {
-		if p.stamp == nil {
+		if p.heard == nil {
 			if fate := p.best().fate; fate == Waiting || fate == Late {
 				lost++
 			}
 			continue
 		}
-		now := &answered{p.stamp.Sequence, p.stamp.ReplySequence}
+		now := &answered{p.sequence, p.heard.reply}
 		if last != nil && lost > 0 {
 			back := now.reply - last.reply - 1 // wraps like the numbers
 			stateless := now.reply == now.sequence && last.reply == last.sequence
@@ -120,11 +132,14 @@ func (d *draft) lostByWay(before *answered) (forward, reverse uint32) {
 
 // lastAnswered is the window's last packet, if it was answered.
 func (d *draft) lastAnswered() *answered {
-	if len(d.packets) == 0 || d.packets[len(d.packets)-1].stamp == nil {
+	if len(d.packets) == 0 {
 		return nil
 	}
-	s := d.packets[len(d.packets)-1].stamp
-	return &answered{s.Sequence, s.ReplySequence}
+	last := d.packets[len(d.packets)-1]
+	if last.heard == nil {
+		return nil
+	}
+	return &answered{last.sequence, last.heard.reply}
 }
 
 // oneWay gives the one-way delays of the window's packets. It gives none if a
@@ -134,10 +149,10 @@ func (d *draft) oneWay(source wire.Timestamps) *wire.OneWay {
 	var forward, reverse []uint32
 	var group wire.OneWay
 	for _, p := range d.packets {
-		if p.stamp == nil || p.by(source).fate != Stamped {
+		if p.heard == nil || p.by(source).fate != Stamped {
 			continue
 		}
-		o := p.stamp.OneWay
+		o := p.heard.oneWay
 		if o == nil || o.Forward < 0 || o.Reverse < 0 {
 			return nil
 		}
@@ -153,7 +168,7 @@ func (d *draft) oneWay(source wire.Timestamps) *wire.OneWay {
 	return &group
 }
 
-// micros rounds to whole microseconds, at most what a window can say.
+// micros rounds to whole microseconds, within what a window can say.
 func micros(d time.Duration) uint32 {
-	return uint32(min(d.Round(time.Microsecond)/time.Microsecond, wire.MaxRTTUS))
+	return uint32(min(max(d.Round(time.Microsecond)/time.Microsecond, 0), wire.MaxRTTUS))
 }
