@@ -25,8 +25,10 @@ import (
 )
 
 const (
-	benchmarkTime = 30 * time.Second
-	warmUpTime    = 10 * time.Second // start, first assignment, first windows
+	// benchmarkTime holds the end of a window of a minute, when a probe has the
+	// most in its hands.
+	benchmarkTime = 65 * time.Second
+	warmUpTime    = 10 * time.Second // start, first assignment
 	// asBare is the variable that makes the test binary be pro-bing alone, in
 	// the mode that it names, with as many targets as the argument says.
 	asBare = "FIBERGAUGE_PROBE_TEST_AS_BARE"
@@ -35,7 +37,7 @@ const (
 // load is what a program took of the machine.
 type load struct {
 	cores float64 // of one
-	mib   float64 // resident at the end
+	mib   float64 // resident at most
 }
 
 // weigh lets a program run and measures it, after its warm-up.
@@ -76,7 +78,7 @@ func BenchmarkEcho(b *testing.B) {
 				bare.Env = append(bare.Env, asBare+"="+string(bench.bare))
 				weigh(b, bare).report(b, "pro-bing-"+string(bench.bare))
 				a := loopback(bench.targets)
-				a.Tasks[0].IntervalMS, a.Tasks[0].WindowS = 1000, 15
+				a.Tasks[0].IntervalMS, a.Tasks[0].WindowS = 1000, 60
 				c := newCollector(b, a)
 				weigh(b, process(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, "probe")
 				c.hold(b)
@@ -101,7 +103,7 @@ func BenchmarkSTAMP(b *testing.B) {
 		for _, links := range []int{1, many} {
 			a := loopback(links)
 			task := &a.Tasks[0]
-			task.Test, task.Method, task.SizeBytes, task.IntervalMS, task.WindowS = "stamp", measure.MethodSTAMP, 128, 1000, 15
+			task.Test, task.Method, task.SizeBytes, task.IntervalMS, task.WindowS = "stamp", measure.MethodSTAMP, 128, 1000, 60
 			for i := range task.Targets {
 				task.Targets[i].STAMP = &wire.STAMPTarget{Port: stamp.Port, Timestamps: "ntp"}
 			}
@@ -203,15 +205,21 @@ func cpu(b *testing.B, pid int) time.Duration {
 	return time.Duration(total) * 10 * time.Millisecond
 }
 
-// resident is the resident memory of a process in MiB.
+// resident is the most memory that a process has had resident, in MiB.
 func resident(b *testing.B, pid int) float64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(data))[1])
-	if err != nil {
-		b.Fatal(err)
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
+			kib, err := strconv.Atoi(fields[1])
+			if err != nil {
+				b.Fatal(err)
+			}
+			return float64(kib) / 1024
+		}
 	}
-	return float64(pages*os.Getpagesize()) / (1 << 20)
+	b.Fatalf("process %d tells no VmHWM", pid)
+	return 0
 }
