@@ -60,6 +60,14 @@ func (p *packets) protocol() uint8 {
 	return protoICMPv6
 }
 
+// request is the type of an echo request.
+func (p *packets) request() byte {
+	if p.flow.is4() {
+		return echoRequest
+	}
+	return echoRequestV6
+}
+
 func (p *packets) appendIP(b []byte, n, ttl int) []byte {
 	source, destination := p.flow.Source.Addr().AsSlice(), p.flow.Destination.Addr().AsSlice()
 	tos := uint8(p.flow.DSCP << 2)
@@ -115,11 +123,7 @@ func (p *packets) appendUDP(b []byte, n int, now time.Time) []byte {
 // appendEcho appends an ICMP echo request.
 func (p *packets) appendEcho(b []byte, n int) []byte {
 	start := len(b)
-	request := byte(echoRequest)
-	if !p.flow.is4() {
-		request = echoRequestV6
-	}
-	b = append(b, request, 0, 0, 0)
+	b = append(b, p.request(), 0, 0, 0)
 	b = binary.BigEndian.AppendUint16(b, p.flow.ID)
 	b = binary.BigEndian.AppendUint16(b, p.sequence+uint16(n))
 	b = append(b, make([]byte, echoData/2)...)

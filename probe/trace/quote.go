@@ -183,11 +183,7 @@ func (p *packets) quoted(body []byte) (n int, ok bool) {
 		return 0, false
 	}
 	if p.flow.Protocol == ICMP {
-		request := byte(echoRequest)
-		if !p.flow.is4() {
-			request = echoRequestV6
-		}
-		if q.data[0] != request || q.data[1] != 0 || binary.BigEndian.Uint16(q.data[4:]) != p.flow.ID {
+		if q.data[0] != p.request() || q.data[1] != 0 || binary.BigEndian.Uint16(q.data[4:]) != p.flow.ID {
 			return 0, false
 		}
 		return within(uint32(binary.BigEndian.Uint16(q.data[6:]) - p.sequence))
@@ -231,4 +227,28 @@ func (p *packets) reply(m message) (answer, bool) {
 	}
 	n, ok := within(reply.Sender.Sequence - p.number)
 	return answer{n: n, kind: arrived, from: m.from}, ok
+}
+
+// adopt takes the flow label and the identifier from a packet that passed, if
+// it is one of the flow.
+func (f *Flow) adopt(b []byte) bool {
+	p := packets{flow: *f}
+	q, ok := parseQuote(b, f.is4())
+	if !ok || q.protocol != p.protocol() || q.source != f.Source.Addr() || q.destination != f.Destination.Addr() {
+		return false
+	}
+	if f.Protocol == UDP {
+		if binary.BigEndian.Uint16(q.data) != f.Source.Port() || binary.BigEndian.Uint16(q.data[2:]) != f.Destination.Port() {
+			return false
+		}
+	} else {
+		if q.data[0] != p.request() {
+			return false
+		}
+		f.ID = binary.BigEndian.Uint16(q.data[4:])
+	}
+	if !f.is4() {
+		f.Label = binary.BigEndian.Uint32(b) & (1<<20 - 1)
+	}
+	return true
 }

@@ -1,8 +1,10 @@
 package trace
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -29,11 +31,11 @@ type rawSockets struct {
 	control     [256]byte
 }
 
-// openSockets opens what a flow needs, and fills in the source that the system
-// chooses for it.
-func openSockets(f *Flow) (sockets, error) {
+// openSockets opens what a flow needs, and fills in what the system chooses for
+// it: the source and, as far as it can be watched, label and identifier.
+func openSockets(ctx context.Context, f *Flow, watched time.Duration) (sockets, error) {
 	s := &rawSockets{is4: f.is4(), sending: -1}
-	if err := s.open(f); err != nil {
+	if err := s.open(ctx, f, watched); err != nil {
 		s.close()
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 			return nil, fmt.Errorf("%w; give the program CAP_NET_RAW (setcap cap_net_raw+ep FILE, or AmbientCapabilities=CAP_NET_RAW in a systemd unit)", err)
@@ -43,9 +45,18 @@ func openSockets(f *Flow) (sockets, error) {
 	return s, nil
 }
 
-func (s *rawSockets) open(f *Flow) (err error) {
+func (s *rawSockets) open(ctx context.Context, f *Flow, watched time.Duration) (err error) {
 	if err := s.chooseSource(f); err != nil {
 		return err
+	}
+	unknown := f.Protocol == ICMP && f.ID == 0 || !s.is4 && f.Label == 0
+	if watched > 0 && unknown && s.held == nil {
+		if err := watch(ctx, f, watched); err != nil {
+			return err
+		}
+	}
+	if f.Protocol == ICMP && f.ID == 0 {
+		f.ID = uint16(1 + rand.IntN(1<<16-1))
 	}
 	s.destination = sockaddr(f.Destination.Addr())
 	family, icmp := unix.AF_INET, unix.IPPROTO_ICMP

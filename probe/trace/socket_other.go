@@ -2,10 +2,14 @@
 
 package trace
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 var errBusy = errors.New("the system has no room for the packet now")
 
-func openSockets(*Flow) (sockets, error) {
+func openSockets(context.Context, *Flow, time.Duration) (sockets, error) {
 	return nil, errors.New("this system is not traced on; use its own traceroute, or a probe on Linux")
 }

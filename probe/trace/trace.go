@@ -58,6 +58,11 @@ type Options struct {
 	Timeout time.Duration // how long an answer is waited for; 0 is 1 s
 	Limit   time.Duration // how long all takes at most; 0 is 3 s
 	Pause   time.Duration // between two packets; 0 is 10 ms
+	// Watch is how long, before all that, a packet of the running test is waited
+	// for, to take over what only it shows and the Flow leaves out: the flow
+	// label that the system gives to IPv6, and the identifier that it gives to
+	// datagram sockets of ICMP. 0 is not at all.
+	Watch time.Duration
 }
 
 // Result is what was found.
@@ -68,6 +73,8 @@ type Result struct {
 	SourcePort uint16     `json:"source_port,omitempty"`
 	Address    netip.Addr `json:"address"` // of the destination
 	Port       uint16     `json:"port,omitempty"`
+	ID         uint16     `json:"icmp_id,omitempty"`
+	Label      uint32     `json:"flow_label,omitempty"`
 	// Hops are those from TTL 1 to the destination, or else to the last that
 	// anybody answered. A silent one has no address. RTTs end at the kernel's
 	// moment of receiving and begin at the process's of sending.
@@ -178,10 +185,7 @@ func Run(ctx context.Context, flow Flow, options Options) (Result, error) {
 	if err := options.fill(); err != nil {
 		return Result{}, err
 	}
-	if flow.Protocol == ICMP && flow.ID == 0 {
-		flow.ID = uint16(1 + rand.IntN(1<<16-1))
-	}
-	s, err := openSockets(&flow)
+	s, err := openSockets(ctx, &flow, options.Watch)
 	if err != nil {
 		return Result{}, fmt.Errorf("trace to %v: %w", flow.Destination.Addr(), err)
 	}
@@ -256,7 +260,10 @@ func (t *tracer) result() Result {
 	r := Result{AtMS: t.begun.UnixMilli(), Protocol: f.Protocol, Source: f.Source.Addr(), Address: f.Destination.Addr(), Sent: t.sent}
 	if f.Protocol == UDP {
 		r.SourcePort, r.Port = f.Source.Port(), f.Destination.Port()
+	} else {
+		r.ID = f.ID
 	}
+	r.Label = f.Label
 	t.plan.fill(&r)
 	return r
 }
