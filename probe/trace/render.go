@@ -64,7 +64,7 @@ func (r *Result) summary() string {
 	parts := []string{"reached in " + hops}
 	switch {
 	case !r.Reached:
-		parts[0] = "not reached: " + r.obstacle()
+		parts[0] = "not reached: " + r.obstacle(fmt.Sprintf("hop %d", len(r.Hops)))
 	case r.Unreachable != "":
 		parts = append(parts, r.Unreachable)
 	}
@@ -74,13 +74,13 @@ func (r *Result) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// obstacle says where it went no further.
-func (r *Result) obstacle() string {
+// obstacle says where it went no further; last is what the last hop is called.
+func (r *Result) obstacle(last string) string {
 	switch {
 	case len(r.Hops) == 0:
 		return "nobody answered"
 	case r.Unreachable != "":
-		return fmt.Sprintf("%s says %s", r.Hops[len(r.Hops)-1].Address, r.Unreachable)
+		return last + " says " + r.Unreachable
 	case r.Loop:
 		return "a loop"
 	}
@@ -92,9 +92,13 @@ func (r *Result) Err(target string) error {
 	if r.Reached {
 		return nil
 	}
+	last := ""
+	if len(r.Hops) > 0 {
+		last = r.Hops[len(r.Hops)-1].Address
+	}
 	advice := "; a firewall may keep the answers away, or nobody listens at the end"
 	if r.Unreachable != "" || r.Loop {
 		advice = ""
 	}
-	return fmt.Errorf("trace %s: not reached: %s%s", target, r.obstacle(), advice)
+	return fmt.Errorf("trace %s: not reached: %s%s", target, r.obstacle(last), advice)
 }
