@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
@@ -95,7 +96,11 @@ func (c *traceCommand) Run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	result, failed := trace.Run(ctx, flow, trace.Options{MaxHops: c.MaxHops})
+	options := trace.Options{MaxHops: c.MaxHops}
+	if c.SourcePort != 0 {
+		options.Watch = 2 * time.Second // of the probe that is said to be running
+	}
+	result, failed := trace.Run(ctx, flow, options)
 	if failed != nil && len(result.Hops) == 0 {
 		return failed
 	}

@@ -242,6 +242,77 @@ func TestRunningTestIsNotDisturbed(t *testing.T) {
 	}
 }
 
+// TestIdentifierIsTakenOver: the echo requests of a datagram socket bear an
+// identifier that the kernel chose; the trace's bear it too, and the socket goes
+// on as before.
+func TestIdentifierIsTakenOver(t *testing.T) {
+	c := chain(t, 3)
+	for _, v6 := range []bool{false, true} {
+		c.try(t, fmt.Sprintf("v6 %v", v6), func(t *testing.T) {
+			to := end(2, 2, v6)
+			family, protocol, kind := unix.AF_INET, unix.IPPROTO_ICMP, byte(echoRequest)
+			if v6 {
+				family, protocol, kind = unix.AF_INET6, unix.IPPROTO_ICMPV6, echoRequestV6
+			}
+			fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, protocol)
+			must(t, err)
+			defer unix.Close(fd)
+			replies, foreign, sent := 0, 0, 0
+			mark := []byte("a ping of the test")
+			ctx, stop := context.WithCancel(t.Context())
+			var pinging sync.WaitGroup
+			pinging.Go(func() {
+				buffer := make([]byte, 200)
+				for ended := false; !ended; {
+					ended = ctx.Err() != nil
+					if !ended {
+						if err := unix.Sendto(fd, append([]byte{kind, 0, 0, 0, 0, 0, 0, byte(sent)}, mark...), 0, sockaddr(to)); err != nil {
+							t.Errorf("send: %v", err)
+						}
+						sent++
+						time.Sleep(10 * time.Millisecond)
+					} else {
+						time.Sleep(500 * time.Millisecond) // what is on its way
+					}
+					for {
+						n, _, err := unix.Recvfrom(fd, buffer, 0)
+						if errors.Is(err, unix.EAGAIN) {
+							break
+						}
+						if err != nil {
+							t.Errorf("receive: %v", err)
+							break
+						}
+						if n == icmpHeader+len(mark) {
+							replies++
+						} else {
+							foreign++
+						}
+					}
+				}
+			})
+			r := trace(t, Flow{Protocol: ICMP, Destination: netip.AddrPortFrom(to, 0), Size: 100}, Options{Watch: 2 * time.Second})
+			stop()
+			pinging.Wait()
+			local, err := unix.Getsockname(fd)
+			must(t, err)
+			id := 0
+			switch local := local.(type) {
+			case *unix.SockaddrInet4:
+				id = local.Port
+			case *unix.SockaddrInet6:
+				id = local.Port
+			}
+			if diff := cmp.Diff(along(2, v6), addresses(r.Hops)); diff != "" || !r.Reached || int(r.ID) != id {
+				t.Errorf("identifier %d, want %d: %+v (-want +got)\n%s", r.ID, id, r, diff)
+			}
+			if replies != sent || foreign == 0 {
+				t.Errorf("%d of %d pings were answered, and %d of the trace's requests", replies, sent, foreign)
+			}
+		})
+	}
+}
+
 // TestEqualWays forks the way, by ports and, in IPv6, by the flow label: the
 // trace of each flow goes where an ordinary socket's packets of that flow go.
 func TestEqualWays(t *testing.T) {
