@@ -2,6 +2,7 @@ package trace
 
 import (
 	"container/heap"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // network stands in for routers: it says what is answered to a TTL the first or
@@ -43,6 +46,18 @@ func (n network) silent(attempts int, ttls ...int) network {
 		}
 		return n(ttl, attempt)
 	}
+}
+
+// addresses are those of the hops, "" for a silent one.
+func addresses(hops []wire.Hop) []string {
+	seen := make([]string, 0, len(hops))
+	for i, h := range hops {
+		if int(h.TTL) != i+1 {
+			return []string{fmt.Sprintf("hop %d has TTL %d", i+1, h.TTL)}
+		}
+		seen = append(seen, h.Address)
+	}
+	return seen
 }
 
 // coming is an answer on its way.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
 	"sync"
 	"testing"
@@ -24,18 +25,6 @@ import (
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
-
-// addresses are those of the hops, "" for a silent one.
-func addresses(hops []wire.Hop) []string {
-	seen := make([]string, 0, len(hops))
-	for i, h := range hops {
-		if int(h.TTL) != i+1 {
-			return []string{fmt.Sprintf("hop %d has TTL %d", i+1, h.TTL)}
-		}
-		seen = append(seen, h.Address)
-	}
-	return seen
-}
 
 // along are the addresses that the chain's routers answer from, and the last
 // one's at the end.
@@ -138,7 +127,7 @@ func TestChain(t *testing.T) {
 // runs runs a program on this thread's namespace.
 func runs(t *testing.T, name string, args ...string) {
 	t.Helper()
-	if out, err := command(name, args...); err != nil {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: %s: %v: %s", name, err, out)
 	}
 }
