@@ -186,6 +186,9 @@ func (p *packets) quoted(body []byte) (n int, ok bool) {
 		if q.data[0] != p.request() || q.data[1] != 0 || binary.BigEndian.Uint16(q.data[4:]) != p.flow.ID {
 			return 0, false
 		}
+		if len(q.data) >= icmpHeader+echoData && binary.BigEndian.Uint64(q.data[icmpHeader+echoData/2:]) != p.token {
+			return 0, false // the test's own request, or another trace's
+		}
 		return within(uint32(binary.BigEndian.Uint16(q.data[6:]) - p.sequence))
 	}
 	if binary.BigEndian.Uint16(q.data) != p.flow.Source.Port() || binary.BigEndian.Uint16(q.data[2:]) != p.flow.Destination.Port() {

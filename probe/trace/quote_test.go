@@ -134,6 +134,7 @@ func TestAnswers(t *testing.T) {
 		{"echo exceeded", echo4, message{from: router, data: icmp(11, 0, packet(echo4)[:28])}, answer{n: n, kind: exceeded, from: router}},
 		{"another identifier", echo4, message{from: router, data: icmp(11, 0, changed(packet(echo4), 24, 0))}, answer{}},
 		{"echo of another trace", echo4, message{from: router, data: icmp(11, 0, changed(packet(echo4), 26, 0x80))}, answer{}},
+		{"the test's own echo", echo4, message{from: router, data: icmp(11, 0, changed(packet(echo4), 36, 0xff))}, answer{}},
 		{"what was quoted is no request", echo4, message{from: router, data: icmp(11, 0, changed(packet(echo4), 20, 0))}, answer{}},
 		{"echo reply", echo4, message{from: destination4, data: answered(echo4, 0)}, answer{n: n, kind: arrived, from: destination4}},
 		{"echo reply to another", echo4, message{from: destination4, data: changed(answered(echo4, 0), 20, 0)}, answer{}},

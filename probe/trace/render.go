@@ -11,13 +11,14 @@ import (
 const width = 80
 
 // Text writes the result for a person, at most 80 columns wide. target is how
-// the destination was asked for, in ASCII.
+// the destination was asked for.
 func (r *Result) Text(w io.Writer, target string) {
 	from, to := place(r.Source, r.SourcePort), place(r.Address, r.Port)
 	if target != r.Address.String() {
 		// What cannot be shortened has its room.
-		if room := width - len(to) - len(" ()"); len(target) > room {
-			target = target[:room-1] + "…"
+		name := []rune(target)
+		if room := width - len(to) - len(" ()"); len(name) > room {
+			target = string(name[:room-1]) + "…"
 		}
 		to = fmt.Sprintf("%s (%s)", target, to)
 	}

@@ -202,6 +202,10 @@ func (s *rawSockets) send(packet []byte) error {
 	}
 }
 
+// atOnce is how many packets are taken from a socket before anything else has
+// its turn: the filter lets pass what others' packets cause, too.
+const atOnce = 256
+
 func (s *rawSockets) receive(wait time.Duration, do func(message)) error {
 	// Rounded up, or the last part of a millisecond would be waited for busily.
 	ms := int((wait + time.Millisecond - 1) / time.Millisecond)
@@ -212,7 +216,7 @@ func (s *rawSockets) receive(wait time.Duration, do func(message)) error {
 		if listening.Revents == 0 {
 			continue
 		}
-		for {
+		for range atOnce {
 			n, control, _, from, err := unix.Recvmsg(int(listening.Fd), s.buffer[:], s.control[:], 0)
 			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 				break

@@ -89,6 +89,11 @@ type Result struct {
 	Duplicates  int    `json:"duplicates,omitempty"` // further answers for a hop
 }
 
+// Path is the result as a window keeps it; trigger is why it was traced.
+func (r *Result) Path(trigger string) *wire.Path {
+	return &wire.Path{Trigger: trigger, AtMS: r.AtMS, Hops: r.Hops}
+}
+
 // Check tells what of a Flow makes no sense, and fills in what may be left out.
 func (f *Flow) Check() error {
 	a := f.Destination.Addr()
