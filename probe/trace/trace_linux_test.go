@@ -231,6 +231,40 @@ func TestRunningTestIsNotDisturbed(t *testing.T) {
 	}
 }
 
+// TestTracesSideBySide: traces of one and the same flow, at once, do not take
+// each other's answers for their own.
+func TestTracesSideBySide(t *testing.T) {
+	c := chain(t, 5)
+	c.reflector(4)
+	for _, v6 := range []bool{false, true} {
+		c.try(t, fmt.Sprintf("v6 %v", v6), func(t *testing.T) {
+			source := netip.AddrPortFrom(end(1, 1, v6), 50862)
+			held, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(source))
+			must(t, err)
+			defer held.Close()
+			var tracing sync.WaitGroup
+			for i := range 8 {
+				flow := Flow{Protocol: UDP, Source: source, Destination: netip.AddrPortFrom(end(4, 2, v6), 862)}
+				if i%2 == 0 {
+					flow.Protocol, flow.ID = ICMP, 4711
+				}
+				tracing.Go(func() {
+					runtime.LockOSThread() // and never unlocked: the runtime ends the thread
+					if err := netns.Set(c.towns[0]); err != nil {
+						t.Error(err)
+						return
+					}
+					r, err := Run(t.Context(), flow, Options{})
+					if diff := cmp.Diff(along(4, v6), addresses(r.Hops)); diff != "" || err != nil || !r.Reached {
+						t.Errorf("%+v, %v (-want +got)\n%s", r, err, diff)
+					}
+				})
+			}
+			tracing.Wait()
+		})
+	}
+}
+
 // TestIdentifierIsTakenOver: the echo requests of a datagram socket bear an
 // identifier that the kernel chose; the trace's bear it too, and the socket goes
 // on as before.
