@@ -104,7 +104,7 @@ type Reflector struct {
 func Listen(config Config) (*Reflector, error) {
 	r := newReflector(config)
 	for _, local := range config.Listen {
-		conn, err := stopwatch.Listen(stopwatch.Config{Local: local, TTL: 255})
+		conn, err := stopwatch.Listen(stopwatch.Config{Local: local, TTL: 255, Thread: true})
 		if errors.Is(err, syscall.EAFNOSUPPORT) && len(config.Listen) > 1 {
 			config.Log.Warn("this system has no such addresses; the reflector does without", "listen", local)
 			continue
@@ -217,6 +217,9 @@ func (r *Reflector) newAnswerer(local netip.AddrPort) *answerer {
 
 // serve answers on one socket.
 func (r *Reflector) serve(ctx context.Context, i int, conn socket) error {
+	if err := stopwatch.OwnThread(); err != nil {
+		r.config.Log.Info("the reflector is an ordinary thread: on a busy host replies wait in it, and what is beyond 200 µs counts against the link; allow it CAP_SYS_NICE or RTPRIO 1 (LimitRTPRIO=1 in a systemd unit)", "on", conn.Local(), "error", err)
+	}
 	s := &server{answerer: r.newAnswerer(conn.Local()), conn: conn}
 	var tidy time.Time
 	for ctx.Err() == nil {

@@ -20,6 +20,10 @@ type Config struct {
 	Batch        int // most packets that are received by one system call; 0 is 32
 	BufferBytes  int // of the socket's receive buffer; 0 is 4 MiB
 
+	// Thread makes Wait hold the thread that calls it, for a goroutine with a
+	// thread of its own (OwnThread). Other systems than Linux do without.
+	Thread bool
+
 	// User asks for moments of the process even where the kernel's can be had.
 	User bool
 }

@@ -27,6 +27,7 @@ type Conn struct {
 	raw    syscall.RawConn
 	is4    bool
 	source atomic.Pointer[origin]
+	waiter *waiter // nil: Wait leaves its thread to others
 
 	woken     atomic.Bool
 	deadline  time.Time // that is set on the socket
@@ -92,6 +93,12 @@ func open(config Config) (*Conn, error) {
 	c.incoming.init(newBatch(config.Batch, config.PayloadBytes, controlBytes), 0)
 	c.stamps.init(newBatch(config.Batch, 0, controlBytes), unix.MSG_ERRQUEUE)
 	c.outgoing = newOutgoing()
+	if config.Thread {
+		if c.waiter, err = newWaiter(); err != nil {
+			c.socket.Close()
+			return nil, fmt.Errorf("listen on %v: %w", config.Local, err)
+		}
+	}
 	return c, nil
 }
 
@@ -182,6 +189,9 @@ func (c *Conn) Wait(deadline time.Time) (bool, error) {
 	if c.incoming.left() > 0 {
 		return true, nil
 	}
+	if c.waiter != nil {
+		return c.waitOnThread(deadline)
+	}
 	if !deadline.Equal(c.deadline) {
 		if err := c.socket.SetReadDeadline(deadline); err != nil {
 			return false, plainClosed(err)
@@ -217,6 +227,10 @@ func (c *Conn) wokenUp() {
 // Wake makes the Wait that is under way, or else the next one, return.
 func (c *Conn) Wake() {
 	c.woken.Store(true)
+	if c.waiter != nil {
+		c.waiter.wake()
+		return
+	}
 	_ = c.socket.SetReadDeadline(past)
 }
 
@@ -386,7 +400,14 @@ func (c *Conn) Overflows() uint64 {
 }
 
 // Close closes the socket; a Wait under way fails with net.ErrClosed.
-func (c *Conn) Close() error { return c.socket.Close() }
+func (c *Conn) Close() error {
+	if c.waiter != nil {
+		// The socket is not closed while a thread waits on it.
+		c.waiter.over.Store(true)
+		c.waiter.wake()
+	}
+	return c.socket.Close()
+}
 
 // plainClosed makes one error of the ways in which package net says that a
 // socket is closed.

@@ -526,3 +526,51 @@ func checkStamps(t *testing.T, c *Conn, to netip.AddrPort, n int, disturb func()
 	}
 	t.Logf("%d packets sent, %d have a moment", len(all), len(got))
 }
+
+// TestWaitOnAThread holds the waits of a Conn that has a thread to what those
+// of any other do, with moments of sending left unread.
+func TestWaitOnAThread(t *testing.T) {
+	c, err := Listen(Config{Local: netip.MustParseAddrPort("127.0.0.1:0"), Thread: true})
+	must(t, err)
+	if ready, err := c.Wait(time.Now().Add(-time.Second)); ready || err != nil {
+		t.Errorf("a deadline that is over: %v, %v", ready, err)
+	}
+	if ready, err := c.Wait(time.Now().Add(time.Millisecond)); ready || err != nil {
+		t.Errorf("a deadline to come: %v, %v", ready, err)
+	}
+	// The moment of sending is there and unread: the wait goes on all the same.
+	id, _, err := c.Send(netip.MustParseAddrPort("127.0.0.1:9"), []byte("to nobody"))
+	must(t, err)
+	if ready, err := c.Wait(time.Now().Add(10 * time.Millisecond)); ready || err != nil {
+		t.Errorf("with a stamp unread: %v, %v", ready, err)
+	}
+	if c.Source() == wire.TimestampsKernel {
+		var stamps [4]SendStamp
+		if n, err := c.Sent(stamps[:]); n != 1 || err != nil || stamps[0].ID != id {
+			t.Errorf("stamps %+v, %v, want that of %d", stamps[:n], err, id)
+		}
+	}
+	for range 3 { // woken before and while it waits
+		c.Wake()
+		if ready, err := c.Wait(time.Time{}); ready || err != nil {
+			t.Errorf("woken: %v, %v", ready, err)
+		}
+		time.AfterFunc(time.Millisecond, c.Wake)
+		if ready, err := c.Wait(time.Time{}); ready || err != nil {
+			t.Errorf("woken while waiting: %v, %v", ready, err)
+		}
+	}
+	_, _, err = c.Send(c.Local(), []byte("to itself"))
+	must(t, err)
+	if ready, err := c.Wait(time.Time{}); !ready || err != nil {
+		t.Fatalf("a packet came: %v, %v", ready, err)
+	}
+	var messages [4]Message
+	if n, err := c.Receive(messages[:]); n != 1 || err != nil || string(messages[0].Payload) != "to itself" || messages[0].Source != c.Source() {
+		t.Errorf("received %+v, %v", messages[:n], err)
+	}
+	time.AfterFunc(time.Millisecond, func() { c.Close() })
+	if _, err := c.Wait(time.Time{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed while waiting: %v", err)
+	}
+}
