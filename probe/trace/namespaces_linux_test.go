@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -190,5 +191,24 @@ func chain(t *testing.T, towns int) *country {
 			}
 		}
 	}
+	c.settle(func(v6 bool) netip.Addr { return end(towns-1, 2, v6) }, towns-1)
 	return c
+}
+
+// settle waits until the way to an address carries packets: wires need a moment
+// until they do, and routers until they know their neighbours.
+func (c *country) settle(to func(v6 bool) netip.Addr, hops int) {
+	c.t.Helper()
+	for _, v6 := range []bool{false, true} {
+		var last Result
+		for range 100 {
+			last = trace(c.t, Flow{Protocol: ICMP, Destination: netip.AddrPortFrom(to(v6), 0)}, Options{Timeout: 100 * time.Millisecond})
+			if last.Reached && last.Sent == hops && last.Duplicates == 0 {
+				break
+			}
+		}
+		if !last.Reached || last.Sent != hops {
+			c.t.Fatalf("the wires do not carry packets to %v: %+v", to(v6), last)
+		}
+	}
 }
