@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,11 +59,65 @@ links:
 absent: [dd1]
 `
 
+// bySTAMP is colourful by STAMP, which one reflector wants authenticated and
+// another in PTP's format.
+var bySTAMP = strings.NewReplacer(
+	"method: icmp", "method: stamp", "size_bytes: 100", "size_bytes: 192",
+	"192.0.2.12, role: both", "192.0.2.12, role: both, stamp: {authenticated: true}",
+	`"2001:db8::2", role: both`, `"2001:db8::2", role: both, stamp: {timestamps: ptp, port: 4862}`,
+).Replace(colourful)
+
 func TestMeshesOfEveryShape(t *testing.T) {
-	r := runLab(t, colourful, colourfulWAN, 20*time.Second)
-	if r.holdMedians(t) == 0 {
-		t.Error("no median was compared")
+	for method, mesh := range map[string]string{"icmp": colourful, "stamp": bySTAMP} {
+		t.Run(method, func(t *testing.T) {
+			r := runLab(t, mesh, colourfulWAN, 20*time.Second)
+			if r.holdMedians(t) == 0 {
+				t.Error("no median was compared")
+			}
+			if s := r.report.Data.Timestamps; s.User+s.Hardware > 0 || s.Kernel == 0 {
+				t.Errorf("timestamps %+v, want all by the kernel", s)
+			}
+			r.holdShapes(t)
+			if method == "stamp" {
+				r.holdSTAMP(t)
+			}
+		})
 	}
+}
+
+// holdSTAMP looks at what only STAMP tells.
+func (r *run) holdSTAMP(t *testing.T) {
+	authenticated, forward, answered := 0, uint32(0), 0
+	for _, record := range records(t, r) {
+		w := record.Window
+		if w.Method != "stamp" {
+			t.Errorf("window %v is by %s", w.Key, w.Method)
+		}
+		if w.STAMP == nil {
+			continue
+		}
+		answered++
+		if w.STAMP.Authenticated {
+			authenticated++
+		}
+		if w.STAMP.Authenticated != (w.Dst == "bb2") {
+			t.Errorf("window %v: authenticated %v", w.Key, w.STAMP.Authenticated)
+		}
+		if d := w.STAMP.DSCPReceived; d == nil || *d != 46 {
+			t.Errorf("window %v: DSCP as received %v, want 46", w.Key, d)
+		}
+		forward += w.STAMP.ForwardLost + w.STAMP.ReverseLost
+	}
+	if answered == 0 || authenticated == 0 {
+		t.Errorf("%d windows were answered, %d of them authenticated", answered, authenticated)
+	}
+	if forward > 0 {
+		t.Errorf("%d packets are told as lost on a link that loses none", forward)
+	}
+}
+
+// holdShapes holds each link, and each pair, against what was emulated.
+func (r *run) holdShapes(t *testing.T) {
 
 	for _, test := range []struct {
 		name        string

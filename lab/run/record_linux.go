@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fibergauge/fibergauge/mesh"
+
 	"github.com/fibergauge/fibergauge/lab/emulator"
 )
 
@@ -83,6 +85,10 @@ func (s *stage) links() []EmulatedLink {
 	length := max(s.to.Sub(s.begun), time.Millisecond)
 	for _, l := range Measured(s.mesh, s.from) {
 		p50, answered := s.network.Expected(l[0], l[1], length, Timeout)
+		dst := &s.mesh.Sites[l[1]]
+		if s.mesh.Test(s.mesh.Judged).Method == mesh.MethodSTAMP && dst.Role.Probes() && s.wan.IsAbsent(dst) {
+			answered = 0 // echo is answered by the system, STAMP by a program
+		}
 		link := EmulatedLink{
 			Src: s.mesh.Sites[l[0]].ID, Dst: s.mesh.Sites[l[1]].ID,
 			TheoreticalUS: us(s.network.Theoretical(l[0], l[1])),

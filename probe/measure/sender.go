@@ -34,7 +34,7 @@ const (
 	// socket counts; a person who watches wants them soon.
 	mostPolls, fewestPolls = 200, 20
 	// together is how far a packet may be put off so that others go with it.
-	together = time.Millisecond
+	together = 2 * time.Millisecond
 	// openAgain is the pause after a socket that could not be opened.
 	openAgain = 5 * time.Second
 	// tidyEvery is the pause between looks at what is over.
