@@ -203,7 +203,8 @@ func checkOutcome(t *testing.T, r ping.Result, want outcome) {
 		return
 	}
 	if r.Timestamps != "kernel" || r.P50US == nil || !sane(float64(*r.P50US)/1000) {
-		t.Errorf("timestamps by the %s, statistics %+v", r.Timestamps, r)
+		told, _ := json.Marshal(r)
+		t.Errorf("our sender's timestamps or RTTs are not those of loopback: %s", told)
 	}
 }
 

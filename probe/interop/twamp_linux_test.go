@@ -7,11 +7,18 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fibergauge/fibergauge/probe/stamp"
 )
 
 // Messages of TWAMP-Control without authentication (RFC 5357, section 3), by
@@ -31,7 +38,9 @@ const (
 )
 
 // TestReflectorAgainstTWAMP lets the sender of twamp-rs measure: packets of 14
-// bytes, all at once, to which we answer 44.
+// bytes, all at once, to which we answer 44. The RTTs that it tells are left
+// out: it writes nanoseconds where NTP has a binary fraction, and reads ours as
+// if it were the same.
 func TestReflectorAgainstTWAMP(t *testing.T) {
 	ours, theirs := probe(t), filepath.Join(peer(t, "twamp-rs"), "controller")
 	reflector, to := reflect(t, ours, "127.0.0.1")
@@ -44,6 +53,7 @@ func TestReflectorAgainstTWAMP(t *testing.T) {
 	_, controlPort, _ := net.SplitHostPort(control.Addr().String())
 	cmd := command(t.Context(), theirs, "--responder-addr=127.0.0.1", "--controller-addr=127.0.0.1", "--responder-port="+controlPort, "--responder-reflect-port="+to,
 		"--number-of-test-packets="+strconv.Itoa(count), "--timeout=1", "--stop-session-sleep=2")
+	cmd.Env = append(cmd.Env, "RUST_LOG=trace") // to hear of every packet
 	out, err := cmd.CombinedOutput()
 	control.Close()
 	if err != nil {
@@ -56,14 +66,59 @@ func TestReflectorAgainstTWAMP(t *testing.T) {
 	if !bytes.Contains(out, []byte("Got back all test packets")) || !bytes.Contains(out, []byte("Packet loss: 0%")) {
 		t.Errorf("twamp-rs lost packets:\n%s", out)
 	}
-	// It rounds to 10 µs, so the lesser ones may be 0.00.
-	found := regexp.MustCompile(`RTT \(MAX\): (-?[0-9.]+)ms`).FindSubmatch(out)
-	if found == nil {
-		t.Fatalf("twamp-rs tells no RTT:\n%s", out)
+	sent, replies := twampSaid(out, "TwampTestPacketUnauth {"), twampSaid(out, "TwampTestPacketUnauthReflected {")
+	if len(sent) != count || len(replies) != count {
+		t.Fatalf("twamp-rs tells of %d packets and %d replies:\n%s", len(sent), len(replies), out)
 	}
-	if rtt, err := strconv.ParseFloat(string(found[1]), 64); err != nil || !sane(rtt) {
-		t.Errorf("twamp-rs measured at most %s ms", found[1])
+	ttl := defaultTTL(t)
+	for i, r := range replies {
+		// Number, timestamp in two parts, and the error estimate in four.
+		const fields = 7
+		// What it sent comes back behind T3, of the same fields, two bytes of
+		// zeros and T2. Then come two bytes of zeros again and the TTL.
+		want := slices.Concat([]uuint64{uint64(i)}, r[1:fields], []uint64{0}, r[8:10], sent[i][:fields], []uint64{0, ttl})
+		if diff := cmp.Diff(want, r); diff != "" {
+			t.Errorf("twamp-rs reads reply %d as (-want +got):\n%s", i, diff)
+			continue
+		}
+		t2, t3 := r[8]<<32|r[9], r[1]<<32|r[2]
+		if now := uint64(stamp.NTP.Stamp(time.Now())); t2 > t3 || t3 > now || now-t3 > 60<<32 {
+			t.Errorf("twamp-rs reads T2 as %x and T3 as %x; now is %x", t2, t3, now)
+		}
 	}
+}
+
+// defaultTTL is that of packets whose sender does not choose.
+func defaultTTL(t *testing.T) uint64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_default_ttl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ttl, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ttl
+}
+
+// twampSaid finds packets of a kind in what twamp-rs says, and gives all
+// numbers in them but the padding's.
+func twampSaid(said []byte, kind string) (packets [][]uint64) {
+	for line := range bytes.Lines(said) {
+		_, packet, found := bytes.Cut(line, []byte(kind))
+		if !found {
+			continue
+		}
+		packet, _, _ = bytes.Cut(packet, []byte("packet_padding"))
+		var numbers []uint64
+		for _, digits := range regexp.MustCompile(`\d+`).FindAll(packet, -1) {
+			number, _ := strconv.ParseUint(string(digits), 10, 64) // are digits
+			numbers = append(numbers, number)
+		}
+		packets = append(packets, numbers)
+	}
+	return packets
 }
 
 // serveTWAMP speaks to one control client, and sends it to a reflector.
@@ -97,7 +152,8 @@ func serveTWAMP(listener net.Listener, reflector string) error {
 }
 
 // TestSenderAgainstTWAMP measures by our sender, answered by twamp-rs: 41
-// bytes, whatever it is asked.
+// bytes, whatever it is asked. It claims to have kept packets for a quarter of
+// the time that it did (see above), so the RTTs are too long, not too short.
 func TestSenderAgainstTWAMP(t *testing.T) {
 	ours, theirs := probe(t), filepath.Join(peer(t, "twamp-rs"), "responder")
 	for i, r := range []struct {
