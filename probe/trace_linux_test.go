@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,6 +75,21 @@ func TestTraceCommand(t *testing.T) {
 		status, stdout, stderr := command("trace", "127.0.0.3", "--method=stamp", "--port=9")
 		if status != 0 || stderr != "" || !strings.Contains(stdout, "\n    1  127.0.0.3") || !strings.Contains(stdout, "\n  reached in 1 hop, port unreachable\n") {
 			t.Errorf("status %d: %s%s", status, stdout, stderr)
+		}
+	})
+	t.Run("full disk", func(t *testing.T) {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		for _, form := range []string{"--json", "--json=false"} {
+			cmd := process(t, "trace", "127.0.0.1", form)
+			var stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = full, &stderr
+			if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "print result: ") {
+				t.Errorf("%v: %s", err, &stderr)
+			}
 		}
 	})
 	t.Run("no way out", func(t *testing.T) {

@@ -19,6 +19,9 @@ import (
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
 )
 
+// TestRunningTestIsNotDisturbed traces with the port of a STAMP socket that is
+// measuring: its replies all come, and nothing that the trace caused passes for
+// one or breaks the socket.
 func TestRunningTestIsNotDisturbed(t *testing.T) {
 	c := chain(t, 5)
 	c.reflector(4)
@@ -108,6 +111,8 @@ func TestRunningTestIsNotDisturbed(t *testing.T) {
 	}
 }
 
+// TestTracesSideBySide: traces of one and the same flow, at once, do not take
+// each other's answers for their own.
 func TestTracesSideBySide(t *testing.T) {
 	c := chain(t, 5)
 	c.reflector(4)
@@ -140,6 +145,9 @@ func TestTracesSideBySide(t *testing.T) {
 	}
 }
 
+// TestIdentifierIsTakenOver: the echo requests of a datagram socket bear an
+// identifier that the kernel chose; the trace's bear it too, and the socket goes
+// on as before.
 func TestIdentifierIsTakenOver(t *testing.T) {
 	c := chain(t, 3)
 	for _, v6 := range []bool{false, true} {

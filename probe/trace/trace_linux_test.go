@@ -20,9 +20,7 @@ import (
 )
 
 // along are the addresses that the chain's routers answer from, and the last
-
 // one's at the end.
-
 func along(hops int, v6 bool, silent ...int) []string {
 	var want []string
 	for hop := 1; hop <= hops; hop++ {
@@ -35,7 +33,6 @@ func along(hops int, v6 bool, silent ...int) []string {
 }
 
 // reflector answers in a town until the test ends.
-
 func (c *country) reflector(town int, keys ...reflect.Key) {
 	t := c.t
 	t.Helper()
@@ -78,7 +75,6 @@ func trace(t *testing.T, flow Flow, options Options) Result {
 }
 
 // TestChain traces over five routers, the third of which is silent.
-
 func TestChain(t *testing.T) {
 	c := chain(t, 7)
 	c.in(3, func() { answerEvery(t, silence) })
@@ -122,7 +118,6 @@ func TestChain(t *testing.T) {
 }
 
 // runs runs a program on this thread's namespace.
-
 func runs(t *testing.T, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
@@ -130,36 +125,7 @@ func runs(t *testing.T, name string, args ...string) {
 	}
 }
 
-// TestRunningTestIsNotDisturbed traces with the port of a STAMP socket that is
-
-// measuring: its replies all come, and nothing that the trace caused passes for
-
-// one or breaks the socket.
-
-// TestOnTheWire looks on in the first router: all packets of a trace are alike
-
-// in what routers choose the way by, and none is sent more than twice.
-
-// TestTracesSideBySide: traces of one and the same flow, at once, do not take
-
-// each other's answers for their own.
-
-// TestIdentifierIsTakenOver: the echo requests of a datagram socket bear an
-
-// identifier that the kernel chose; the trace's bear it too, and the socket goes
-
-// on as before.
-
-// TestEqualWays forks the way, by ports and, in IPv6, by the flow label: the
-
-// trace of each flow goes where an ordinary socket's packets of that flow go.
-
-// secondHop sends from an ordinary socket and asks its error queue who let the
-
-// packet end.
-
 // TestDeadEnds: what does not reach its destination ends in time and says why.
-
 func TestDeadEnds(t *testing.T) {
 	c := chain(t, 4)
 	c.in(2, func() {

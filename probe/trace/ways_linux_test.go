@@ -19,6 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TestOnTheWire looks on in the first router: all packets of a trace are alike
+// in what routers choose the way by, and none is sent more than twice.
 func TestOnTheWire(t *testing.T) {
 	c := chain(t, 4)
 	c.in(2, func() { answerEvery(t, silence) })
@@ -86,6 +88,8 @@ func TestOnTheWire(t *testing.T) {
 	}
 }
 
+// TestEqualWays forks the way, by ports and, in IPv6, by the flow label: the
+// trace of each flow goes where an ordinary socket's packets of that flow go.
 func TestEqualWays(t *testing.T) {
 	c := newCountry(t, 5) // home, fork, two ways, the end
 	home, north, south := c.wire(0, 1), c.wire(1, 2), c.wire(1, 3)
@@ -162,6 +166,8 @@ func TestEqualWays(t *testing.T) {
 	}
 }
 
+// secondHop sends from an ordinary socket and asks its error queue who let the
+// packet end.
 func secondHop(t *testing.T, conn *net.UDPConn, to netip.AddrPort) string {
 	t.Helper()
 	raw, err := conn.SyscallConn()
