@@ -61,4 +61,4 @@ release: ## what is published, into dist/: programs, packages of the probe, chec
 
 .PHONY: clean
 clean: ## remove what was built and what the demo left
-	@rm -rf bin out
+	@rm -rf bin out dist
