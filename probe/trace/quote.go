@@ -240,6 +240,13 @@ func (f *Flow) adopt(b []byte) bool {
 	if !ok || q.protocol != p.protocol() || q.source != f.Source.Addr() || q.destination != f.Destination.Addr() {
 		return false
 	}
+	tos := b[1]
+	if !f.is4() {
+		tos = b[0]<<4 | b[1]>>4
+	}
+	if int(tos>>2) != f.DSCP {
+		return false // another test's
+	}
 	if f.Protocol == UDP {
 		if binary.BigEndian.Uint16(q.data) != f.Source.Port() || binary.BigEndian.Uint16(q.data[2:]) != f.Destination.Port() {
 			return false

@@ -221,10 +221,17 @@ func TestAdopt(t *testing.T) {
 			if !f.adopt(b) || protocol == ICMP && f.ID != 4711 || v6 != (f.Label == 0x12345) {
 				t.Errorf("%s, v6 %v: %+v", protocol, v6, f)
 			}
-			other := examplePackets(protocol, v6).flow
-			other.Destination = netip.AddrPortFrom(other.Destination.Addr().Next(), 862)
-			if before := other; other.adopt(b) || other.ID != before.ID || other.Label != before.Label {
-				t.Errorf("%s, v6 %v: a packet to elsewhere was taken: %+v", protocol, v6, other)
+			for name, change := range map[string]func(*Flow){
+				"to elsewhere":      func(f *Flow) { f.Destination = netip.AddrPortFrom(f.Destination.Addr().Next(), 862) },
+				"from elsewhere":    func(f *Flow) { f.Source = netip.AddrPortFrom(f.Source.Addr().Next(), 50000) },
+				"with another DSCP": func(f *Flow) { f.DSCP = 0 },
+			} {
+				other := p.flow
+				other.ID, other.Label = 0, 0
+				change(&other)
+				if other.adopt(b) || other.ID != 0 || other.Label != 0 {
+					t.Errorf("%s, v6 %v: a packet %s was taken: %+v", protocol, v6, name, other)
+				}
 			}
 		}
 	}
