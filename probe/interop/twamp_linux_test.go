@@ -76,7 +76,7 @@ func TestReflectorAgainstTWAMP(t *testing.T) {
 		const fields = 7
 		// What it sent comes back behind T3, of the same fields, two bytes of
 		// zeros and T2. Then come two bytes of zeros again and the TTL.
-		want := slices.Concat([]uuint64{uint64(i)}, r[1:fields], []uint64{0}, r[8:10], sent[i][:fields], []uint64{0, ttl})
+		want := slices.Concat([]uint64{uint64(i)}, r[1:fields], []uint64{0}, r[8:10], sent[i][:fields], []uint64{0, ttl})
 		if diff := cmp.Diff(want, r); diff != "" {
 			t.Errorf("twamp-rs reads reply %d as (-want +got):\n%s", i, diff)
 			continue
