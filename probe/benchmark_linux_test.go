@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -38,6 +39,18 @@ const (
 type load struct {
 	cores float64 // of one
 	mib   float64 // resident at most
+}
+
+// shipped is the program as it is shipped, where make bench has built it; this
+// test binary carries much that it does not.
+func shipped(b *testing.B, args ...string) *exec.Cmd {
+	b.Helper()
+	cmd := process(b, args...)
+	if dir := os.Getenv("FIBERGAUGE_BIN"); dir != "" {
+		cmd.Path = filepath.Join(dir, "fibergauge-probe")
+		cmd.Args[0] = cmd.Path
+	}
+	return cmd
 }
 
 // weigh lets a program run and measures it, after its warm-up.
@@ -80,7 +93,7 @@ func BenchmarkEcho(b *testing.B) {
 				a := loopback(bench.targets)
 				a.Tasks[0].IntervalMS, a.Tasks[0].WindowS = 1000, 60
 				c := newCollector(b, a)
-				weigh(b, process(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, "probe")
+				weigh(b, shipped(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, "probe")
 				c.hold(b)
 			}
 			b.ReportMetric(0, "ns/op") // says nothing here
@@ -95,7 +108,7 @@ func BenchmarkSTAMP(b *testing.B) {
 	const many = 2000
 	ownNetwork(b)
 	for range b.N {
-		reflector := process(b, "reflect", "--listen=0.0.0.0:862", "--allow=127.0.0.0/8", "--rate=1000000")
+		reflector := shipped(b, "reflect", "--listen=0.0.0.0:862", "--allow=127.0.0.0/8", "--rate=1000000")
 		reflector.Stderr = os.Stderr
 		if err := reflector.Start(); err != nil {
 			b.Fatal(err)
@@ -109,7 +122,7 @@ func BenchmarkSTAMP(b *testing.B) {
 			}
 			c := newCollector(b, a)
 			name := fmt.Sprintf("%d-links", links)
-			weigh(b, process(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, name)
+			weigh(b, shipped(b, "run", "--site=here", "--collector="+c.url, "--spool="+b.TempDir())).report(b, name)
 			b.ReportMetric(c.hold(b), name+"-p99-µs")
 		}
 		_ = reflector.Process.Kill()

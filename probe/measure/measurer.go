@@ -38,11 +38,12 @@ type Config struct {
 
 // Limits of the Measurer.
 const (
-	// collectEvery is how often finished windows are looked for; those found
-	// together are stored in one transaction.
+	// collectEvery is how often finished windows are looked for.
 	collectEvery = 200 * time.Millisecond
 	// maxUnsaved bounds the windows kept in memory while Put fails.
 	maxUnsaved = 20_000
+	// putAtOnce is how many windows are stored by one transaction.
+	putAtOnce = 250
 	// putAgain is the pause after a Put that failed: a disk that is full must
 	// not be filled with complaints, nor the processor with trying.
 	putAgain = 5 * time.Second
@@ -258,25 +259,34 @@ func (m *Measurer) put(made []wire.Window) {
 	if len(m.unsaved) == 0 || now < m.putNext {
 		return
 	}
-	if err := m.cfg.Put(m.unsaved); err != nil {
-		m.putNext = now + putAgain
-		m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again; see to the disk of --spool", "windows", len(m.unsaved), "error", err)
-		// Only now: after a long sleep of the process many windows end at once.
-		if over := len(m.unsaved) - maxUnsaved; over > 0 {
-			m.cfg.Log.Error("too many windows wait in memory for the spool: the oldest are dropped", "windows", over)
-			m.unsaved = slices.Delete(m.unsaved, 0, over)
+	for len(m.unsaved) > 0 {
+		some := m.unsaved[:min(putAtOnce, len(m.unsaved))]
+		if err := m.cfg.Put(some); err != nil {
+			m.putLater(now, err)
+			return
 		}
-		return
-	}
-	// Said only now: whoever accounts for windows by these lines may rely on
-	// each being on disk.
-	m.made.Add(int64(len(m.unsaved)))
-	if m.cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
-		for i := range m.unsaved {
-			m.cfg.Log.Debug("window made", "key", m.unsaved[i].Key.String(), "digest", m.unsaved[i].Digest().String())
+		// Said only now: whoever accounts for windows by these lines may rely on
+		// each being on disk.
+		m.made.Add(int64(len(some)))
+		if m.cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
+			for i := range some {
+				m.cfg.Log.Debug("window made", "key", some[i].Key.String(), "digest", some[i].Digest().String())
+			}
 		}
+		m.unsaved = m.unsaved[len(some):]
 	}
-	m.unsaved = nil
+	m.unsaved = nil // with the memory behind it
+}
+
+// putLater keeps what the spool did not take.
+func (m *Measurer) putLater(now time.Duration, err error) {
+	m.putNext = now + putAgain
+	m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again; see to the disk of --spool", "windows", len(m.unsaved), "error", err)
+	// Only now: after a long sleep of the process many windows end at once.
+	if over := len(m.unsaved) - maxUnsaved; over > 0 {
+		m.cfg.Log.Error("too many windows wait in memory for the spool: the oldest are dropped", "windows", over)
+		m.unsaved = slices.Delete(m.unsaved, 0, over)
+	}
 }
 
 // finish stops all flows at once and puts what they have.

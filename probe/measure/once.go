@@ -87,7 +87,10 @@ func (o Once) session(ctx context.Context, line *timeline, open func(route) (soc
 	}()
 	s.calls <- func() { s.add(one) }
 
-	patience := time.NewTimer(o.patience())
+	// Whether the kernel gives moments takes 200 ms to find out, on a busy host
+	// longer: not at the cost of short slots.
+	const opening = time.Second
+	patience := time.NewTimer(opening + o.patience())
 	defer patience.Stop()
 	select {
 	case <-enough:

@@ -479,3 +479,26 @@ func TestOnceBySTAMP(t *testing.T) {
 		})
 	}
 }
+
+// TestOnceOpensSlowly gives all packets to a host that takes long to open the
+// socket: to find out whether the kernel gives moments may take longer than a
+// few short slots.
+func TestOnceOpensSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock()
+		n := &reflectors{clock: clock.read, travel: func(uint32) travel { return travel{there: time.Millisecond, back: time.Millisecond} }}
+		line := newTimeline(clock.read, 1, nil, slog.New(slog.DiscardHandler))
+		w := Once{
+			Spec:  Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 128, Interval: 10 * time.Millisecond},
+			STAMP: &wire.STAMPTarget{Port: 862, Timestamps: "ntp"}, Count: 10, Timeout: time.Second,
+			Observe: func(Event) {},
+			Log:     slog.New(slog.DiscardHandler),
+		}.session(t.Context(), line, func(r route) (socketUDP, error) {
+			time.Sleep(400 * time.Millisecond)
+			return n.open(r)
+		})
+		if w.Sent != 10 || w.Received != 10 {
+			t.Errorf("%d packets of 10 were sent, %d answered", w.Sent, w.Received)
+		}
+	})
+}

@@ -16,11 +16,16 @@ import (
 // envelope is what a batch is at most around its windows: schema, site, braces.
 const envelope = 256
 
+// mostWindows is how many windows go into one batch: fewer than may, because
+// all of them are in memory at once, as a rule just when a probe has made the
+// windows of all its links.
+const mostWindows = 250
+
 // Deliver sends what the spool holds, oldest first and one batch at a time.
 // When the first context ends it goes on until the spool is empty, and when the
 // second ends it stops at once. It tells whether the spool is empty.
 func (u *Uplink) Deliver(until, atMost context.Context) bool {
-	d := &delivery{Uplink: u, windows: wire.MaxBatchWindows}
+	d := &delivery{Uplink: u, windows: mostWindows}
 	for atMost.Err() == nil {
 		sent, wait := d.step(atMost)
 		switch {
@@ -61,7 +66,7 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 	if err == nil {
 		d.sending.note(nil)
 		d.backoff.reset()
-		d.windows = min(2*d.windows, wire.MaxBatchWindows)
+		d.windows = min(2*d.windows, mostWindows)
 		return true, 0
 	}
 	if ctx.Err() != nil {
