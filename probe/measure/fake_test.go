@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
+	"github.com/fibergauge/fibergauge/probe/trace"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -202,6 +203,8 @@ type rig struct {
 	mu      sync.Mutex
 	windows []wire.Window
 	session uint64
+	traces  []trace.Flow
+	noTrace error // what a trace says
 }
 
 // newRig starts a Measurer inside a synctest bubble. stop ends it and gives
@@ -231,6 +234,12 @@ func newRig(t *testing.T, fates func(n, seq int) (fate, error), change ...func(*
 	m := New(cfg)
 	m.clock = r.clock.read
 	m.newPinger = r.network.pinger
+	m.tracer.run = func(_ context.Context, f trace.Flow, _ trace.Options) (trace.Result, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.traces = append(r.traces, f)
+		return trace.Result{Hops: []wire.Hop{{TTL: 1, Address: "192.0.2.2"}}, Reached: true}, r.noTrace
+	}
 	if udp := r.network.udp; udp != nil {
 		udp.clock = r.clock.read
 		m.openUDP, m.clockState = udp.open, func() wire.Clock { return wire.Clock{State: wire.ClockSynchronised, MaxErrorUS: 300} }

@@ -177,6 +177,8 @@ func (n *reflectors) Source() wire.Timestamps {
 	return wire.TimestampsKernel
 }
 
+func (n *reflectors) Local() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:50000") }
+
 func (n *reflectors) Reason() string { return "it was asked for" }
 
 func (n *reflectors) Overflows() uint64 {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/trace"
 	"github.com/fibergauge/fibergauge/probe/window"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -54,6 +55,7 @@ type Measurer struct {
 	cfg     Config
 	line    *timeline
 	matcher *matcher
+	tracer  tracer
 	modes   modes
 	senders map[route]*hired
 
@@ -82,6 +84,10 @@ type assigned struct {
 	stop  func(cause error)
 	done  chan struct{} // closed when it has stopped
 
+	key    []byte                // STAMP: for authenticated packets
+	local  func() netip.AddrPort // STAMP: where packets are sent from; invalid where nothing can be
+	traced time.Duration         // monotonic, when the path was traced last; 0: never
+
 	saidUser bool // for the log
 }
 
@@ -92,6 +98,7 @@ func New(cfg Config) *Measurer {
 	m.modes.found, m.modes.said = map[bool]Mode{}, map[bool]bool{}
 	m.newPinger = m.probingPingers
 	m.openUDP, m.clockState = openUDP, ClockState
+	m.tracer.run, m.tracer.log = trace.Run, cfg.Log
 	return m
 }
 
@@ -104,6 +111,9 @@ func (m *Measurer) Made() int64 { return m.made.Load() }
 func (m *Measurer) Run(ctx context.Context, assignments <-chan *wire.Assignment) error {
 	m.line = newTimeline(m.clock, m.cfg.Session, m.cfg.Raise, m.cfg.Log)
 	m.matcher = newMatcher(m.line, m.cfg.Tap)
+	tracing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	m.tracer.ctx = tracing
 	collect := time.NewTicker(collectEvery)
 	defer collect.Stop()
 	for {
@@ -203,6 +213,7 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 	each := func(a *assigned) {
 		a.check(now)
 		a.book.Advance(now)
+		m.tracer.look(a, now.Mono)
 		made = append(made, take(a.book, now)...)
 	}
 	for _, a := range m.flows {

@@ -61,6 +61,7 @@ func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 	}
 	h.calls <- func() { h.add(s) }
 	return &assigned{
+		key: key, local: h.sender.where,
 		name: s.name, plan: p, book: s.book, check: func(window.Moment) {}, done: s.ended,
 		stop: func(cause error) {
 			reason := wire.EndStop

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
@@ -24,6 +25,7 @@ type socketUDP interface {
 	Source() wire.Timestamps
 	Reason() string
 	Overflows() uint64
+	Local() netip.AddrPort
 	Close() error
 }
 
@@ -52,7 +54,8 @@ type sender struct {
 	log     *slog.Logger
 	calls   chan func() // carried out by run
 
-	conn      socketUDP // nil: none could be opened
+	local     atomic.Pointer[netip.AddrPort] // of conn; nil: there is none
+	conn      socketUDP                      // nil: none could be opened
 	openNext  time.Duration
 	refused   error // why there is none
 	sessions  []*session
@@ -182,10 +185,21 @@ func (s *sender) keepOpen(ctx context.Context, now window.Moment) {
 		return
 	}
 	s.conn, s.refused = conn, nil
+	local := conn.Local()
+	s.local.Store(&local)
 	if conn.Source() == wire.TimestampsUser {
 		s.log.Warn("STAMP is timed in user space: its RTTs are upper bounds, on a busy host loose ones", "reason", conn.Reason())
 		go s.receiveAtOnce(ctx, conn)
 	}
+}
+
+// where is the address and port that packets are sent from; invalid where
+// there is no socket. Any goroutine may ask.
+func (s *sender) where() netip.AddrPort {
+	if local := s.local.Load(); local != nil {
+		return *local
+	}
+	return netip.AddrPort{}
 }
 
 // receiveAtOnce has replies taken as soon as they come, because the process's

@@ -93,6 +93,8 @@ type Book struct {
 	outcome int64 // Unix ns of the last outcome
 	open    *draft
 	ended   []*draft  // in order of time
+	seen    view      // of the path, by the window ended last
+	tracing *draft    // that waits for a path; nil if none does
 	before  *answered // the last packet of the window made last, if it was answered
 	relabel *relabelling
 }
@@ -114,6 +116,10 @@ type draft struct {
 	clock      wire.Clock
 	firstSlot  int64
 	scheduled  int64
+
+	trigger string // why the path seems to have changed; empty: it does not, or somebody was told
+	tracing bool   // a path is waited for
+	path    *wire.Path
 
 	packets   []*Packet // in order of sending
 	refused   uint32
@@ -251,6 +257,7 @@ func (b *Book) end(end int64, reason wire.EndReason, now Moment) {
 	d.scheduled = max(last-d.firstSlot+1, 0)
 	d.end, d.reason, d.clock = end, reason, b.cfg.Clock()
 	d.endMono = now.Mono - time.Duration(now.Wall-end)
+	b.look(d)
 	b.ended = append(b.ended, d)
 }
 
@@ -264,7 +271,7 @@ func ceilMilli(ns int64) int64 {
 func (b *Book) Take(now Moment) []wire.Window {
 	return b.takeIf(now, func(d *draft) bool {
 		over := now.Mono - d.endMono
-		return over >= b.cfg.Grace || over >= b.cfg.Timeout && d.answered()
+		return over >= b.cfg.Grace || over >= b.cfg.Timeout && !d.tracing && d.answered()
 	})
 }
 

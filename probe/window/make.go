@@ -66,6 +66,7 @@ func (d *draft) make(before *answered) wire.Window {
 		}
 	}
 	w.Sent = w.Received + w.Lost
+	w.Path = d.path
 	w.IPDV = ipdv(rtts)
 	w.ReplyTTL = d.replyTTL()
 	slices.Sort(rtts)
