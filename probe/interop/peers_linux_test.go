@@ -48,21 +48,35 @@ func peer(t *testing.T, name string) string {
 	return strings.TrimSpace(string(path))
 }
 
-// probe gives our program: the one in $FIBERGAUGE_BIN, which make test sets, or
-// built for this test.
-func probe(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("FIBERGAUGE_BIN"); dir != "" {
-		return filepath.Join(dir, "fibergauge-probe")
+// binaries names the folder of our programs; make test sets it.
+const binaries = "FIBERGAUGE_BIN"
+
+// TestMain builds our program once where nobody has.
+func TestMain(m *testing.M) { os.Exit(withProbe(m.Run)) }
+
+func withProbe(run func() int) int {
+	if os.Getenv(binaries) != "" {
+		return run()
 	}
-	program := filepath.Join(t.TempDir(), "fibergauge-probe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./probe")
+	dir, err := os.MkdirTemp("", "fibergauge-interop")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "fibergauge-probe"), "./probe")
 	build.Dir, build.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
+		fmt.Fprintf(os.Stderr, "%v: %v\n%s", build, err, out)
+		return 1
 	}
-	return program
+	if err := os.Setenv(binaries, dir); err != nil {
+		panic(err)
+	}
+	return run()
 }
+
+// probe is our program.
+func probe() string { return filepath.Join(os.Getenv(binaries), "fibergauge-probe") }
 
 // buffer is written by a process and read by the test.
 type buffer struct {

@@ -17,7 +17,7 @@ const live = "testdata/live.py"
 // TestSenderAgainstScapy measures by our sender, answered by packets that
 // scapy read and wrote. Its replies repeat our TLVs unread.
 func TestSenderAgainstScapy(t *testing.T) {
-	ours, python := probe(t), peer(t, "scapy")
+	ours, python := probe(), peer(t, "scapy")
 	_, found := start(t, regexp.MustCompile(`port (\d+)`), python, live, "reflect")
 	for _, plain := range []string{"--plain=false", "--plain"} {
 		result := measure(t, ours, "127.0.0.1", found[1], plain)
@@ -41,7 +41,7 @@ type scapyReply struct {
 
 // TestReflectorAgainstScapy lets scapy measure, and our reflector answer.
 func TestReflectorAgainstScapy(t *testing.T) {
-	ours, python := probe(t), peer(t, "scapy")
+	ours, python := probe(), peer(t, "scapy")
 	reflector, to := reflect(t, ours, "127.0.0.1")
 	cmd := command(t.Context(), python, live, "send", to, fmt.Sprint(count))
 	var log bytes.Buffer

@@ -24,7 +24,7 @@ type suiteAnswers struct {
 
 // TestSenderAgainstStampSuite measures by our sender, answered by stamp-suite.
 func TestSenderAgainstStampSuite(t *testing.T) {
-	ours, theirs := probe(t), filepath.Join(peer(t, "stamp-suite"), "stamp-suite")
+	ours, theirs := probe(), filepath.Join(peer(t, "stamp-suite"), "stamp-suite")
 	all := outcome{Sent: count, Received: count, DSCPReceived: 46}
 	authenticated, untold, none := all, all, outcome{Sent: count, Lost: count, DSCPReceived: -1}
 	authenticated.Authenticated, untold.DSCPReceived = true, -1
@@ -149,7 +149,7 @@ const (
 // TestReflectorAgainstStampSuite lets stamp-suite measure, and our reflector
 // answer.
 func TestReflectorAgainstStampSuite(t *testing.T) {
-	ours, theirs := probe(t), filepath.Join(peer(t, "stamp-suite"), "stamp-suite")
+	ours, theirs := probe(), filepath.Join(peer(t, "stamp-suite"), "stamp-suite")
 	ask := []string{"--cos", "--dscp=46", "--timestamp-info", "--follow-up-telemetry", "--extra-padding=40"}
 	asked := []int{extraPadding, timestampInformation, classOfService, followUpTelemetry}
 	for _, r := range []struct {

@@ -23,7 +23,7 @@ import (
 // place of the SSID and the TLVs is for it what must be zero, and padding.
 // tshark has no dissector for authenticated test packets, nor for STAMP.
 func TestTsharkReadsOurPackets(t *testing.T) {
-	ours := probe(t)
+	ours := probe()
 	for _, program := range []string{"tshark", "dumpcap"} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing(t, "tshark", "%v", err)

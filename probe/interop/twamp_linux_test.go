@@ -42,7 +42,7 @@ const (
 // out: it writes nanoseconds where NTP has a binary fraction, and reads ours as
 // if it were the same.
 func TestReflectorAgainstTWAMP(t *testing.T) {
-	ours, theirs := probe(t), filepath.Join(peer(t, "twamp-rs"), "controller")
+	ours, theirs := probe(), filepath.Join(peer(t, "twamp-rs"), "controller")
 	reflector, to := reflect(t, ours, "127.0.0.1")
 	control, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -155,7 +155,7 @@ func serveTWAMP(listener net.Listener, reflector string) error {
 // bytes, whatever it is asked. It claims to have kept packets for a quarter of
 // the time that it did (see above), so the RTTs are too long, not too short.
 func TestSenderAgainstTWAMP(t *testing.T) {
-	ours, theirs := probe(t), filepath.Join(peer(t, "twamp-rs"), "responder")
+	ours, theirs := probe(), filepath.Join(peer(t, "twamp-rs"), "responder")
 	for i, r := range []struct {
 		name string
 		args []string
