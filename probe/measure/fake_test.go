@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,23 +98,20 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 
 	replies := make(chan reply, 100)
 	// A Ticker that is received from late, as this one is meant to be, crashes
-	// the race detector in a synctest bubble (Go 1.26.8). So the beat is a timer
-	// that leaves one tick behind, as a Ticker does.
+	// the race detector in a synctest bubble too. So the beat is a goroutine that
+	// leaves one tick behind, as a Ticker does.
 	beat := make(chan struct{}, 1)
-	var over atomic.Bool
-	defer over.Store(true)
+	over := make(chan struct{})
+	defer close(over)
 	var tick func()
 	tick = func() {
-		if over.Load() {
-			return
-		}
 		select {
 		case beat <- struct{}{}:
 		default:
 		}
-		time.AfterFunc(p.spec.Interval, tick)
+		after(over, p.spec.Interval, tick)
 	}
-	time.AfterFunc(p.spec.Interval, tick)
+	after(over, p.spec.Interval, tick)
 	sent, received, more := 0, 0, true
 	send := func() error {
 		stamp := n.wall()
@@ -134,13 +130,13 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 		sent++
 		n.pass(p.spec, number, seq, false)
 		if f.rtt > 0 {
-			time.AfterFunc(f.rtt, func() {
+			after(over, f.rtt, func() {
 				n.pass(p.spec, number, seq, true)
-				time.AfterFunc(n.busy, func() { replies <- reply{seq, stamp, false} })
+				after(over, n.busy, func() { replies <- reply{seq, stamp, false} })
 			})
 		}
 		if f.again {
-			time.AfterFunc(f.rtt+n.busy+time.Millisecond, func() { replies <- reply{seq, stamp, true} })
+			after(over, f.rtt+n.busy+time.Millisecond, func() { replies <- reply{seq, stamp, true} })
 		}
 		more = w.Sent(seq)
 		return nil
@@ -168,6 +164,21 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 		}
 	}
 	return nil
+}
+
+// after does something later, unless it is over before. It has a goroutine for
+// that, and a timer that cannot be over when it is received from: else the race
+// detector crashes in a synctest bubble (Go 1.26.8).
+func after(over <-chan struct{}, d time.Duration, do func()) {
+	go func() {
+		timer := time.NewTimer(max(d, time.Nanosecond))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			do()
+		case <-over:
+		}
+	}()
 }
 
 // steppingClock is the bubble's clock with a wall clock that can be set.

@@ -81,7 +81,7 @@ func (n *reflectors) Send(to netip.AddrPort, payload []byte) (id uint32, at int6
 	}
 	if !t.lostThere {
 		payload = bytes.Clone(payload)
-		time.AfterFunc(t.there, func() { n.reflect(to, payload, t) })
+		after(n.closed, t.there, func() { n.reflect(to, payload, t) })
 	}
 	return n.id, at, nil
 }
@@ -127,11 +127,11 @@ func (n *reflectors) reflect(to netip.AddrPort, payload []byte, t travel) {
 		if n.user {
 			m.Source = wire.TimestampsUser
 		}
-		time.AfterFunc(n.deaf, func() { n.hand(m) })
+		after(n.closed, n.deaf, func() { n.hand(m) })
 	}
-	time.AfterFunc(t.residence+t.back, arrive)
+	after(n.closed, t.residence+t.back, arrive)
 	if t.again {
-		time.AfterFunc(t.residence+t.back+time.Millisecond, arrive)
+		after(n.closed, t.residence+t.back+time.Millisecond, arrive)
 	}
 }
 

@@ -89,7 +89,7 @@ func newSender(line *timeline, timeout time.Duration, open func() (socketUDP, er
 
 // run works until the context ends.
 func (s *sender) run(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Nanosecond)
 	defer timer.Stop()
 	defer s.close()
 	for {
@@ -130,7 +130,7 @@ func (s *sender) pause() time.Duration {
 		off := min(together, first.grid.Interval/200)
 		wait = min(wait, time.Duration(first.due-s.line.now().Wall)+off)
 	}
-	return max(wait, 0)
+	return max(wait, time.Nanosecond)
 }
 
 // add begins a session.

@@ -121,7 +121,9 @@ type draft struct {
 	tracing bool   // a path is waited for
 	path    *wire.Path
 
-	packets   []*Packet // in order of sending
+	settled   []record  // of the packets about which nothing more is learned
+	packets   []*Packet // the others, in order of sending after those
+	oneWays   oneWays
 	refused   uint32
 	duplicate uint32
 }
@@ -197,11 +199,18 @@ func (b *Book) Relabel(labels Labels, now Moment) {
 	b.relabel = &relabelling{labels, b.cfg.Grid.Begin(max(slot, b.open.firstSlot))}
 }
 
-// Advance ends the windows whose time is over.
+// Advance ends the windows whose time is over, and lets go of packets that are
+// older than Timeout and Grace.
 func (b *Book) Advance(now Moment) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.roll(now)
+	for _, d := range b.ended {
+		d.settle(now, b.cfg.Timeout+b.cfg.Grace)
+	}
+	if b.open != nil {
+		b.open.settle(now, b.cfg.Timeout+b.cfg.Grace)
+	}
 }
 
 func (b *Book) roll(now Moment) {

@@ -124,9 +124,9 @@ func TestWhenAWindowIsMade(t *testing.T) {
 			session := uint64(1)
 			b := New(config(time.Second, 10*time.Second, &session))
 			b.Start(noon/second, 0)
-			p := b.Send(at(time.Second), at(time.Second))
+			p := b.Send(at(8*time.Second), at(8*time.Second))
 			if tt.answered {
-				p.Answer(Reply{At: at(2 * time.Second), RTT: time.Second, Source: wire.TimestampsUser})
+				p.Answer(Reply{At: at(9 * time.Second), RTT: time.Second, Source: wire.TimestampsUser})
 			}
 			now := at(10*time.Second + tt.after)
 			b.Advance(now)
@@ -274,14 +274,15 @@ func TestEveryPacketIsInOneWindow(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(packets)-1).Draw(t, "packet")
 				s := packets[i]
-				if s.packet.best().fate == Stamped || s.packet.best().fate == Unstamped {
+				fate, _ := s.packet.Outcome()
+				if fate == Stamped || fate == Unstamped {
 					if !s.packet.Closed() {
 						duplicates++
 					}
 					s.packet.Duplicate()
 					continue
 				}
-				if s.packet.best().fate != Waiting {
+				if fate != Waiting {
 					continue
 				}
 				switch s.packet.Answer(Reply{At: now, RTT: time.Duration(now.Wall - s.at.Wall), TTL: 64, Source: wire.TimestampsUser}) {
@@ -350,6 +351,50 @@ func TestEveryPacketIsInOneWindow(t *testing.T) {
 func sentAt(p *Packet) Moment {
 	wall, mono := p.Sent()
 	return Moment{Wall: wall, Mono: mono}
+}
+
+// TestPacketsAreLetGo plays a long window of which every packet is answered, or
+// lost, and looks at them before it ends: nothing of what it says depends on it.
+func TestPacketsAreLetGo(t *testing.T) {
+	const length = 100
+	play := func(advance bool) wire.Window {
+		session := uint64(1)
+		b := New(config(time.Second, length*time.Second, &session))
+		b.Start(noon/second, 0)
+		var packets []*Packet
+		for i := range length {
+			now := at(time.Duration(i)*time.Second + time.Second/2)
+			p := b.Send(now, now)
+			p.Mark(uint32(i))
+			packets = append(packets, p)
+			if i%7 != 3 {
+				p.Answer(Reply{At: now, RTT: 0, TTL: 60 - i/50, Source: wire.TimestampsUser})
+				p.Answer(Reply{At: now, RTT: time.Duration(i) * time.Microsecond, TTL: 60 - i/50, Source: wire.TimestampsKernel, STAMP: &STAMP{
+					Raw: time.Duration(i+3) * time.Microsecond, Residence: 3 * time.Microsecond, ReplySequence: uint32(i - ((i+3)/7+1)/2), DSCP: 46,
+					OneWay: &OneWay{Forward: time.Duration(i) * time.Microsecond, Reverse: time.Microsecond, Error: time.Millisecond},
+				}})
+			}
+			if advance {
+				b.Advance(now)
+			}
+		}
+		if open := slices.IndexFunc(packets, func(p *Packet) bool { return !p.Closed() }); advance && open != length-1-13 {
+			t.Errorf("packet %d is the first that is not let go, want %d", open, length-1-13)
+		}
+		b.Advance(at((length + 20) * time.Second))
+		made := b.Take(at((length + 20) * time.Second))
+		if len(made) != 1 {
+			t.Fatalf("%d windows", len(made))
+		}
+		return made[0]
+	}
+	want := play(false)
+	if err := want.Check(); err != nil || want.Lost == 0 || want.STAMP == nil || want.OneWay == nil || want.ReplyTTL.Changes != 1 || want.STAMP.ForwardLost == 0 {
+		t.Fatalf("%v: %+v", err, want)
+	}
+	if diff := cmp.Diff(want, play(true)); diff != "" {
+		t.Errorf("(-all at the end +bit by bit)\n%s", diff)
+	}
 }
 
 // TestAWindowHasOneSource plays replies that the kernel saw, the process saw,

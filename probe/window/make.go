@@ -1,24 +1,62 @@
 package window
 
 import (
+	"iter"
 	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
+// records goes through the packets of the window in the order of sending.
+func (d *draft) records() iter.Seq[*record] {
+	return func(yield func(*record) bool) {
+		for i := range d.settled {
+			if !yield(&d.settled[i]) {
+				return
+			}
+		}
+		for _, p := range d.packets {
+			if !yield(&p.record) {
+				return
+			}
+		}
+	}
+}
+
+// settle keeps only the records of the packets that are older than an age.
+func (d *draft) settle(now Moment, age time.Duration) {
+	n := 0
+	for ; n < len(d.packets) && now.Mono-d.packets[n].mono > age; n++ {
+		d.part(d.packets[n])
+		d.settled = append(d.settled, d.packets[n].record)
+	}
+	if n > 0 {
+		d.packets = slices.Delete(d.packets, 0, n)
+	}
+}
+
+// part takes from a packet what its record does not have, and lets go of it.
+func (d *draft) part(p *Packet) {
+	d.oneWays.add(p)
+	p.draft = nil
+}
+
 // answered tells whether no packet of the window is waiting or lost.
 func (d *draft) answered() bool {
-	return !slices.ContainsFunc(d.packets, func(p *Packet) bool {
-		fate := p.best().fate
-		return fate == Waiting || fate == Late
-	})
+	for r := range d.records() {
+		if fate, _ := r.best(); fate == Waiting || fate == Late {
+			return false
+		}
+	}
+	return true
 }
 
 // decided tells whether each packet is answered or lost.
 func (d *draft) decided(now Moment, timeout time.Duration) bool {
 	return !slices.ContainsFunc(d.packets, func(p *Packet) bool {
-		return p.best().fate == Waiting && now.Mono-p.mono <= timeout
+		fate, _ := p.best()
+		return fate == Waiting && now.Mono-p.mono <= timeout
 	})
 }
 
@@ -26,8 +64,10 @@ func (d *draft) decided(now Moment, timeout time.Duration) bool {
 // reply. Replies that it did not see have no RTT then, because a window never
 // mixes sources. Where there is no reply, nothing was stamped.
 func (d *draft) source() wire.Timestamps {
-	if slices.ContainsFunc(d.packets, func(p *Packet) bool { return p.seen[kernel].fate != Waiting }) {
-		return wire.TimestampsKernel
+	for r := range d.records() {
+		if r.fate[kernel] != Waiting {
+			return wire.TimestampsKernel
+		}
 	}
 	return wire.TimestampsUser
 }
@@ -47,11 +87,11 @@ func (d *draft) make(before *answered) wire.Window {
 	w.SendError = d.refused
 	w.Duplicate = d.duplicate
 	var rtts []uint32
-	for _, p := range d.packets {
-		seen := p.by(w.Timestamps)
-		switch seen.fate {
+	for r := range d.records() {
+		fate, rtt := r.by(w.Timestamps)
+		switch fate {
 		case Stamped:
-			rtts = append(rtts, seen.rtt)
+			rtts = append(rtts, rtt)
 			w.Received++
 		case Unstamped:
 			w.Received++
@@ -72,11 +112,12 @@ func (d *draft) make(before *answered) wire.Window {
 	slices.Sort(rtts)
 	w.RTTs = wire.AppendRTTs([]byte{}, rtts)
 	w.Stats = wire.StatsOf(rtts)
-	w.STAMP, w.OneWay = d.stampGroup(w.Timestamps, before), d.oneWay(w.Timestamps)
+	w.STAMP = d.stampGroup(w.Timestamps, before)
 	for _, p := range d.packets {
-		p.draft = nil
+		d.part(p)
 	}
-	d.packets = nil
+	w.OneWay = d.oneWays.group()
+	d.packets, d.settled = nil, nil
 	return w
 }
 
@@ -100,17 +141,17 @@ func ipdv(rtts []uint32) *wire.IPDV {
 func (d *draft) replyTTL() *wire.ReplyTTL {
 	var seen *wire.ReplyTTL
 	var previous uint8
-	for _, p := range d.packets {
-		if p.ttl == 0 {
+	for r := range d.records() {
+		if r.ttl == 0 {
 			continue
 		}
 		if seen == nil {
-			seen = &wire.ReplyTTL{Min: p.ttl, Max: p.ttl}
-		} else if p.ttl != previous {
+			seen = &wire.ReplyTTL{Min: r.ttl, Max: r.ttl}
+		} else if r.ttl != previous {
 			seen.Changes++
 		}
-		seen.Min, seen.Max = min(seen.Min, p.ttl), max(seen.Max, p.ttl)
-		previous = p.ttl
+		seen.Min, seen.Max = min(seen.Min, r.ttl), max(seen.Max, r.ttl)
+		previous = r.ttl
 	}
 	return seen
 }

@@ -7,22 +7,45 @@ import (
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// Packet is one packet from its sending until its window is made. There are
-// some 150 000 at once in a probe with 2 000 links, so it is kept small.
+// Packet is one packet from its sending until nothing that comes counts any
+// more: its window is made, or it is Timeout and Grace old.
 type Packet struct {
 	book  *Book
-	draft *draft // nil once the window is made
+	draft *draft // nil once nothing counts any more
 	wall  int64  // when it was sent, Unix ns
 	mono  time.Duration
-	heard *heard // what a reply by STAMP told; nil until there is one in time
-
-	lead      uint32 // µs by which a reading before the packet's first time stamp came earlier
-	epoch     int32  // of that reading
-	sequence  uint32
-	seen      [2]sighting // by source: kernel, user
-	ttl       uint8       // 0: not known
-	abandoned bool
+	lead  uint32 // µs by which a reading before the packet's first time stamp came earlier
+	epoch int32  // of that reading
+	record
+	oneWay *OneWay
 }
+
+// record is what a window needs to know of a packet. A probe with 2 000 links
+// holds some 130 000 at the end of a minute, so it is kept small.
+type record struct {
+	sequence uint32
+	rtt      [2]uint32 // µs, of stamped replies, by source: kernel, user
+	raw      uint32    // by STAMP, µs: T4−T1
+	stayed   uint32    // by STAMP, µs: T3−T2
+	reply    uint32    // by STAMP: number of the reply
+	fate     [2]Fate   // by source; Waiting: it saw none
+	ttl      uint8     // 0: not known
+	dscp     int8      // by STAMP, of the request when it came; negative: not known
+	marks    marks
+}
+
+// marks are bits of a record.
+type marks uint8
+
+const (
+	abandoned     marks = 1 << iota // our own socket died
+	heard                           // a reply by STAMP came in time; the following are of it
+	authenticated                   //
+	reordered                       //
+	capped                          // more is claimed than is taken out
+)
+
+func (r *record) is(m marks) bool { return r.marks&m != 0 }
 
 func newPacket(b *Book, before, sent Moment) *Packet {
 	lead := (sent.Mono - before.Mono + time.Microsecond - 1) / time.Microsecond
@@ -32,13 +55,7 @@ func newPacket(b *Book, before, sent Moment) *Packet {
 	}
 }
 
-// sighting is a reply as the stamps of one source tell of it.
-type sighting struct {
-	rtt  uint32 // µs; of a stamped reply
-	fate Fate   // Waiting: not seen
-}
-
-// Places in Packet.seen, better source first.
+// Sources of a record, the better first.
 const (
 	kernel = iota
 	user
@@ -54,7 +71,7 @@ const (
 	Unstamped             // answered in time, without a trustworthy RTT
 	Late                  // answered after Timeout
 	Abandoned             // our own socket died before the reply could come
-	Closed                // its window is made: nothing counts any more
+	Closed                // nothing that comes counts any more
 )
 
 // Reply is one reply as one stopwatch saw it.
@@ -85,14 +102,14 @@ func (p *Packet) Answer(r Reply) Fate {
 	if r.Source == wire.TimestampsUser {
 		which = user
 	}
-	p.seen[which] = sighting{fate: p.fateBy(r)}
-	if p.seen[which].fate == Stamped {
-		p.seen[which].rtt = micros(r.RTT)
+	p.fate[which] = p.fateBy(r)
+	if p.fate[which] == Stamped {
+		p.rtt[which] = micros(r.RTT)
 	}
-	if r.STAMP != nil && p.seen[which].fate != Late {
-		p.heard = r.STAMP.keep()
+	if r.STAMP != nil && p.fate[which] != Late {
+		p.hear(r.STAMP)
 	}
-	return p.seen[which].fate
+	return p.fate[which]
 }
 
 func (p *Packet) fateBy(r Reply) Fate {
@@ -111,24 +128,25 @@ func (p *Packet) fateBy(r Reply) Fate {
 	return Unstamped
 }
 
-// best is what is known of the reply, by the best source that saw it.
-func (p *Packet) best() sighting {
+// best is the packet's fate by the best source that saw a reply, and the RTT in
+// µs of a stamped one.
+func (r *record) best() (Fate, uint32) {
 	switch {
-	case p.seen[kernel].fate != Waiting:
-		return p.seen[kernel]
-	case p.seen[user].fate == Waiting && p.abandoned:
-		return sighting{fate: Abandoned}
+	case r.fate[kernel] != Waiting:
+		return r.fate[kernel], r.rtt[kernel]
+	case r.fate[user] == Waiting && r.is(abandoned):
+		return Abandoned, 0
 	}
-	return p.seen[user]
+	return r.fate[user], r.rtt[user]
 }
 
 // by is what a window says of the packet whose RTTs are all of one source.
-func (p *Packet) by(source wire.Timestamps) sighting {
-	s := p.best()
-	if source != wire.TimestampsUser && s.fate == Stamped && p.seen[kernel].fate == Waiting {
-		return sighting{fate: Unstamped}
+func (r *record) by(source wire.Timestamps) (Fate, uint32) {
+	fate, rtt := r.best()
+	if source != wire.TimestampsUser && fate == Stamped && r.fate[kernel] == Waiting {
+		return Unstamped, 0
 	}
-	return s
+	return fate, rtt
 }
 
 // Outcome is the packet's fate so far, by the best source that saw a reply, and
@@ -136,15 +154,15 @@ func (p *Packet) by(source wire.Timestamps) sighting {
 func (p *Packet) Outcome() (Fate, time.Duration) {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
-	s := p.best()
-	return s.fate, time.Duration(s.rtt) * time.Microsecond
+	fate, rtt := p.best()
+	return fate, time.Duration(rtt) * time.Microsecond
 }
 
 // Duplicate records a further reply to a packet that was answered.
 func (p *Packet) Duplicate() {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
-	if fate := p.best().fate; p.draft != nil && (fate == Stamped || fate == Unstamped) {
+	if fate, _ := p.best(); p.draft != nil && (fate == Stamped || fate == Unstamped) {
 		p.draft.duplicate++
 	}
 }
@@ -155,11 +173,11 @@ func (p *Packet) Abandon(now Moment) {
 	p.book.mu.Lock()
 	defer p.book.mu.Unlock()
 	if p.draft != nil && now.Mono-p.mono <= p.book.cfg.Timeout {
-		p.abandoned = true
+		p.marks |= abandoned
 	}
 }
 
-// Closed tells whether the packet's window is made, so that nobody need
+// Closed tells whether nothing that comes counts any more, so that nobody need
 // remember the packet.
 func (p *Packet) Closed() bool {
 	p.book.mu.Lock()

@@ -32,13 +32,13 @@ type view struct {
 func (d *draft) view() view {
 	var v view
 	var rtts []uint32
-	for _, p := range d.packets {
-		if p.ttl != 0 {
-			v.varied = v.varied || v.ttl != 0 && v.ttl != p.ttl
-			v.ttl = p.ttl
+	for r := range d.records() {
+		if r.ttl != 0 {
+			v.varied = v.varied || v.ttl != 0 && v.ttl != r.ttl
+			v.ttl = r.ttl
 		}
-		if s := p.best(); s.fate == Stamped {
-			rtts = append(rtts, s.rtt)
+		if fate, rtt := r.best(); fate == Stamped {
+			rtts = append(rtts, rtt)
 		}
 	}
 	if v.timed = len(rtts) >= stepSamples; v.timed {

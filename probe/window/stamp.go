@@ -33,21 +33,20 @@ func (s *STAMP) Subtracted() time.Duration {
 	return min(s.Residence, wire.MaxResidenceUS*time.Microsecond)
 }
 
-// heard is what a Packet keeps of a STAMP.
-type heard struct {
-	raw, residence           uint32 // µs
-	reply                    uint32
-	dscp                     int8
-	authenticated, reordered bool
-	capped                   bool
-	oneWay                   *OneWay
-}
-
-func (s *STAMP) keep() *heard {
-	return &heard{
-		raw: micros(s.Raw), residence: micros(s.Residence), reply: s.ReplySequence, dscp: int8(s.DSCP),
-		authenticated: s.Authenticated, reordered: s.Reordered, capped: s.Residence != s.Subtracted(), oneWay: s.OneWay,
+// hear keeps what a reply told.
+func (p *Packet) hear(s *STAMP) {
+	p.raw, p.stayed, p.reply, p.dscp = micros(s.Raw), micros(s.Residence), s.ReplySequence, int8(s.DSCP)
+	p.marks = p.marks&abandoned | heard
+	if s.Authenticated {
+		p.marks |= authenticated
 	}
+	if s.Reordered {
+		p.marks |= reordered
+	}
+	if s.Residence != s.Subtracted() {
+		p.marks |= capped
+	}
+	p.oneWay = s.OneWay
 }
 
 // Mark gives the packet its sequence number.
@@ -65,27 +64,26 @@ func (d *draft) stampGroup(source wire.Timestamps, before *answered) *wire.STAMP
 	var group *wire.STAMP
 	var raw []uint32
 	dscp := -1
-	for _, p := range d.packets {
-		h := p.heard
-		if h == nil {
+	for r := range d.records() {
+		if !r.is(heard) {
 			continue
 		}
 		if group == nil {
-			group = &wire.STAMP{Authenticated: h.authenticated}
+			group = &wire.STAMP{Authenticated: r.is(authenticated)}
 		}
-		group.ResidenceMaxUS = max(group.ResidenceMaxUS, h.residence)
-		if h.capped {
+		group.ResidenceMaxUS = max(group.ResidenceMaxUS, r.stayed)
+		if r.is(capped) {
 			group.Capped++
 		}
-		if h.reordered {
+		if r.is(reordered) {
 			group.Reordered++
 		}
 		// A packet that was marked anew on its way says more than the others.
-		if h.dscp >= 0 && (dscp < 0 || dscp == d.labels.DSCP) {
-			dscp = int(h.dscp)
+		if r.dscp >= 0 && (dscp < 0 || dscp == d.labels.DSCP) {
+			dscp = int(r.dscp)
 		}
-		if p.by(source).fate == Stamped {
-			raw = append(raw, h.raw)
+		if fate, _ := r.by(source); fate == Stamped {
+			raw = append(raw, r.raw)
 		}
 	}
 	if group == nil {
@@ -108,14 +106,14 @@ func (d *draft) stampGroup(source wire.Timestamps, before *answered) *wire.STAMP
 func (d *draft) lostByWay(before *answered) (forward, reverse uint32) {
 	last := before
 	lost := uint32(0)
-	for _, p := range d.packets {
-		if p.heard == nil {
-			if fate := p.best().fate; fate == Waiting || fate == Late {
+	for r := range d.records() {
+		if !r.is(heard) {
+			if fate, _ := r.best(); fate == Waiting || fate == Late {
 				lost++
 			}
 			continue
 		}
-		now := &answered{p.sequence, p.heard.reply}
+		now := &answered{r.sequence, r.reply}
 		if last != nil && lost > 0 {
 			back := now.reply - last.reply - 1 // wraps like the numbers
 			stateless := now.reply == now.sequence && last.reply == last.sequence
@@ -132,40 +130,46 @@ func (d *draft) lostByWay(before *answered) (forward, reverse uint32) {
 
 // lastAnswered is the window's last packet, if it was answered.
 func (d *draft) lastAnswered() *answered {
-	if len(d.packets) == 0 {
-		return nil
+	var last *answered
+	for r := range d.records() {
+		if last = nil; r.is(heard) {
+			last = &answered{r.sequence, r.reply}
+		}
 	}
-	last := d.packets[len(d.packets)-1]
-	if last.heard == nil {
-		return nil
-	}
-	return &answered{last.sequence, last.heard.reply}
+	return last
 }
 
-// oneWay gives the one-way delays of the window's packets. It gives none if a
-// clock said for some packet that it is not synchronised, or if a delay is
-// negative: then one of them is wrong.
-func (d *draft) oneWay(source wire.Timestamps) *wire.OneWay {
-	var forward, reverse []uint32
-	var group wire.OneWay
-	for _, p := range d.packets {
-		if p.heard == nil || p.by(source).fate != Stamped {
-			continue
-		}
-		o := p.heard.oneWay
-		if o == nil || o.Forward < 0 || o.Reverse < 0 {
-			return nil
-		}
-		forward, reverse = append(forward, micros(o.Forward)), append(reverse, micros(o.Reverse))
-		group.ErrorUS = max(group.ErrorUS, micros(o.Error+time.Microsecond-1))
+// oneWays collects the one-way delays of a window's packets.
+type oneWays struct {
+	forward, reverse []uint32 // µs
+	error            time.Duration
+	wrong            bool // a clock said for some packet that it does not follow UTC, or is caught at it
+}
+
+func (o *oneWays) add(p *Packet) {
+	fate, _ := p.best()
+	if fate != Stamped || o.wrong {
+		return
 	}
-	if len(forward) == 0 {
+	if one := p.oneWay; one == nil || one.Forward < 0 || one.Reverse < 0 {
+		*o = oneWays{wrong: true}
+	} else {
+		o.forward, o.reverse = append(o.forward, micros(one.Forward)), append(o.reverse, micros(one.Reverse))
+		o.error = max(o.error, one.Error)
+	}
+}
+
+// group is nil where no packet tells of both ways, or one of them cannot be.
+func (o *oneWays) group() *wire.OneWay {
+	if o.wrong || len(o.forward) == 0 {
 		return nil
 	}
-	slices.Sort(forward)
-	slices.Sort(reverse)
-	group.Forward, group.Reverse = wire.AppendRTTs([]byte{}, forward), wire.AppendRTTs([]byte{}, reverse)
-	return &group
+	slices.Sort(o.forward)
+	slices.Sort(o.reverse)
+	return &wire.OneWay{
+		Forward: wire.AppendRTTs([]byte{}, o.forward), Reverse: wire.AppendRTTs([]byte{}, o.reverse),
+		ErrorUS: micros(o.error + time.Microsecond - 1),
+	}
 }
 
 // micros rounds to whole microseconds, within what a window can say.
