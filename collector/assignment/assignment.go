@@ -67,6 +67,9 @@ func spokenTo(test *mesh.Test, dst *mesh.Site) *wire.STAMPTarget {
 	return &wire.STAMPTarget{Port: r.Port, Timestamps: string(r.Timestamps), Authenticated: r.Authenticated, Plain: r.Plain}
 }
 
+// early is how long before it begins, and after it ends, a site is answered.
+const early = time.Hour
+
 // reflector is what the site's own reflector needs to know; nil where nobody
 // measures the site by STAMP.
 func reflector(m *mesh.Mesh, site *mesh.Site, now time.Time) *wire.Reflector {
@@ -74,7 +77,9 @@ func reflector(m *mesh.Mesh, site *mesh.Site, now time.Time) *wire.Reflector {
 	for i := range m.Sites {
 		src := &m.Sites[i]
 		measures := func(test mesh.Test) bool { return test.Method == mesh.MethodSTAMP && m.Measures(&test, src, site) }
-		if src.ActiveAt(now) && slices.ContainsFunc(m.Measure, measures) {
+		// Probes ask for their assignments at different times.
+		near := src.ActiveAt(now) || src.ActiveAt(now.Add(early)) || src.ActiveAt(now.Add(-early))
+		if near && slices.ContainsFunc(m.Measure, measures) {
 			sources = append(sources, src.Address)
 		}
 	}

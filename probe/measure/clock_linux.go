@@ -19,6 +19,9 @@ func ClockState() wire.Clock {
 	clock := wire.Clock{State: wire.ClockSynchronised, MaxErrorUS: int64(t.Maxerror)}
 	// Parts per million with a 16-bit fraction (adjtimex(2)).
 	clock.FrequencyPPB = int64(t.Freq) * 1000 / 65536
+	// A clock may be slewed by the length of its tick, too: microseconds, of
+	// which 10 000 are usual.
+	clock.FrequencyPPB += (int64(t.Tick) - 10_000) * 100_000
 	if state == unix.TIME_ERROR || t.Status&unix.STA_UNSYNC != 0 {
 		clock.State = wire.ClockUnsynchronised
 	}

@@ -17,6 +17,8 @@ import (
 type fate struct {
 	rtt   time.Duration // 0: never answered
 	again bool          // answered twice
+	lie   time.Duration // by which the reply's payload says that it was sent later
+	early bool          // a reply that repeats another time stamp comes at once
 }
 
 // network stands in for pro-bing and everything behind it. It behaves like
@@ -53,9 +55,14 @@ func (n *network) pinger(spec Spec) func() pinger {
 
 // pass shows a packet to the tap, at this moment.
 func (n *network) pass(spec Spec, number, seq int, reply bool) {
+	n.passWith(spec, number, seq, reply, 0)
+}
+
+// passWith puts a mark into the time stamp of the payload.
+func (n *network) passWith(spec Spec, number, seq int, reply bool, mark byte) {
 	e := stopwatch.Echo{
 		Reply: reply, Peer: spec.Address, Seq: uint16(seq), TTL: 64, TOS: uint8(spec.DSCP << 2), Size: spec.SizeBytes, At: n.wall(),
-		Data: [stopwatch.EchoData]byte{8: byte(number), 9: byte(number >> 8)},
+		Data: [stopwatch.EchoData]byte{0: mark, 8: byte(number), 9: byte(number >> 8)},
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -129,10 +136,13 @@ func (p *fakePinger) Run(ctx context.Context, w watcher) error {
 		}
 		sent++
 		n.pass(p.spec, number, seq, false)
+		if f.early {
+			n.passWith(p.spec, number, seq, true, 1)
+		}
 		if f.rtt > 0 {
 			after(over, f.rtt, func() {
 				n.pass(p.spec, number, seq, true)
-				after(over, n.busy, func() { replies <- reply{seq, stamp, false} })
+				after(over, n.busy, func() { replies <- reply{seq, stamp + int64(f.lie), false} })
 			})
 		}
 		if f.again {

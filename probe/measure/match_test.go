@@ -3,6 +3,7 @@ package measure
 import (
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,5 +160,71 @@ func TestNoStepSpoilsAnRTT(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestATargetCannotChooseItsRTT answers with time stamps that are not ours.
+func TestATargetCannotChooseItsRTT(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		fate fate
+		tap  bool
+	}{
+		{"a later stamp, timed by the process", fate{rtt: 40 * time.Millisecond, lie: 18 * time.Millisecond}, false},
+		{"a later stamp, timed by the kernel", fate{rtt: 40 * time.Millisecond, lie: 18 * time.Millisecond}, true},
+		{"a reply before the request could come", fate{rtt: 40 * time.Millisecond, early: true}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, always(tt.fate), func(cfg *Config, n *network) {
+					if tt.tap {
+						cfg.Tap = n
+					}
+				})
+				r.assignments <- assignment("there")
+				time.Sleep(35 * time.Second)
+				ws := r.stop()
+				if diff := cmp.Diff(map[string][]uint32{"icmp": {40_000}}, rttsByTest(t, ws)); diff != "" {
+					t.Errorf("RTTs (-want +got)\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestPathsThatSeemToChangeAreTraced changes the RTT of a link once.
+func TestPathsThatSeemToChangeAreTraced(t *testing.T) {
+	for _, refused := range []error{nil, syscall.EPERM} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			r := newRig(t, func(int, int) (fate, error) {
+				if time.Since(begin) > 45*time.Second {
+					return fate{rtt: 50 * time.Millisecond}, nil
+				}
+				return fate{rtt: 30 * time.Millisecond}, nil
+			}, tapped)
+			r.noTrace = refused
+			r.assignments <- assignment("there")
+			time.Sleep(125 * time.Second)
+			ws := r.stop()
+			if len(r.traces) != 1 || r.traces[0].Destination.Addr() != netip.MustParseAddr("192.0.2.2") {
+				t.Errorf("traces %+v, want one", r.traces)
+			}
+			var told []wire.Window
+			for _, w := range ws {
+				if w.Path != nil {
+					told = append(told, w)
+				}
+			}
+			if refused != nil {
+				if len(told) > 0 {
+					t.Errorf("windows %v have a path", told)
+				}
+				return
+			}
+			if len(told) != 1 || told[0].Path.Trigger != "rtt-step" || len(told[0].Path.Hops) != 1 || told[0].StartMS != begin.Add(50*time.Second).UnixMilli() && told[0].StartMS != begin.Add(40*time.Second).UnixMilli() {
+				t.Errorf("windows with a path: %+v", told)
+			}
+		})
 	}
 }

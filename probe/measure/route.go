@@ -53,6 +53,9 @@ func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 			sender: newSender(m.line, wire.Timeout, func() (socketUDP, error) { return m.openUDP(r) }, m.clockState, m.cfg.Log),
 			stop:   stop, done: make(chan struct{}),
 		}
+		h.outgrown = func(local netip.Addr) bool {
+			return local.IsUnspecified() && !r.source.IsUnspecified() && SourceFor(r.source).IsValid()
+		}
 		m.senders[r] = h
 		go func() {
 			defer close(h.done)

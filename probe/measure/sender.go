@@ -39,6 +39,8 @@ const (
 	together = 2 * time.Millisecond
 	// openAgain is the pause after a socket that could not be opened.
 	openAgain = 5 * time.Second
+	// lookEvery is the pause between looks at the addresses of the host.
+	lookEvery = 30 * time.Second
 	// tidyEvery is the pause between looks at what is over.
 	tidyEvery = 200 * time.Millisecond
 )
@@ -47,17 +49,21 @@ const (
 // from one socket, so that the flow of each stays the same, and hands the
 // replies to them. One goroutine does everything: run.
 type sender struct {
-	line    *timeline
-	open    func() (socketUDP, error)
-	clock   func() wire.Clock
-	timeout time.Duration
-	log     *slog.Logger
-	calls   chan func() // carried out by run
+	line *timeline
+	open func() (socketUDP, error)
+	// outgrown tells whether open would choose another address now than the
+	// one that the socket has.
+	outgrown func(local netip.Addr) bool
+	clock    func() wire.Clock
+	timeout  time.Duration
+	log      *slog.Logger
+	calls    chan func() // carried out by run
 
 	local     atomic.Pointer[netip.AddrPort] // of conn; nil: there is none
 	conn      socketUDP                      // nil: none could be opened
 	openNext  time.Duration
 	refused   error // why there is none
+	receiving bool  // by a goroutine of its own
 	sessions  []*session
 	byPeer    map[netip.AddrPort][]*session
 	schedule  schedule
@@ -65,6 +71,7 @@ type sender struct {
 	epoch     int
 	own       wire.Clock // state of the clock, not older than tidyEvery
 	tidyNext  time.Duration
+	lookNext  time.Duration
 	overflows uint64
 
 	payload  []byte
@@ -81,7 +88,7 @@ type departure struct {
 
 func newSender(line *timeline, timeout time.Duration, open func() (socketUDP, error), clock func() wire.Clock, log *slog.Logger) *sender {
 	return &sender{
-		line: line, open: open, clock: clock, timeout: timeout, log: log, calls: make(chan func()),
+		line: line, open: open, outgrown: func(netip.Addr) bool { return false }, clock: clock, timeout: timeout, log: log, calls: make(chan func()),
 		byPeer: map[netip.AddrPort][]*session{}, leaving: map[uint32]departure{}, epoch: line.now().Epoch,
 		messages: make([]stopwatch.Message, 32), stamps: make([]stopwatch.SendStamp, 32),
 	}
@@ -107,13 +114,13 @@ func (s *sender) run(ctx context.Context) {
 
 func (s *sender) turn(ctx context.Context) {
 	now := s.line.now()
-	s.keepOpen(ctx, now)
+	s.keepOpen(now)
 	s.keepStep(now)
 	s.sendDue(now)
-	s.collect()
+	s.collect(ctx)
 	if now.Mono >= s.tidyNext {
 		s.tidyNext = now.Mono + tidyEvery
-		s.tidy(now)
+		s.tidy(ctx, now)
 	}
 }
 
@@ -172,7 +179,7 @@ func (s *sender) end(one *session, reason wire.EndReason) {
 }
 
 // keepOpen opens the socket, again and again until it can be.
-func (s *sender) keepOpen(ctx context.Context, now window.Moment) {
+func (s *sender) keepOpen(now window.Moment) {
 	if s.conn != nil || now.Mono < s.openNext || len(s.sessions) == 0 {
 		return
 	}
@@ -187,10 +194,6 @@ func (s *sender) keepOpen(ctx context.Context, now window.Moment) {
 	s.conn, s.refused = conn, nil
 	local := conn.Local()
 	s.local.Store(&local)
-	if conn.Source() == wire.TimestampsUser {
-		s.log.Warn("STAMP is timed in user space: its RTTs are upper bounds, on a busy host loose ones", "reason", conn.Reason())
-		go s.receiveAtOnce(ctx, conn)
-	}
 }
 
 // where is the address and port that packets are sent from; invalid where
@@ -202,17 +205,34 @@ func (s *sender) where() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// receiveAtOnce has replies taken as soon as they come, because the process's
-// moment of taking them counts.
+// receiveAtOnce takes replies as soon as they come, because the process's moment
+// of taking them counts. From its start on nobody else receives.
 func (s *sender) receiveAtOnce(ctx context.Context, conn socketUDP) {
+	messages := make([]stopwatch.Message, 32)
 	for ctx.Err() == nil {
-		if _, err := conn.Wait(time.Time{}); err != nil {
+		_, err := conn.Wait(time.Time{})
+		n := 0
+		if err == nil {
+			n, err = conn.Receive(messages)
+		}
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return
+		case err != nil:
+			s.log.Debug("receiving failed", "error", err)
+			time.Sleep(10 * time.Millisecond) // it may fail at once again
+			continue
+		case n == 0:
+			continue
 		}
 		taken := make(chan struct{})
 		select {
-		case s.calls <- func() { s.collect(); close(taken) }:
-			<-taken
+		case s.calls <- func() { s.hand(messages[:n]); close(taken) }:
+			select {
+			case <-taken:
+			case <-ctx.Done():
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -318,11 +338,20 @@ func (s *sender) refuse(one *session, now window.Moment, err error) {
 }
 
 // collect takes the kernel's moments of sending, and then the replies.
-func (s *sender) collect() {
+func (s *sender) collect(ctx context.Context) {
 	if s.conn == nil {
 		return
 	}
 	s.collectStamps()
+	if s.receiving {
+		return
+	}
+	if s.conn.Source() == wire.TimestampsUser {
+		s.log.Warn("STAMP is timed in user space: its RTTs are upper bounds, on a busy host loose ones", "reason", s.conn.Reason())
+		s.receiving = true
+		go s.receiveAtOnce(ctx, s.conn)
+		return
+	}
 	for {
 		n, err := s.conn.Receive(s.messages)
 		if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -331,13 +360,18 @@ func (s *sender) collect() {
 		if n == 0 {
 			return
 		}
-		now := s.line.now()
-		for i := range s.messages[:n] {
-			m := &s.messages[i]
-			for _, one := range s.byPeer[m.From] {
-				if one.reply(m, now, s.own, s.collectStamps) {
-					break
-				}
+		s.hand(s.messages[:n])
+	}
+}
+
+// hand gives replies to their sessions.
+func (s *sender) hand(messages []stopwatch.Message) {
+	now := s.line.now()
+	for i := range messages {
+		m := &messages[i]
+		for _, one := range s.byPeer[m.From] {
+			if one.reply(m, now, s.own, s.collectStamps) {
+				break
 			}
 		}
 	}
@@ -364,13 +398,24 @@ func (s *sender) collectStamps() {
 
 // tidy looks at what is over: packets whose windows are made, sessions with
 // nothing on its way, stamps that never came.
-func (s *sender) tidy(now window.Moment) {
+func (s *sender) tidy(ctx context.Context, now window.Moment) {
 	s.own = s.clock()
 	if s.conn != nil {
 		if n := s.conn.Overflows(); n > s.overflows {
 			s.log.Warn("the socket for STAMP lost replies because they were not read in time: their packets count as send errors", "replies", n-s.overflows)
 			s.abandon(now)
 			s.overflows = n
+		}
+	}
+	if s.conn != nil && now.Mono >= s.lookNext {
+		s.lookNext = now.Mono + lookEvery
+		if s.outgrown(s.conn.Local().Addr()) {
+			s.log.Info("the site's address is on this host now: STAMP is sent from it", "before", s.conn.Local())
+			s.collect(ctx)
+			s.abandon(now)
+			s.close()
+			clear(s.leaving)
+			s.conn, s.receiving, s.overflows, s.openNext = nil, false, 0, 0
 		}
 	}
 	for number, d := range s.leaving {

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/stamp"
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/wire"
@@ -501,4 +503,30 @@ func TestOnceOpensSlowly(t *testing.T) {
 			t.Errorf("%d packets of 10 were sent, %d answered", w.Sent, w.Received)
 		}
 	})
+}
+
+// TestSTAMPByTheProcess is STAMP over real sockets, a real reflector behind
+// them, with the moments of the process.
+func TestSTAMPByTheProcess(t *testing.T) {
+	discard := slog.New(slog.DiscardHandler)
+	r, err := reflect.Listen(reflect.Config{Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Clock: ClockState, Log: discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Allow([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	ctx, stop := context.WithCancel(t.Context())
+	reflected := make(chan error)
+	go func() { reflected <- r.Run(ctx) }()
+	defer func() { stop(); <-reflected }()
+	to := r.Local()[0]
+	o := Once{
+		Spec:  Spec{Address: to.Addr(), SizeBytes: 128, Interval: 10 * time.Millisecond},
+		STAMP: &wire.STAMPTarget{Port: int(to.Port()), Timestamps: "ntp"}, Count: 100, Timeout: time.Second, Observe: func(Event) {}, Log: discard,
+	}
+	w := o.session(t.Context(), newTimeline(SystemClock(), 1, func() (uint64, error) { return 2, nil }, discard), func(route) (socketUDP, error) {
+		return stopwatch.Listen(stopwatch.Config{Local: netip.MustParseAddrPort("127.0.0.1:0"), User: true})
+	})
+	if w.Sent == 0 || w.Received != w.Sent || w.Timestamps != wire.TimestampsUser {
+		t.Errorf("%+v, timestamps %q", w.Counts, w.Timestamps)
+	}
 }

@@ -50,7 +50,8 @@ type socket struct {
 type entry struct {
 	seq        int
 	packet     *window.Packet
-	left, came int64 // when it and its reply passed the kernel, Unix ns; 0: not seen
+	left, came int64                    // when it and its reply passed the kernel, Unix ns; 0: not seen
+	data       [stopwatch.EchoData]byte // of the request, which the reply has to repeat
 }
 
 func newSocket(f *flow) *socket {
@@ -147,8 +148,8 @@ func (s *socket) time(e stopwatch.Echo, now window.Moment) {
 	switch {
 	case entry == nil || entry.came != 0:
 	case !e.Reply:
-		entry.left = e.At
-	case entry.left != 0:
+		entry.left, entry.data = e.At, e.Data
+	case entry.left != 0 && e.Data == entry.data:
 		entry.came = e.At
 		entry.packet.Answer(window.Reply{At: now, RTT: time.Duration(entry.came - entry.left), TTL: int(e.TTL), Source: wire.TimestampsKernel})
 	}
@@ -182,6 +183,11 @@ func (s *socket) Answered(seq int, rtt time.Duration, ttl int) bool {
 	s.last = now
 	if e := s.table[seq]; e != nil {
 		p := e.packet
+		// pro-bing takes the moment of sending out of the reply, where the one
+		// who answers may have put another.
+		if _, sent := p.Sent(); rtt >= 0 && rtt < now.Mono-sent {
+			rtt = now.Mono - sent
+		}
 		fate := p.Answer(window.Reply{At: now, RTT: rtt, TTL: ttl, Source: wire.TimestampsUser})
 		if best, kernel := p.Outcome(); best == window.Stamped && fate != window.Closed {
 			fate, rtt = best, kernel

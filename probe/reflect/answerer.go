@@ -66,10 +66,12 @@ const clockAge = time.Second
 func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []byte) (reply, bool) {
 	a.counts.Received++
 	at := now()
-	key, ok := a.admit(m, at)
-	if !ok {
+	source := m.From.Addr().WithZone("")
+	if _, ok := a.reflector.allowed.Load().find(source); !ok {
+		a.counts.NotAllowed++
 		return reply{}, false
 	}
+	key, _ := a.reflector.keys.find(source)
 	request, err := stamp.ParseRequest(m.Payload, key)
 	switch {
 	case errors.Is(err, stamp.ErrHMAC):
@@ -80,6 +82,11 @@ func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []b
 		return reply{}, false
 	case a.mayLoop(m, key):
 		a.counts.Loop++
+		return reply{}, false
+	case !a.inRate(source, at):
+		// Last, so that nobody can use up the rate of a source in its name by
+		// what is not answered anyhow.
+		a.counts.OverRate++
 		return reply{}, false
 	}
 	out := reply{to: m.From, way: stopwatch.Way{TOS: -1}}
@@ -118,21 +125,6 @@ func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []b
 		Timestamp: format.StampUnix(now().UnixNano()),
 	}, key)
 	return out, true
-}
-
-// admit tells whether a request may be looked at, and with which key.
-func (a *answerer) admit(m *stopwatch.Message, at time.Time) (key []byte, ok bool) {
-	source := m.From.Addr().WithZone("")
-	if _, ok := a.reflector.allowed.Load().find(source); !ok {
-		a.counts.NotAllowed++
-		return nil, false
-	}
-	if !a.inRate(source, at) {
-		a.counts.OverRate++
-		return nil, false
-	}
-	key, _ = a.reflector.keys.find(source)
-	return key, true
 }
 
 // inRate takes a token from a source's bucket.

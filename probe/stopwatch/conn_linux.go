@@ -29,12 +29,14 @@ type Conn struct {
 	source atomic.Pointer[origin]
 	waiter *waiter // nil: Wait leaves its thread to others
 
-	woken     atomic.Bool
-	deadline  time.Time // that is set on the socket
-	incoming  queue
-	arrived   int64         // when incoming was read, by the process; Unix ns
-	truncated atomic.Uint64 // packets
-	dropped   atomic.Uint64 // packets, when the kernel was asked the last time
+	woken    atomic.Bool
+	deadline time.Time // that is set on the socket
+	incoming queue
+	arrived  int64         // when incoming was read, by the process; Unix ns
+	waited   uint64        // memory in bytes of what was received since nothing was waiting
+	longest  atomic.Uint64 // the most of it since Overflows was called
+	drops    atomic.Uint32 // by the kernel's count
+	dropped  atomic.Uint64 // packets, when the kernel was asked the last time
 
 	mu       sync.Mutex // protects all following fields
 	outgoing *outgoing
@@ -251,6 +253,7 @@ func (c *Conn) Receive(ms []Message) (n int, err error) {
 				return 0, fmt.Errorf("receive on %v: %w", c.config.Local, err)
 			}
 			if c.incoming.left() == 0 {
+				c.waited = 0
 				return 0, nil
 			}
 			c.came()
@@ -267,9 +270,11 @@ func (c *Conn) Receive(ms []Message) (n int, err error) {
 // take makes a Message of packet i; false if it was cut.
 func (c *Conn) take(i int, m *Message) bool {
 	in := c.incoming.batch
+	// A small packet takes some 768 bytes of the socket's memory.
+	c.waited += 768 + uint64(len(in.payload(i)))
+	c.longest.Store(max(c.longest.Load(), c.waited))
 	if in.truncated(i) {
-		c.truncated.Add(1)
-		return false
+		return false // longer than anything that is waited for
 	}
 	*m = Message{TTL: -1, TOS: -1, From: addressOf(in.address(i)), Payload: in.payload(i)}
 	m.readControl(in.control(i))
@@ -383,20 +388,26 @@ func (c *Conn) stamp() (SendStamp, bool, error) {
 }
 
 // Overflows counts the packets that the socket had to drop since it was
-// opened, because nobody received them in time or they were longer than
-// Config.PayloadBytes.
+// opened, because nobody received them in time. The kernel counts with them what
+// it drops for a wrong checksum, which anybody may send; so its drops are
+// believed only if much was waiting to be received since the last call.
 func (c *Conn) Overflows() uint64 {
 	var info [9]uint32
-	const drops = 8 // SK_MEMINFO_DROPS
+	const buffer, drops = 1, 8 // SK_MEMINFO_RCVBUF, SK_MEMINFO_DROPS
 	size := uint32(unsafe.Sizeof(info))
 	_ = c.raw.Control(func(fd uintptr) {
 		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-		if errno == 0 {
-			c.dropped.Store(uint64(info[drops]))
+		if errno != 0 {
+			return
+		}
+		const part = 4 // of the buffer
+		more := info[drops] - c.drops.Swap(info[drops])
+		if longest := c.longest.Swap(0); longest >= uint64(info[buffer])/part {
+			c.dropped.Add(uint64(more))
 		}
 	})
-	return c.dropped.Load() + c.truncated.Load()
+	return c.dropped.Load()
 }
 
 // Close closes the socket; a Wait under way fails with net.ErrClosed.

@@ -32,7 +32,7 @@ func echoes() []bpf.Instruction {
 	add(bpf.LoadAbsolute{Off: 9, Size: 1})
 	need(protoICMP)
 	add(bpf.LoadAbsolute{Off: 6, Size: 2})
-	add(bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x3fff, SkipTrue: to(drop)}) // a fragment
+	add(bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x1fff, SkipTrue: to(drop)}) // not the first fragment
 	add(bpf.LoadMemShift{Off: 0})
 	add(bpf.LoadIndirect{Off: 0, Size: 1})
 	add(bpf.JumpIf{Cond: bpf.JumpEqual, Val: echoRequest, SkipTrue: to(leaves)})

@@ -36,7 +36,7 @@ const (
 )
 
 // parseEcho reads an IP packet, of which the end may be cut off. It gives false
-// for what is no echo packet, is a fragment, or is too short to tell.
+// for what is no echo packet, is no first fragment, or is too short to tell.
 func parseEcho(b []byte) (e Echo, ok bool) {
 	if len(b) < ipv4Header {
 		return e, false
@@ -46,7 +46,7 @@ func parseEcho(b []byte) (e Echo, ok bool) {
 	switch b[0] >> 4 {
 	case 4:
 		header := int(b[0]&0xf) * 4
-		if header < ipv4Header || len(b) < header || b[9] != protoICMP || b[6]&0x3f != 0 || b[7] != 0 {
+		if header < ipv4Header || len(b) < header || b[9] != protoICMP || b[6]&0x1f != 0 || b[7] != 0 {
 			return e, false
 		}
 		icmp = b[header:]

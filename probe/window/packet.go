@@ -43,6 +43,7 @@ const (
 	authenticated                   //
 	reordered                       //
 	capped                          // more is claimed than is taken out
+	doubled                         // a further reply came
 )
 
 func (r *record) is(m marks) bool { return r.marks&m != 0 }
@@ -164,6 +165,7 @@ func (p *Packet) Duplicate() {
 	defer p.book.mu.Unlock()
 	if fate, _ := p.best(); p.draft != nil && (fate == Stamped || fate == Unstamped) {
 		p.draft.duplicate++
+		p.marks |= doubled
 	}
 }
 

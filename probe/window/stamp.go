@@ -36,7 +36,7 @@ func (s *STAMP) Subtracted() time.Duration {
 // hear keeps what a reply told.
 func (p *Packet) hear(s *STAMP) {
 	p.raw, p.stayed, p.reply, p.dscp = micros(s.Raw), micros(s.Residence), s.ReplySequence, int8(s.DSCP)
-	p.marks = p.marks&abandoned | heard
+	p.marks = p.marks&(abandoned|doubled) | heard
 	if s.Authenticated {
 		p.marks |= authenticated
 	}
@@ -57,7 +57,10 @@ func (p *Packet) Mark(sequence uint32) {
 }
 
 // answered is an answered packet, as far as it tells where others were lost.
-type answered struct{ sequence, reply uint32 }
+type answered struct {
+	sequence, reply uint32
+	doubled         bool // so the reflector may have numbered it twice
+}
 
 // stampGroup is what a window by STAMP has besides; nil where no reply came.
 func (d *draft) stampGroup(source wire.Timestamps, before *answered) *wire.STAMP {
@@ -113,13 +116,13 @@ func (d *draft) lostByWay(before *answered) (forward, reverse uint32) {
 			}
 			continue
 		}
-		now := &answered{r.sequence, r.reply}
+		now := &answered{r.sequence, r.reply, r.is(doubled)}
 		if last != nil && lost > 0 {
 			back := now.reply - last.reply - 1 // wraps like the numbers
 			stateless := now.reply == now.sequence && last.reply == last.sequence
 			// Otherwise a packet in between is not of this window, replies
 			// changed places, or the reflector began anew.
-			if told := now.sequence-last.sequence-1 == lost && back <= lost; told && !stateless {
+			if told := now.sequence-last.sequence-1 == lost && back <= lost; told && !stateless && !last.doubled {
 				forward, reverse = forward+lost-back, reverse+back
 			}
 		}
@@ -133,7 +136,7 @@ func (d *draft) lastAnswered() *answered {
 	var last *answered
 	for r := range d.records() {
 		if last = nil; r.is(heard) {
-			last = &answered{r.sequence, r.reply}
+			last = &answered{r.sequence, r.reply, r.is(doubled)}
 		}
 	}
 	return last
