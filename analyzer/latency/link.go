@@ -34,9 +34,9 @@ type Link struct {
 	LastMS         int64 // latest end of a window
 	Origins        map[wire.Origin]int
 	Timestamps     map[wire.Timestamps]int // windows that have an RTT
-	Meshes         map[string]int // windows by the SHA-256 of the mesh they were measured by
-	ResidenceMaxUS uint32         // longest time that a reflector claimed as its own
-	Days           []Day          // those with windows, in order
+	Meshes         map[string]int          // windows by the SHA-256 of the mesh they were measured by
+	ResidenceMaxUS uint32                  // longest time that a reflector claimed as its own
+	Days           []Day                   // those with windows, in order
 
 	Over []*Tally // by calendar, as given to Read
 }

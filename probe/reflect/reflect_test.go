@@ -230,7 +230,6 @@ func TestTwoReflectorsDoNotTalk(t *testing.T) {
 
 // failing is a socket that fails in one of its methods.
 type failing struct {
-	socket
 	wait, receive, sent, send error
 }
 
