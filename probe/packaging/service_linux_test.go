@@ -72,6 +72,9 @@ func TestUnitLetsTheProbeWork(t *testing.T) {
 	if filters := u["SystemCallFilter"]; !strings.Contains(filters[len(filters)-1], "adjtimex") || len(u["ProtectClock"]) > 0 {
 		t.Errorf("the state of the clock cannot be read: %q", filters)
 	}
+	if filters := u["SystemCallFilter"]; !strings.Contains(filters[len(filters)-1], "sched_setattr") || u.only(t, "LimitRTPRIO") != "1" || len(u["RestrictRealtime"]) > 0 {
+		t.Errorf("the reflector's thread gets no priority: %q", filters)
+	}
 	if u.only(t, "StateDirectory") != "fibergauge-probe" || u.only(t, "ProtectSystem") != "strict" {
 		t.Errorf("the spool of probe.yaml cannot be written, or more than that")
 	}
