@@ -63,6 +63,11 @@ func (p LinkPattern) matches(src, dst *Site) bool {
 		src.Matches(p.From) && dst.Matches(p.To)
 }
 
+// MeasuresBy tells whether any test by a method measures from a site to another.
+func (m *Mesh) MeasuresBy(method Method, src, dst *Site) bool {
+	return slices.ContainsFunc(m.Measure, func(test Test) bool { return test.Method == method && m.Measures(&test, src, dst) })
+}
+
 // Matches holds a shell pattern against the identifiers of the site and its
 // cluster; an empty one matches every site. A malformed pattern, which readers
 // of files refuse, matches none.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
@@ -94,23 +93,12 @@ func (c *reflectCommand) Run(ctx context.Context, env *cli.Env) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var logging sync.WaitGroup
-	logging.Go(func() { logReflections(running, reflector, env.Log) })
+	logging.Go(func() {
+		summarise(running, func() { env.Log.Info("summary", "since_start", reflector.Counters()) })
+	})
 	err = reflector.Run(ctx)
 	stop()
 	logging.Wait()
 	env.Log.Info("reflector stopped", "since_start", reflector.Counters())
 	return err
-}
-
-func logReflections(ctx context.Context, reflector *reflect.Reflector, log *slog.Logger) {
-	ticker := time.NewTicker(summaryEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			log.Info("summary", "since_start", reflector.Counters())
-		}
-	}
 }

@@ -59,14 +59,7 @@ func (r *responder) dutyOf(a *wire.Assignment) (duty, error) {
 		return duty{}, fmt.Errorf("%.80q port %d is no place to listen on", a.Address, a.Reflector.Port)
 	}
 	d := duty{authenticated: a.Reflector.Authenticated}
-	listen := measure.SourceFor(own)
-	if !listen.IsValid() { // behind NAT the site's address is not the host's
-		listen = netip.IPv4Unspecified()
-		if own.Is6() {
-			listen = netip.IPv6Unspecified()
-		}
-	}
-	d.listen = netip.AddrPortFrom(listen, uint16(a.Reflector.Port))
+	d.listen = netip.AddrPortFrom(measure.BindAddress(own), uint16(a.Reflector.Port))
 	for _, text := range a.Reflector.Sources {
 		source, err := netip.ParseAddr(text)
 		if err != nil {
@@ -145,7 +138,9 @@ func (r *responder) start(d duty) (*reflecting, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	live := &reflecting{Reflector: reflector, cancel: cancel, done: make(chan struct{})}
 	var working sync.WaitGroup
-	working.Go(func() { logReflections(ctx, reflector, r.log) })
+	working.Go(func() {
+		summarise(ctx, func() { r.log.Info("summary", "since_start", reflector.Counters()) })
+	})
 	go func() {
 		defer close(live.done)
 		live.err = reflector.Run(ctx)

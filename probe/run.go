@@ -148,7 +148,7 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	talking.Go(func() { up.Follow(ctx) })
 	talking.Go(func() { responder.run(measuring) })
 	talking.Go(func() { up.Deliver(measuring, talk) })
-	talking.Go(func() { summarise(measuring, measurer, up, store, env.Log) })
+	talking.Go(func() { summarise(measuring, func() { summary(measurer, up, store, env.Log, "summary") }) })
 
 	err = measurer.Run(ctx, assignments)
 
@@ -160,7 +160,8 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	return err
 }
 
-func summarise(ctx context.Context, m *measure.Measurer, up *uplink.Uplink, store *spool.Spool, log *slog.Logger) {
+// summarise logs a summary at its pace until the context ends.
+func summarise(ctx context.Context, summary func()) {
 	ticker := time.NewTicker(summaryEvery)
 	defer ticker.Stop()
 	for {
@@ -168,7 +169,7 @@ func summarise(ctx context.Context, m *measure.Measurer, up *uplink.Uplink, stor
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			summary(m, up, store, log, "summary")
+			summary()
 		}
 	}
 }

@@ -4,7 +4,6 @@
 package assignment
 
 import (
-	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/mesh"
@@ -76,10 +75,9 @@ func reflector(m *mesh.Mesh, site *mesh.Site, now time.Time) *wire.Reflector {
 	var sources []string
 	for i := range m.Sites {
 		src := &m.Sites[i]
-		measures := func(test mesh.Test) bool { return test.Method == mesh.MethodSTAMP && m.Measures(&test, src, site) }
 		// Probes ask for their assignments at different times.
 		near := src.ActiveAt(now) || src.ActiveAt(now.Add(early)) || src.ActiveAt(now.Add(-early))
-		if near && slices.ContainsFunc(m.Measure, measures) {
+		if near && m.MeasuresBy(mesh.MethodSTAMP, src, site) {
 			sources = append(sources, src.Address)
 		}
 	}

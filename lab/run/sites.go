@@ -1,7 +1,6 @@
 package run
 
 import (
-	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/lab/wan"
@@ -39,8 +38,7 @@ func Senders(m *mesh.Mesh, dst *mesh.Site, t time.Time) []string {
 	var senders []string
 	for i := range m.Sites {
 		src := &m.Sites[i]
-		measures := func(test mesh.Test) bool { return test.Method == mesh.MethodSTAMP && m.Measures(&test, src, dst) }
-		if src.ActiveAt(t) && slices.ContainsFunc(m.Measure, measures) {
+		if src.ActiveAt(t) && m.MeasuresBy(mesh.MethodSTAMP, src, dst) {
 			senders = append(senders, src.Address)
 		}
 	}

@@ -18,6 +18,14 @@ import (
 // longer has it.
 var errAssignment = errors.New("the assignment changed")
 
+// endReason is why the last window of a flow ends.
+func endReason(cause error) wire.EndReason {
+	if errors.Is(cause, errAssignment) {
+		return wire.EndAssignment
+	}
+	return wire.EndStop
+}
+
 // Times of the supervision of a flow.
 const (
 	firstBackoff = time.Second
@@ -314,10 +322,7 @@ func (r *relay) pause() time.Duration {
 // closes the sockets.
 func (r *relay) stop(cause error) {
 	f := r.flow
-	reason := wire.EndStop
-	if errors.Is(cause, errAssignment) {
-		reason = wire.EndAssignment
-	}
+	reason := endReason(cause)
 	for _, l := range r.live {
 		l.socket.stopSending()
 	}

@@ -222,6 +222,7 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 	for _, a := range m.retired {
 		each(a)
 	}
+	retired := len(m.retired)
 	m.retired = slices.DeleteFunc(m.retired, func(a *assigned) bool {
 		select {
 		case <-a.done:
@@ -230,7 +231,9 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 			return false
 		}
 	})
-	m.dismiss()
+	if len(m.retired) < retired {
+		m.dismiss()
+	}
 	m.tellSource(made)
 	// Maps have no order; the spool keeps that in which windows come.
 	slices.SortFunc(made, func(a, b wire.Window) int {

@@ -2,7 +2,6 @@ package measure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -67,10 +66,7 @@ func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 		key: key, local: h.sender.where,
 		name: s.name, plan: p, book: s.book, check: func(window.Moment) {}, done: s.ended,
 		stop: func(cause error) {
-			reason := wire.EndStop
-			if errors.Is(cause, errAssignment) {
-				reason = wire.EndAssignment
-			}
+			reason := endReason(cause)
 			h.calls <- func() { h.end(s, reason) }
 		},
 	}
@@ -116,6 +112,15 @@ func (m *Measurer) dismiss() {
 	}
 }
 
+// BindAddress is what a socket of a site is bound to: its address if that belongs
+// to this host, else any of the family, because behind NAT it does not.
+func BindAddress(site netip.Addr) netip.Addr {
+	if source := SourceFor(site); source.IsValid() {
+		return source
+	}
+	return anySource(site)
+}
+
 func anySource(peer netip.Addr) netip.Addr {
 	if peer.Is4() {
 		return netip.IPv4Unspecified()
@@ -135,10 +140,7 @@ const (
 // it is free: after a new start the packets take the same way through routers
 // that choose it by the ports.
 func openUDP(r route) (socketUDP, error) {
-	source := r.source
-	if !source.IsUnspecified() && !SourceFor(source).IsValid() {
-		source = anySource(source) // behind NAT the site's address is not the host's
-	}
+	source := BindAddress(r.source)
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%v %d", r.source, r.dscp)
 	var first error

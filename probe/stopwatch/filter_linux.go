@@ -1,6 +1,8 @@
 package stopwatch
 
 import (
+	"runtime"
+
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -54,4 +56,19 @@ func echoes() []bpf.Instruction {
 	add(bpf.RetConstant{Val: snapLength})
 	add(bpf.RetConstant{Val: 0})
 	return p
+}
+
+// Attach makes the kernel run a filter on what a socket is to receive.
+func Attach(fd int, program []bpf.Instruction) error {
+	code, err := bpf.Assemble(program)
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(code))
+	for i, c := range code {
+		filter[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
+	}
+	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	runtime.KeepAlive(filter)
+	return err
 }

@@ -3,12 +3,10 @@ package stopwatch
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +57,7 @@ func openTap() (t *Tap, err error) {
 			t.Close()
 		}
 	}()
-	if err := attach(fd, echoes()); err != nil {
+	if err := Attach(fd, echoes()); err != nil {
 		return nil, fmt.Errorf("set the filter: %w", err)
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
@@ -149,18 +147,4 @@ func (t *Tap) Close() {
 	}
 	_ = unix.Close(t.fd) // holds no data
 	t.fd, t.ring = -1, nil
-}
-
-func attach(fd int, program []bpf.Instruction) error {
-	code, err := bpf.Assemble(program)
-	if err != nil {
-		return err
-	}
-	filter := make([]unix.SockFilter, len(code))
-	for i, c := range code {
-		filter[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
-	}
-	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
-	runtime.KeepAlive(filter)
-	return err
 }

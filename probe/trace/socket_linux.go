@@ -8,12 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"time"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 )
 
 // errBusy tells of a queue that has no room now.
@@ -125,26 +126,12 @@ func (s *rawSockets) listen(family, protocol int, filter []bpf.Instruction) erro
 		return err
 	}
 	s.listening = append(s.listening, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
-	if err := attach(fd, filter); err != nil {
+	if err := stopwatch.Attach(fd, filter); err != nil {
 		return fmt.Errorf("set the filter: %w", err)
 	}
 	// Without it the process's moments count.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	return nil
-}
-
-func attach(fd int, program []bpf.Instruction) error {
-	code, err := bpf.Assemble(program)
-	if err != nil {
-		return err
-	}
-	filter := make([]unix.SockFilter, len(code))
-	for i, c := range code {
-		filter[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
-	}
-	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
-	runtime.KeepAlive(filter)
-	return err
 }
 
 // behindIP begins a filter: it finds where the header behind the IP header

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 )
 
 // watch waits for a packet of the test to pass, and takes over what only it
@@ -21,7 +23,7 @@ func watch(ctx context.Context, f *Flow, most time.Duration) error {
 		return fmt.Errorf("look on as packets pass: %w", err)
 	}
 	defer unix.Close(fd)
-	if err := attach(fd, leavingFor(f.Destination.Addr().AsSlice())); err != nil {
+	if err := stopwatch.Attach(fd, leavingFor(f.Destination.Addr().AsSlice())); err != nil {
 		return fmt.Errorf("set the filter: %w", err)
 	}
 	// Only ETH_P_ALL sees what leaves.
