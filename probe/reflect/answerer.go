@@ -66,7 +66,7 @@ const clockAge = time.Second
 func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []byte) (reply, bool) {
 	a.counts.Received++
 	at := now()
-	source := m.From.Addr().WithZone("")
+	source := m.From.Addr().Unmap().WithZone("")
 	if _, ok := a.reflector.allowed.Load().find(source); !ok {
 		a.counts.NotAllowed++
 		return reply{}, false

@@ -9,7 +9,7 @@ type Counters struct {
 
 	Answered uint64
 	// Not answered, in the order of the checks.
-	NotAllowed uint64 // the source is in no prefix allowed
+	NotAllowed uint64 // the source is in no prefix allowed; the kernel lets few of these through where it filters
 	OverRate   uint64 // the source sends more than it may
 	Short      uint64 // no test packet: less than 14 bytes, or than 112 where authentication is asked
 	BadHMAC    uint64 // the key is another, or the packet was altered
@@ -20,6 +20,7 @@ type Counters struct {
 	Unstamped     uint64 // answered with the process's moment of receiving, because the kernel gave none
 	Evicted       uint64 // sessions that had to go for younger ones
 	Overflows     uint64 // packets that the sockets dropped before they were read
+	Filtered      uint64 // packets that the kernel dropped before they were read: not allowed, or with a wrong checksum
 
 	Sessions int // that are remembered now
 }
@@ -34,7 +35,7 @@ func (c Counters) LogValue() slog.Value {
 	}{
 		{"not_allowed", c.NotAllowed}, {"over_rate", c.OverRate}, {"short", c.Short},
 		{"bad_hmac", c.BadHMAC}, {"loop", c.Loop}, {"unsent", c.Unsent}, {"tlvs_not_intact", c.TLVsNotIntact},
-		{"unstamped", c.Unstamped}, {"evicted", c.Evicted}, {"overflows", c.Overflows},
+		{"unstamped", c.Unstamped}, {"evicted", c.Evicted}, {"overflows", c.Overflows}, {"filtered", c.Filtered},
 	} {
 		if count.n > 0 {
 			attrs = append(attrs, slog.Uint64(count.name, count.n))

@@ -93,6 +93,9 @@ type Reflector struct {
 	allowed   atomic.Pointer[prefixes[struct{}]]
 	conns     []*stopwatch.Conn
 
+	allowing sync.Mutex // protects open
+	open     string     // why strangers' packets reach the process; empty if they do not
+
 	mu     sync.Mutex // protects all following fields
 	counts Counters
 	known  []int // sessions by socket
@@ -114,12 +117,17 @@ func Listen(config Config) (*Reflector, error) {
 			return nil, err
 		}
 		r.conns = append(r.conns, conn)
-		config.Log.Info("reflector listens", "on", conn.Local(), "timestamps", conn.Source(), "reason", conn.Reason())
+		said := []any{"on", conn.Local(), "timestamps", conn.Source()}
+		if conn.Reason() != "" { // why it is not the kernel
+			said = append(said, "reason", conn.Reason())
+		}
+		config.Log.Info("reflector listens", said...)
 	}
 	if len(r.conns) == 0 {
 		return nil, errors.New("listen: there is no address to listen on")
 	}
 	r.known = make([]int, len(r.conns))
+	r.Allow(nil)
 	return r, nil
 }
 
@@ -140,13 +148,28 @@ func newReflector(config Config) *Reflector {
 }
 
 // Allow sets which sources are answered from now on; none of those before is
-// any more, unless it is given again.
+// any more, unless it is given again. Where it can be had, the kernel drops the
+// packets of all others: the thread that answers goes before all ordinary work
+// of the host, so strangers must not be able to wake it.
 func (r *Reflector) Allow(sources []netip.Prefix) {
 	values := map[netip.Prefix]struct{}{}
 	for _, prefix := range sources {
 		values[prefix] = struct{}{}
 	}
+	r.allowing.Lock()
+	defer r.allowing.Unlock()
+	// Looked at all the same: packets may wait that came before the filter.
 	r.allowed.Store(newPrefixes(values))
+	open := ""
+	for _, conn := range r.conns {
+		if err := conn.Only(sources); err != nil {
+			open = err.Error()
+		}
+	}
+	if open != "" && open != r.open {
+		r.config.Log.Info("the packets of sources that are not allowed are dropped by the process, not by the kernel: a flood of them costs it time", "reason", open)
+	}
+	r.open = open
 }
 
 // Local gives the addresses and ports of the sockets.
@@ -165,6 +188,7 @@ func (r *Reflector) Counters() Counters {
 	c := r.counts
 	for i, conn := range r.conns {
 		c.Overflows += conn.Overflows()
+		c.Filtered += conn.Filtered()
 		c.Sessions += r.known[i]
 	}
 	return c

@@ -37,6 +37,8 @@ type Conn struct {
 	longest  atomic.Uint64 // the most of it since Overflows was called
 	drops    atomic.Uint32 // by the kernel's count
 	dropped  atomic.Uint64 // packets, when the kernel was asked the last time
+	filters  atomic.Bool   // Only is in force
+	refused  atomic.Uint64 // packets that the filter dropped, when the kernel was asked the last time
 
 	mu       sync.Mutex // protects all following fields
 	outgoing *outgoing
@@ -392,6 +394,12 @@ func (c *Conn) stamp() (SendStamp, bool, error) {
 // it drops for a wrong checksum, which anybody may send; so its drops are
 // believed only if much was waiting to be received since the last call.
 func (c *Conn) Overflows() uint64 {
+	c.countDrops()
+	return c.dropped.Load()
+}
+
+// countDrops adds what the kernel has dropped since it was last asked.
+func (c *Conn) countDrops() {
 	var info [9]uint32
 	const buffer, drops = 1, 8 // SK_MEMINFO_RCVBUF, SK_MEMINFO_DROPS
 	size := uint32(unsafe.Sizeof(info))
@@ -402,12 +410,14 @@ func (c *Conn) Overflows() uint64 {
 			return
 		}
 		const part = 4 // of the buffer
-		more := info[drops] - c.drops.Swap(info[drops])
-		if longest := c.longest.Swap(0); longest >= uint64(info[buffer])/part {
-			c.dropped.Add(uint64(more))
+		more := uint64(info[drops] - c.drops.Swap(info[drops]))
+		switch longest := c.longest.Swap(0); {
+		case longest >= uint64(info[buffer])/part:
+			c.dropped.Add(more)
+		case c.filters.Load():
+			c.refused.Add(more)
 		}
 	})
-	return c.dropped.Load()
 }
 
 // Close closes the socket; a Wait under way fails with net.ErrClosed.
