@@ -28,7 +28,7 @@ func clockFindings(clock wire.Clock) []Finding {
 	}
 	state := found("clock", "", "synchronised, within %v by the kernel's own estimate", time.Duration(clock.MaxErrorUS)*time.Microsecond)
 	if clock.State != wire.ClockSynchronised {
-		state = found("clock", "", "not synchronised: windows are dated wrongly, and there is no one-way delay; RTTs do not suffer").
+		state = found("clock", "", "not synchronised: windows may be dated wrongly, and there is no one-way delay; RTTs do not suffer").
 			but(StatusWarning, "run chrony, ntpd or systemd-timesyncd, and see that it reaches its servers")
 	}
 	ppm := float64(clock.FrequencyPPB) / 1000

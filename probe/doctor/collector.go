@@ -159,11 +159,16 @@ func (c *Collector) unreached(err error) Finding {
 func (c *Collector) answered(res *http.Response, body []byte) Finding {
 	if res.StatusCode != http.StatusOK {
 		f := found("collector", "", "%s answers %s", c.URL, res.Status)
+		do := "check --collector and --site, or see its log"
 		var p wire.Problem
 		if json.Unmarshal(body, &p) == nil && p.Schema == wire.SchemaError {
-			f.Text += fmt.Sprintf(": %.300s (%s)", p.Message, p.Code)
+			text, advice, more := strings.Cut(p.Message, "; ")
+			f.Text += fmt.Sprintf(": %.300s (%s)", text, p.Code)
+			if more {
+				do = advice
+			}
 		}
-		return f.but(StatusFailed, "check --collector and --site, or see its log")
+		return f.but(StatusFailed, "%.300s", do)
 	}
 	if c.Site == "" {
 		return found("collector", "", "%s answers; give --site to see what it assigns", c.URL)
@@ -183,7 +188,10 @@ func (c *Collector) answered(res *http.Response, body []byte) Finding {
 	to, _ := targetsOf(a)
 	targets := len(to)
 	f := found("collector", "", "%s answers; it assigns %s to %s", c.URL, count(len(a.Tasks), "test"), count(targets, "target"))
-	if targets == 0 {
+	switch {
+	case targets == 0 && a.Reflector != nil:
+		f = found("collector", "", "%s answers; it assigns no test: this site only answers", c.URL)
+	case targets == 0:
 		f = f.but(StatusWarning, "nothing is measured from this site until the mesh says what")
 	}
 	return f.with("tests", int64(len(a.Tasks))).with("targets", int64(targets))

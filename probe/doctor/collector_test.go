@@ -138,6 +138,10 @@ func TestAsk(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 			_ = json.NewEncoder(w).Encode(wire.Problem{Schema: wire.SchemaError, Code: wire.CodeUnknownSite, Message: "no such site"})
 		}, nil, []string{"✗ collector URL answers 404 Not Found: no such site (unknown_site); check --collector and --site, or see its log", ninety, near}},
+		{"unknown site, with advice", far, date(0), func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_ = json.NewEncoder(w).Encode(wire.Problem{Schema: wire.SchemaError, Code: wire.CodeUnknownSite, Message: "no such site; add it to the mesh"})
+		}, nil, []string{"✗ collector URL answers 404 Not Found: no such site (unknown_site); add it to the mesh", ninety, near}},
 		{"another server", far, date(0), func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, nil, []string{
 			"✗ collector URL: not the JSON expected: invalid character '<' looking for beginning of value; check --collector and --site; an old probe may not know what a new collector assigns", ninety, near}},
 		{"does not check", far, date(0), nil, func(c *Collector) {
@@ -148,6 +152,11 @@ func TestAsk(t *testing.T) {
 			a.Tasks = nil
 			_ = json.NewEncoder(w).Encode(a)
 		}, nil, []string{"! collector URL answers; it assigns 0 tests to 0 targets; nothing is measured from this site until the mesh says what", ninety, near}},
+		{"only a reflector", far, date(0), func(w http.ResponseWriter, _ *http.Request) {
+			a := assignment()
+			a.Tasks, a.Reflector = nil, &wire.Reflector{Port: 862, Sources: []string{"192.0.2.2"}}
+			_ = json.NewEncoder(w).Encode(a)
+		}, nil, []string{"✓ collector URL answers; it assigns no test: this site only answers", ninety, near}},
 		{"no site", far, date(0), func(_ http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/readyz" {
 				t.Errorf("asked for %s", r.URL.Path)
@@ -298,9 +307,9 @@ func TestSTAMP(t *testing.T) {
 			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"}},
 		{"no address", &plain, refuse(syscall.EADDRNOTAVAIL), only(""), []string{"✗ reflector 0.0.0.0:862 cannot be listened on: listen: cannot assign requested address; see that the address is up on this host"}},
 		{"no place", &nowhere, free, only(""), []string{`✗ reflector "somewhere" port 862 is no place to listen on; mend the site's address in the mesh`}},
-		{"keys", &authenticated, free, anyKey, []string{can, "✓ keys there is one for each of the 2 addresses that STAMP is authenticated with"}},
+		{"keys", &authenticated, free, anyKey, []string{can, "✓ keys 2 addresses that STAMP is authenticated with, a key for each; whether theirs is the same only packets show"}},
 		{"a key is missing", &authenticated, free, only("192.0.2.2"), []string{can,
-			"✗ keys 1 of 2 addresses that STAMP is authenticated with have none: 192.0.2.4; add them to the file of --stamp-keys"}},
+			"✗ keys 2 addresses that STAMP is authenticated with, no key for 192.0.2.4; give the file of --stamp-keys a prefix that holds them, and the key that their probes have for this site"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			expect(t, (&Collector{assignment: tt.a}).STAMP(tt.listen, tt.hasKey)(t.Context()), tt.want...)

@@ -58,20 +58,30 @@ func TestRights(t *testing.T) {
 		portOff = "! rights port 862 closed to this process: a STAMP reflector needs CAP_NET_BIND_SERVICE to listen there; only if this site is to answer STAMP: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"
 		rawOn   = "✓ rights CAP_NET_RAW effective: kernel timestamps of ICMP, and raw sockets"
 		portOn  = "✓ rights port 862 CAP_NET_BIND_SERVICE is effective: STAMP can listen there"
+		niceOff = "! rights real-time RTPRIO is 0: on a busy host replies wait in the reflector, and what is beyond 200 µs counts against the link; only if this site is to answer STAMP: LimitRTPRIO=1 in the systemd unit, or: setcap cap_sys_nice+ep FILE"
+		niceOn  = "✓ rights real-time RTPRIO is 1: a reflector goes before all ordinary work"
+		niceIs  = "– rights real-time the limits of this process cannot be read: open proc/self/limits: file does not exist"
+		limits  = "Limit                     Soft Limit           Hard Limit           Units     \n" +
+			"Max nice priority         20                   20                   \n"
 	)
+	rtprio := func(n string) string {
+		return limits + "Max realtime priority     " + n + "                    1                    \n"
+	}
 	status := func(effective string) string { return "Name:\tx\nCapPrm:\tffff\nCapEff:\t" + effective + "\n" }
 	for _, tt := range []struct {
 		name string
 		root fs.FS
 		want []string
 	}{
-		{"the unit's", files("proc/self/status", status("0000000000002400")), []string{rawOn, portOn}},
-		{"none", files("proc/self/status", status("0000000000000000")), []string{rawOff, portOff}},
-		{"only the port", files("proc/self/status", status("0000000000000400")), []string{rawOff, portOn}},
+		{"the unit's", files("proc/self/status", status("0000000000002400"), "proc/self/limits", rtprio("1")), []string{rawOn, portOn, niceOn}},
+		{"none", files("proc/self/status", status("0000000000000000"), "proc/self/limits", rtprio("0")), []string{rawOff, portOff, niceOff}},
+		{"only the port", files("proc/self/status", status("0000000000000400"), "proc/self/limits", limits), []string{rawOff, portOn, niceOff}},
+		{"root's", files("proc/self/status", status("000001ffffffffff")),
+			[]string{rawOn, portOn, "✓ rights real-time CAP_SYS_NICE is effective: a reflector goes before all ordinary work"}},
 		{"ports from 862 open", files("proc/self/status", status("0"), "proc/sys/net/ipv4/ip_unprivileged_port_start", "862\n"),
-			[]string{rawOff, "✓ rights port 862 open to everybody (net.ipv4.ip_unprivileged_port_start is 862): a STAMP reflector may listen there"}},
+			[]string{rawOff, "✓ rights port 862 open to everybody (net.ipv4.ip_unprivileged_port_start is 862): a STAMP reflector may listen there", niceIs}},
 		{"ports from 863 open", files("proc/self/status", status("0"), "proc/sys/net/ipv4/ip_unprivileged_port_start", "863\n"),
-			[]string{rawOff, portOff}},
+			[]string{rawOff, portOff, niceIs}},
 		{"another system", files(), []string{"– rights this system has no capabilities to read: open proc/self/status: file does not exist"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { expect(t, Rights(tt.root)(t.Context()), tt.want...) })
@@ -179,7 +189,7 @@ func TestTimestamps(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	const unsynchronised = "! clock not synchronised: windows are dated wrongly, and there is no one-way delay; RTTs do not suffer; run chrony, ntpd or systemd-timesyncd, and see that it reaches its servers"
+	const unsynchronised = "! clock not synchronised: windows may be dated wrongly, and there is no one-way delay; RTTs do not suffer; run chrony, ntpd or systemd-timesyncd, and see that it reaches its servers"
 	const fast = " corrected by %s ppm, above 100 ppm: every RTT is off by that share until it settles; see what corrects it (chronyc tracking, ntpq -c rv); a bad crystal or a confused daemon does this"
 	well := wire.Clock{State: wire.ClockSynchronised, MaxErrorUS: 1234, FrequencyPPB: -12_340}
 	const synchronised = "✓ clock synchronised, within 1.234ms by the kernel's own estimate"

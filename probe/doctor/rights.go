@@ -16,6 +16,7 @@ import (
 const (
 	capNetBindService = 10
 	capNetRaw         = 13
+	capSysNice        = 23
 )
 
 // stampPort is where a reflector listens by itself (RFC 8762, 4).
@@ -35,7 +36,7 @@ func Rights(root fs.FS) Check {
 			raw = found("rights", "CAP_NET_RAW", "not effective: ICMP is timed in user space, which a busy host lengthens").
 				but(StatusWarning, giveCapability, "CAP_NET_RAW", "cap_net_raw")
 		}
-		return []Finding{raw, lowPort(root, effective)}
+		return []Finding{raw, lowPort(root, effective), priority(root, effective)}
 	}
 }
 
@@ -56,6 +57,26 @@ func lowPort(root fs.FS, effective uint64) Finding {
 	}
 	return found("rights", subject, "closed to this process: a STAMP reflector needs CAP_NET_BIND_SERVICE to listen there").
 		but(StatusWarning, "only if this site is to answer STAMP: "+giveCapability, "CAP_NET_BIND_SERVICE", "cap_net_bind_service")
+}
+
+// priority looks whether the reflector's thread may go before ordinary work.
+func priority(root fs.FS, effective uint64) Finding {
+	const subject = "real-time"
+	if effective&(1<<capSysNice) != 0 {
+		return found("rights", subject, "CAP_SYS_NICE is effective: a reflector goes before all ordinary work")
+	}
+	limits, err := fs.ReadFile(root, "proc/self/limits")
+	if err != nil {
+		return notAsked("rights", subject, "the limits of this process cannot be read: %v", err)
+	}
+	for line := range bytes.Lines(limits) {
+		value, ok := bytes.CutPrefix(line, []byte("Max realtime priority"))
+		if soft := bytes.Fields(value); ok && len(soft) > 0 && string(soft[0]) != "0" {
+			return found("rights", subject, "RTPRIO is %s: a reflector goes before all ordinary work", soft[0])
+		}
+	}
+	return found("rights", subject, "RTPRIO is 0: on a busy host replies wait in the reflector, and what is beyond 200 µs counts against the link").
+		but(StatusWarning, "only if this site is to answer STAMP: LimitRTPRIO=1 in the systemd unit, or: setcap cap_sys_nice+ep FILE")
 }
 
 // effective reads the effective capabilities of this process, one bit each.

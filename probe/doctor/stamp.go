@@ -98,8 +98,8 @@ func (c *Collector) keys(hasKey func(netip.Addr) bool) (f Finding, asked bool) {
 		if len(without) > 5 {
 			named += " and others"
 		}
-		return found("keys", "", "%d of %s that STAMP is authenticated with have none: %s", len(without), count(len(peers), "address"), named).
-			but(StatusFailed, "add them to the file of --stamp-keys"), true
+		return found("keys", "", "%s that STAMP is authenticated with, no key for %s", count(len(peers), "address"), named).
+			but(StatusFailed, "give the file of --stamp-keys a prefix that holds them, and the key that their probes have for this site"), true
 	}
-	return found("keys", "", "there is one for each of the %s that STAMP is authenticated with", count(len(peers), "address")), len(peers) > 0
+	return found("keys", "", "%s that STAMP is authenticated with, a key for each; whether theirs is the same only packets show", count(len(peers), "address")), len(peers) > 0
 }
