@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
+	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/uplink"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -62,6 +65,9 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 			}
 			say("reflector", "answers STAMP on %s port %d for %d sites%s", a.Address, r.Port, len(r.Sources), kind)
 		}
+		if without := c.keyless(a); len(without) > 0 {
+			fail("keys", fmt.Errorf("STAMP with %s is authenticated; give the file of --stamp-keys a prefix that holds each", strings.Join(without, ", ")))
+		}
 		if len(a.Tasks) == 0 {
 			say("test", "none: nothing is measured from this site")
 		}
@@ -75,9 +81,30 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 		say("icmp", "%s sockets", mode)
 	}
 	if failed > 0 {
-		return fmt.Errorf("check: %d of the parts would not work", failed)
+		return fmt.Errorf("check: %d of the parts would not work; fibergauge-probe doctor says what to do", failed)
 	}
 	return unsaid
+}
+
+// keyless lists the addresses that the assignment wants STAMP authenticated
+// with and for which there is no key.
+func (c *checkCommand) keyless(a *wire.Assignment) []string {
+	var asked []string
+	for _, t := range a.Tasks {
+		for _, target := range t.Targets {
+			if target.STAMP != nil && target.STAMP.Authenticated {
+				asked = append(asked, target.Address)
+			}
+		}
+	}
+	if a.Reflector != nil && a.Reflector.Authenticated {
+		asked = append(asked, a.Reflector.Sources...)
+	}
+	slices.Sort(asked)
+	return slices.DeleteFunc(slices.Compact(asked), func(text string) bool {
+		address, err := netip.ParseAddr(text)
+		return err == nil && reflect.Secret(c.keys, address) != nil
+	})
 }
 
 func remark(t wire.Task) string {

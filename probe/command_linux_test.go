@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // command runs the program once.
@@ -97,6 +98,12 @@ func TestPingCommand(t *testing.T) {
 			t.Errorf("status %d: %s", status, stderr)
 		}
 	})
+	t.Run("a port", func(t *testing.T) {
+		status, _, stderr := command("ping", "[::1]:862", "--method=stamp")
+		if want := "fibergauge-probe: resolve target: [::1]:862 has a port; give the address ::1 alone, and with stamp the port to --port\n"; status != 1 || stderr != want {
+			t.Errorf("status %d: %s", status, stderr)
+		}
+	})
 	t.Run("no way out", func(t *testing.T) {
 		// In a network namespace of its own, whose loopback is down.
 		cmd := process(t, "ping", "127.0.0.1", "--count=2", "--interval=20ms", "--timeout=50ms", "--json")
@@ -139,7 +146,20 @@ func TestCheckCommand(t *testing.T) {
 	t.Run("another site", func(t *testing.T) {
 		status, stdout, stderr := command(append(args, "--site=else")...)
 		want := `collector  FAILS: read assignment: it is for site "here", this is "else"; check --collector and --site`
-		if status != 1 || !strings.Contains(stdout, want) || stderr != "fibergauge-probe: check: 1 of the parts would not work\n" {
+		if status != 1 || !strings.Contains(stdout, want) || stderr != "fibergauge-probe: check: 1 of the parts would not work; fibergauge-probe doctor says what to do\n" {
+			t.Errorf("status %d: %s%s", status, stdout, stderr)
+		}
+	})
+	t.Run("keys that are missing", func(t *testing.T) {
+		a := loopback(1)
+		a.Reflector = &wire.Reflector{Port: 862, Authenticated: true, Sources: []string{"192.0.2.7", "192.0.2.8"}}
+		c := newCollector(t, a)
+		keys := filepath.Join(t.TempDir(), "keys.yaml")
+		if err := os.WriteFile(keys, []byte("- {prefix: 192.0.2.7, key: 000102030405060708090a0b0c0d0e0f}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		status, stdout, stderr := command("check", "--site=here", "--collector="+c.url, "--spool="+t.TempDir(), "--stamp-keys="+keys)
+		if want := "keys       FAILS: STAMP with 192.0.2.8 is authenticated; give the file of --stamp-keys a prefix that holds each\n"; status != 1 || !strings.Contains(stdout, want) {
 			t.Errorf("status %d: %s%s", status, stdout, stderr)
 		}
 	})
@@ -157,7 +177,7 @@ func TestCheckCommand(t *testing.T) {
 				t.Errorf("missing %q", want)
 			}
 		}
-		if status != 1 || stderr != "fibergauge-probe: check: 2 of the parts would not work\n" {
+		if status != 1 || stderr != "fibergauge-probe: check: 2 of the parts would not work; fibergauge-probe doctor says what to do\n" {
 			t.Errorf("status %d: %s%s", status, stdout, stderr)
 		}
 	})

@@ -98,8 +98,8 @@ func TestDoctorCommand(t *testing.T) {
 			checks = append(checks, strings.TrimSpace(f.Check+" "+f.Subject))
 		}
 		want := []string{
-			"rights CAP_NET_RAW", "rights port 862", "ping_group_range", "icmp ipv4", "icmp ipv6", "timestamps icmp", "timestamps udp ipv4",
-			"clock", "clock frequency", "clock daemon", "spool", "spool disk", "resolve", "collector", "certificate", "clock offset", "reflector", "mtu lo",
+			"rights CAP_NET_RAW", "rights port 862", "rights real-time", "ping_group_range", "icmp ipv4", "icmp ipv6",
+			"timestamps icmp", "timestamps udp ipv4", "clock", "clock frequency", "clock daemon", "spool", "spool disk", "resolve", "collector", "certificate", "clock offset", "reflector", "mtu lo",
 		}
 		if diff := cmp.Diff(want, checks); diff != "" || report.Schema != doctor.Schema || report.Site != "here" || report.Version == "" || report.Failed != 0 {
 			t.Errorf("%+v (-want +got)\n%s", report, diff)
@@ -112,7 +112,7 @@ func TestDoctorWrongUsage(t *testing.T) {
 		"--site=a b":            `--site: "a b" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`,
 		"--collector=http://c":  `--collector: http is not encrypted and only allowed to this host; use https://c`,
 		"--spool-max-mib=0":     `--spool-max-mib: 0 is not within 1 to 1048576`,
-		"--stamp-keys=/no":      `--stamp-keys: read keys: open /no: no such file or directory`,
+		"--stamp-keys=/no":      `--stamp-keys: read keys: open /no: no such file or directory; a line of it is: - {prefix: 192.0.2.0/24, key: "..."}, the key from openssl rand -hex 32`,
 		"--config=/no/such.yml": `/no/such.yml: cannot be read: no such file or directory`,
 	} {
 		status, stdout, stderr := command("doctor", args)

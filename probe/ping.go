@@ -124,7 +124,7 @@ func (c *pingCommand) speakSTAMP(request *ping.Request, address netip.Addr) erro
 	if c.KeyFile != "" {
 		keys, err := reflect.ReadKeys(c.KeyFile)
 		if err != nil {
-			return err
+			return fmt.Errorf("--key-file: %w", err)
 		}
 		if request.Key = reflect.Secret(keys, address); request.Key == nil {
 			return fmt.Errorf("--key-file: %s has no key for %v; add its prefix", c.KeyFile, address)

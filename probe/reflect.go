@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
@@ -57,7 +58,7 @@ func (c *reflectCommand) config(log *slog.Logger) (reflect.Config, []netip.Prefi
 	if c.KeyFile != "" {
 		var err error
 		if config.Keys, err = reflect.ReadKeys(c.KeyFile); err != nil {
-			return config, nil, err
+			return config, nil, fmt.Errorf("--key-file: %w", err)
 		}
 	}
 	return config, allowed, nil
@@ -83,6 +84,11 @@ func (c *reflectCommand) Run(ctx context.Context, env *cli.Env) error {
 	for _, prefix := range allowed {
 		if prefix.Bits() == 0 {
 			env.Log.Warn("every source of this family is answered; forged ones will be too", "allow", prefix)
+		}
+		if len(config.Keys) > 0 && !slices.ContainsFunc(config.Keys, func(k reflect.Key) bool {
+			return k.Prefix.Bits() <= prefix.Bits() && k.Prefix.Contains(prefix.Addr())
+		}) {
+			env.Log.Warn("no key holds for all of these sources: those without one are answered unauthenticated; add their prefix to the file of --key-file, or allow fewer", "allow", prefix)
 		}
 	}
 	reflector, err := reflect.Listen(config)

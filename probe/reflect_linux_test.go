@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,8 +35,8 @@ func TestReflectWrongUsage(t *testing.T) {
 		{"rate", []string{"--allow=192.0.2.1", "--rate=0.5"}, cli.StatusUsage, "--rate: 0.5 is not 1 or more"},
 		{"no rate at all", []string{"--allow=192.0.2.1", "--rate=nan"}, cli.StatusUsage, "--rate: NaN is not 1 or more"},
 		{"format", []string{"--allow=192.0.2.1", "--format=unix"}, cli.StatusUsage, `--format: "unix" is not asked, ntp or ptp`},
-		{"keys that are open to others", []string{"--allow=192.0.2.1", "--key-file=" + open}, cli.StatusUsage, open + ": is open to others than its owner (mode 0644); keys must not be: chmod 600 " + open},
-		{"keys that are not there", []string{"--allow=192.0.2.1", "--key-file=/none.yaml"}, cli.StatusUsage, "read keys: open /none.yaml: no such file or directory"},
+		{"keys that are open to others", []string{"--allow=192.0.2.1", "--key-file=" + open}, cli.StatusUsage, "--key-file: " + open + ": is open to others than its owner (mode 0644); keys must not be: chmod 600 " + open},
+		{"keys that are not there", []string{"--allow=192.0.2.1", "--key-file=/none.yaml"}, cli.StatusUsage, `--key-file: read keys: open /none.yaml: no such file or directory; a line of it is: - {prefix: 192.0.2.0/24, key: "..."}, the key from openssl rand -hex 32`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, stdout, stderr := command(append([]string{"reflect"}, test.args...)...)
@@ -43,6 +44,26 @@ func TestReflectWrongUsage(t *testing.T) {
 				t.Errorf("status %d, stdout %q, stderr %q\nwant   %d and %q", status, stdout, stderr, test.status, want)
 			}
 		})
+	}
+}
+
+// TestReflectWarnsOfSourcesWithoutKey: who gives keys expects that nobody is
+// answered without.
+func TestReflectWarnsOfSourcesWithoutKey(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(keys, []byte("- {prefix: 192.0.2.0/25, key: 000102030405060708090a0b0c0d0e0f}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The address is not this host's, so it ends by itself.
+	_, _, stderr := command("reflect", "--listen=192.0.2.1", "--allow=192.0.2.0/24,192.0.2.0/25,192.0.2.7,192.0.2.200", "--key-file="+keys)
+	var warned []string
+	for line := range strings.Lines(stderr) {
+		if _, allow, found := strings.Cut(line, "allow fewer\" allow="); found {
+			warned = append(warned, strings.TrimSpace(allow))
+		}
+	}
+	if want := []string{"192.0.2.0/24", "192.0.2.200/32"}; !slices.Equal(warned, want) {
+		t.Errorf("warns of %v, not %v:\n%s", warned, want, stderr)
 	}
 }
 

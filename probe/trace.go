@@ -74,7 +74,7 @@ func (c *traceCommand) flow(address netip.Addr) (trace.Flow, error) {
 	if c.KeyFile != "" {
 		keys, err := reflect.ReadKeys(c.KeyFile)
 		if err != nil {
-			return flow, err
+			return flow, fmt.Errorf("--key-file: %w", err)
 		}
 		if flow.Key = reflect.Secret(keys, address); flow.Key == nil {
 			return flow, fmt.Errorf("--key-file: %s has no key for %v; add its prefix", c.KeyFile, address)

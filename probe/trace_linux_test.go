@@ -23,13 +23,13 @@ func TestTraceWrongUsage(t *testing.T) {
 		{"192.0.2.1 --method=stamp --port=0", `--port: 0 is not within 1 to 65535`},
 		{"192.0.2.1 --method=stamp --source-port=65536", `--source-port: 65536 is not within 0 to 65535`},
 		{"192.0.2.1 --source=eth0", `--source: "eth0" is not an address`},
-		{"192.0.2.1 --source=::1", `trace to 192.0.2.1: the source ::1 is of the other family`},
+		{"192.0.2.1 --source=::1", `trace to 192.0.2.1: the source ::1 is of the other family; give one of the family of the target`},
 		{"192.0.2.1 --size=9001", `--size: 9001 is not within 0 to 9000`},
-		{"192.0.2.1 --size=43", `trace to 192.0.2.1: a packet of 43 bytes is not within 44 to 9216`},
+		{"192.0.2.1 --size=43", `trace to 192.0.2.1: a packet of 43 bytes is too short; the least is 44`},
 		{"192.0.2.1 --dscp=64", `--dscp: 64 is not within 0 to 63`},
 		{"192.0.2.1 --max-hops=65", `--max-hops: 65 is not within 1 to 64`},
 		{"224.0.0.1", `trace: 224.0.0.1 is not the address of one host`},
-		{"192.0.2.1 --method=stamp --key-file=/none.yaml", `read keys: open /none.yaml: no such file or directory`},
+		{"192.0.2.1 --method=stamp --key-file=/none.yaml", `--key-file: read keys: open /none.yaml: no such file or directory; a line of it is: - {prefix: 192.0.2.0/24, key: "..."}, the key from openssl rand -hex 32`},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			status, stdout, stderr := command(append([]string{"trace"}, strings.Fields(tt.args)...)...)

@@ -88,6 +88,9 @@ func (r Request) Resolve(ctx context.Context) (netip.Addr, error) {
 		}
 		return a.Unmap(), nil
 	}
+	if at, err := netip.ParseAddrPort(r.Target); err == nil {
+		return netip.Addr{}, fmt.Errorf("resolve target: %s has a port; give the address %v alone, and with stamp the port to --port", r.Target, at.Addr())
+	}
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, r.Target)
 	if err != nil {
 		var dns *net.DNSError

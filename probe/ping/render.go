@@ -9,6 +9,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/window"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // width is how many columns the text takes at most.
@@ -75,7 +76,10 @@ func (r *Result) Text(w io.Writer, s Style) {
 	if r.Method == measure.MethodSTAMP {
 		method = "STAMP"
 	}
-	how := fmt.Sprintf(" by %s, timestamps: %s", method, r.Timestamps)
+	how := " by " + method
+	if r.MinUS != nil { // nothing was timed otherwise
+		how += fmt.Sprintf(", timestamps: %s", r.Timestamps)
+	}
 	if runes := []rune(name); len(runes) > width-len(how) {
 		name = string(runes[:width-len(how)-1]) + "…"
 	}
@@ -148,7 +152,7 @@ func (r *Result) extras() []string {
 		}
 		add("at most %s ms in the reflector", ms(float64(s.ResidenceMaxUS)))
 		if s.Capped > 0 {
-			add("%d replies claim more than is taken out", s.Capped)
+			add("%d of the replies waited there for more than the %s ms taken out", s.Capped, ms(wire.MaxResidenceUS))
 		}
 	}
 	return parts

@@ -3,8 +3,10 @@ package reflect
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"runtime"
@@ -73,13 +75,21 @@ func newSecrets(keys []Key) *prefixes[[]byte] {
 
 func readSecret(file string) ([]byte, error) {
 	f, err := os.Open(file)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf(`read keys: %w; a line of it is: - {prefix: 192.0.2.0/24, key: "..."}, the key from openssl rand -hex 32`, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("read keys: %w; it must belong to the account that this runs as: chown ACCOUNT %s", err, file)
+	case err != nil:
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("read keys: %s is a folder; give the file in it", file)
 	}
 	if others := info.Mode().Perm() & 0o077; others != 0 && runtime.GOOS != "windows" {
 		return nil, &yamlfile.Error{File: file, Msg: fmt.Sprintf("is open to others than its owner (mode %#o); keys must not be: chmod 600 %s", info.Mode().Perm(), file)}

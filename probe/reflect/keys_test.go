@@ -68,7 +68,10 @@ func TestKeysThatOthersMayReadAreRefused(t *testing.T) {
 			t.Errorf("mode %o: %q does not say what to do", mode, err)
 		}
 	}
-	if _, err := ReadKeys(file + ".away"); err == nil {
-		t.Error("a file that is not there: no error")
+	if _, err := ReadKeys(file + ".away"); err == nil || !strings.Contains(err.Error(), "openssl rand") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if _, err := ReadKeys(filepath.Dir(file)); err == nil || !strings.Contains(err.Error(), "is a folder") {
+		t.Errorf("a folder: %v", err)
 	}
 }

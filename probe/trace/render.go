@@ -98,6 +98,9 @@ func (r *Result) Err(target string) error {
 		last = r.Hops[len(r.Hops)-1].Address
 	}
 	advice := "; a firewall may keep the answers away, or nobody listens at the end"
+	if r.Protocol == UDP {
+		advice += ", or its reflector does not allow this host or has another key"
+	}
 	if r.Unreachable != "" || r.Loop {
 		advice = ""
 	}

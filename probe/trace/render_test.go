@@ -51,6 +51,16 @@ func TestText(t *testing.T) {
 `, "trace 2001:db8::2: not reached: nobody answered after hop 1; a firewall may keep the answers away, or nobody listens at the end", v6, func(r *Result) {
 			r.Hops, r.Beyond = []wire.Hop{{TTL: 1, Address: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", RTTUS: 1000}}, 10
 		}},
+		{"silence of a reflector", "198.51.100.2", `198.51.100.2:862
+  from 192.0.2.1:50000 by STAMP
+
+  TTL  address                                                RTT
+    1  192.0.2.254                                       0.312 ms
+    2  no answer, nor up to 11
+
+  not reached: nobody answered after hop 1
+`, "trace 198.51.100.2: not reached: nobody answered after hop 1; a firewall may keep the answers away, or nobody listens at the end, or its reflector does not allow this host or has another key",
+			v4, func(r *Result) { r.Hops, r.Beyond = hops[:1], 10 }},
 		{"prohibited", "2001:db8::2", `2001:db8::2
   from 2001:db8::1 by ICMP echo
 

@@ -114,15 +114,18 @@ func (f *Flow) Check() error {
 	f.Destination = netip.AddrPortFrom(a.Unmap(), f.Destination.Port())
 	if s := f.Source.Addr().Unmap(); s.IsValid() && !s.IsUnspecified() {
 		if s.Is4() != f.is4() {
-			return fmt.Errorf("trace to %v: the source %v is of the other family", f.Destination.Addr(), s)
+			return fmt.Errorf("trace to %v: the source %v is of the other family; give one of the family of the target", f.Destination.Addr(), s)
 		}
 		f.Source = netip.AddrPortFrom(s, f.Source.Port())
 	}
 	if f.Size == 0 {
 		f.Size = f.least()
 	}
-	if f.Size < f.least() || f.Size > maxSize {
-		return fmt.Errorf("trace to %v: a packet of %d bytes is not within %d to %d", f.Destination.Addr(), f.Size, f.least(), maxSize)
+	if f.Size < f.least() {
+		return fmt.Errorf("trace to %v: a packet of %d bytes is too short; the least is %d", f.Destination.Addr(), f.Size, f.least())
+	}
+	if f.Size > maxSize {
+		return fmt.Errorf("trace to %v: a packet of %d bytes is too long; the most is %d", f.Destination.Addr(), f.Size, maxSize)
 	}
 	return nil
 }
