@@ -113,6 +113,91 @@ func TestAStrangersPacketsAreNotOurs(t *testing.T) {
 	})
 }
 
+// TestAStrangerIsToldFromUsByALaterPacket lets another process ping the same
+// target in the same way, and begin at the same moment.
+func TestAStrangerIsToldFromUsByALaterPacket(t *testing.T) {
+	const ours, theirs = 0, 4711
+	for _, tt := range []struct {
+		name    string
+		number  func(seq int) int           // what makes the stranger's packets unique
+		apart   func(seq int) time.Duration // by which it sends later than we do
+		unseen  func(stopwatch.Echo) bool
+		without int // packets at the most that are not timed by the kernel
+	}{
+		{name: "ping, whose payload never repeats", number: func(seq int) int { return theirs + seq }, apart: func(int) time.Duration { return 0 }},
+		{name: "in step for three packets", number: func(int) int { return theirs }, apart: func(seq int) time.Duration {
+			return time.Duration(max(0, seq-2)) * 50 * time.Millisecond
+		}},
+		{name: "and our first was not seen", number: func(int) int { return theirs }, apart: func(seq int) time.Duration {
+			return time.Duration(min(seq, 1)) * 200 * time.Millisecond
+		}, unseen: func(e stopwatch.Echo) bool { return e.Seq == 0 && trackerOf(e)[0] == ours }, without: 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var n *network
+				r := newRig(t, func(_, seq int) (fate, error) {
+					spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+					time.AfterFunc(tt.apart(seq), func() {
+						n.pass(spec, tt.number(seq), seq, false)
+						time.Sleep(17 * time.Millisecond)
+						n.pass(spec, tt.number(seq), seq, true)
+					})
+					return fate{rtt: 30 * time.Millisecond}, nil
+				}, tapped, func(_ *Config, net *network) { n = net; n.busy, n.unseen = time.Millisecond, tt.unseen })
+				r.assignments <- assignment("there")
+				time.Sleep(65 * time.Second)
+				ws := r.stop()
+				time.Sleep(5 * time.Second) // until the stranger's last packet has passed
+				if c := sum(ws); c.Received != c.Sent || c.Sent < 60 || int(c.Unstamped) > tt.without {
+					t.Errorf("counts %+v", c)
+				}
+				if diff := cmp.Diff(map[string][]uint32{"icmp": {30_000}}, rttsByTest(t, ws)); diff != "" {
+					t.Errorf("RTTs (-want +got)\n%s", diff)
+				}
+				for _, w := range ws {
+					if w.Received > 0 && w.Timestamps != wire.TimestampsKernel {
+						t.Errorf("window %v: timestamps %q", w.Key, w.Timestamps)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAFloodOfStrangersIsNotRemembered lets another process ping the same
+// target as fast as it can, while ours is not told from it.
+func TestAFloodOfStrangersIsNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{clock: SystemClock()}
+		line := newTimeline(n.clock, 1, nil, nil)
+		m := newMatcher(line, n)
+		spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+		f := &flow{line: line, matcher: m, spec: spec}
+		s := newSocket(f)
+		for seq := range 5 * maxRemembered {
+			n.pass(spec, seq, seq, false)
+			n.pass(spec, seq, seq, true)
+			n.pass(Spec{Address: spec.Address, SizeBytes: 100}, seq, seq, false)
+			if seq%1000 == 0 {
+				time.Sleep(time.Millisecond)
+				m.read()
+			}
+		}
+		if m.read(); m.remembered != maxRemembered {
+			t.Errorf("%d packets are remembered, want %d", m.remembered, maxRemembered)
+		}
+		time.Sleep(2 * strangeFor)
+		if m.read(); m.remembered != 0 || len(m.strange) != 0 {
+			t.Errorf("%d packets of %d strangers are still remembered", m.remembered, len(m.strange))
+		}
+		m.forget(s)
+		n.pass(spec, 1, 1, false)
+		if m.read(); len(m.strange)+len(m.unknown)+len(m.owners) != 0 {
+			t.Errorf("%v is watched for nobody", m)
+		}
+	})
+}
+
 // TestWhatTheTapMissesIsUnstamped hides the packets of every third number.
 func TestWhatTheTapMissesIsUnstamped(t *testing.T) {
 	for _, reply := range []bool{false, true} {

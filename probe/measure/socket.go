@@ -34,9 +34,11 @@ type socket struct {
 	mu       sync.Mutex // protects all following fields
 	table    map[int]*entry
 	order    []*entry         // what was put into the table, oldest first
-	first    window.Moment    // after the first packet
 	lastSeq  int              // of the packet sent last
+	telling  bool             // somebody will take the sends
+	sends    []send           // not taken yet
 	early    []stopwatch.Echo // passed the kernel, not told as sent yet
+	mistaken bool             // what passed was not this socket's
 	waiting  []*window.Packet // on their way, oldest first
 	last     window.Moment    // previous reading on this socket
 	lastSlot int64            // of the packet sent last
@@ -48,10 +50,27 @@ type socket struct {
 // entry is a packet under its sequence number. The number comes again where a
 // worn pinger could not be replaced.
 type entry struct {
-	seq        int
+	send
 	packet     *window.Packet
 	left, came int64                    // when it and its reply passed the kernel, Unix ns; 0: not seen
 	data       [stopwatch.EchoData]byte // of the request, which the reply has to repeat
+}
+
+// send is what a pinger tells of one packet: it left between two readings.
+type send struct {
+	seq      int
+	from, to int64 // Unix ns
+	epoch    int   // of the later reading
+	even     bool  // the clock did not step between the two
+}
+
+// handover is how long after the call that sent it a packet may pass the edge
+// of the kernel: another core may be the one that empties the queue.
+const handover = 10 * time.Millisecond
+
+// holds tells whether a request may be the packet.
+func (d send) holds(e stopwatch.Echo) bool {
+	return d.even && int(e.Seq) == d.seq && d.from <= e.At && e.At <= d.to+int64(handover)
 }
 
 func newSocket(f *flow) *socket {
@@ -76,6 +95,10 @@ func (s *socket) Sent(seq int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.last
+	told := send{seq: seq, from: before.Wall, to: now.Wall, epoch: now.Epoch, even: before.Epoch == now.Epoch}
+	if s.telling && len(s.sends) < maxSends {
+		s.sends = append(s.sends, told)
+	}
 	s.last, s.lastSlot = now, slot
 	s.sent, s.lastSeq = s.sent+1, seq
 	s.purge()
@@ -86,14 +109,13 @@ func (s *socket) Sent(seq int) bool {
 		s.flow.check(now)
 	}
 	if s.sent == 1 {
-		s.first = now
 		s.flow.warm(s, slot, now)
 	} else if s.sent == maxPackets {
 		s.flow.renew()
 	}
 	if s.sent > 1 && !s.over(slot) {
 		if p := s.flow.book.Send(before, now); p != nil {
-			e := &entry{seq: seq, packet: p}
+			e := &entry{send: told, packet: p}
 			s.table[seq] = e
 			s.order = append(s.order, e)
 			s.waiting = append(s.waiting, p)
@@ -104,28 +126,42 @@ func (s *socket) Sent(seq int) bool {
 	return s.goOn(slot + 1)
 }
 
-// beganWith tells whether a request may be the socket's first. That is not told
-// before the pinger has told that it sent one.
-func (s *socket) beganWith(e stopwatch.Echo) (began, told bool) {
+// maxSends bounds what a socket tells before anybody takes it.
+const maxSends = 1000
+
+// tellSends sets whether somebody wants to be told of the sends from now on.
+func (s *socket) tellSends(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sent == 0 {
-		return false, e.At < s.opened.Wall
-	}
-	return s.opened.Wall <= e.At && e.At <= s.first.Wall, true
+	s.telling, s.sends = on, nil
+}
+
+// takeSends gives what was sent since it was last asked.
+func (s *socket) takeSends() []send {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sends := s.sends
+	s.sends = nil
+	return sends
 }
 
 // passed takes what the kernel saw of the socket's packets. On stacked devices
 // it sees one several times: the last moment of a request and the first of a
-// reply are nearest the wire.
-func (s *socket) passed(e stopwatch.Echo, now window.Moment) {
+// reply are nearest the wire. It gives false where the packets are not this
+// socket's.
+func (s *socket) passed(e stopwatch.Echo, now window.Moment) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if int(e.Seq) > s.lastSeq || s.sent == 0 {
 		s.early = append(s.early, e)
-		return
+	} else {
+		s.time(e, now)
 	}
-	s.time(e, now)
+	if s.mistaken {
+		s.mistaken, s.early = false, nil
+		return false
+	}
+	return true
 }
 
 // catchUp takes what the kernel saw before the pinger told of it.
@@ -147,6 +183,8 @@ func (s *socket) time(e stopwatch.Echo, now window.Moment) {
 	entry := s.table[int(e.Seq)]
 	switch {
 	case entry == nil || entry.came != 0:
+	case !e.Reply && entry.even && !entry.holds(e):
+		s.mistaken = true
 	case !e.Reply:
 		entry.left, entry.data = e.At, e.Data
 	case entry.left != 0 && e.Data == entry.data:
