@@ -475,7 +475,7 @@ func TestConnStampsOnEveryKindOfDevice(t *testing.T) {
 // may have their numbers already.
 func TestStampsOfPacketsThatQueue(t *testing.T) {
 	twoHosts(t, plain)
-	link, err := netlink.LinkByName("here")
+	link, err := netlink.LinkByName("wire")
 	must(t, err)
 	if err := netlink.QdiscReplace(&netlink.Tbf{
 		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},

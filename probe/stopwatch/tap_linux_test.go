@@ -3,18 +3,16 @@ package stopwatch
 import (
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
-	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/internal/testnet"
 )
 
 // twoHosts makes two network namespaces with a wire between them and moves the
@@ -22,56 +20,22 @@ import (
 // devices a packet passes.
 func twoHosts(t *testing.T, build func(t *testing.T, wire netlink.Link) netlink.Link) {
 	t.Helper()
-	runtime.LockOSThread()
-	before, err := netns.Get()
-	if err != nil {
-		t.Skipf("SKIPPED: needs network namespaces: %v", err)
-	}
-	there, err := netns.New()
-	if err != nil {
-		before.Close()
-		runtime.UnlockOSThread()
-		t.Skipf("SKIPPED: needs root for network namespaces: %v", err)
-	}
-	here, err := netns.New() // and this thread is in it now
-	must(t, err)
-	t.Cleanup(func() {
-		here.Close()
-		there.Close()
-		if err := netns.Set(before); err == nil {
-			runtime.UnlockOSThread()
-		}
-		before.Close()
-	})
-	must(t, os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0o644))
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "here"}, PeerName: "there", PeerNamespace: netlink.NsFd(int(there))}
-	must(t, netlink.LinkAdd(veth))
-	furnish := func(name, v4, v6 string) {
-		lo, err := netlink.LinkByName("lo")
-		must(t, err)
-		must(t, netlink.LinkSetUp(lo))
-		wire, err := netlink.LinkByName(name)
-		must(t, err)
-		top := build(t, wire)
-		for _, a := range []string{v4 + "/24", v6 + "/64"} {
-			addr, err := netlink.ParseAddr(a)
+	here, there := testnet.New(t), testnet.New(t)
+	testnet.Wire(t, "wire", here, there)
+	furnish := func(n *testnet.Namespace, addresses ...string) {
+		n.Do(t, func() {
+			wire, err := netlink.LinkByName("wire")
 			must(t, err)
-			if addr.IP.To4() == nil {
-				addr.Flags = unix.IFA_F_NODAD // or it is tentative for seconds
-			}
-			must(t, netlink.AddrAdd(top, addr))
-		}
-		must(t, netlink.LinkSetUp(wire))
-		must(t, netlink.LinkSetUp(top))
+			top := build(t, wire)
+			must(t, netlink.LinkSetUp(wire))
+			n.Address(t, top.Attrs().Name, addresses...)
+		})
 	}
-	must(t, netns.Set(there))
-	furnish("there", "198.51.100.2", "2001:db8::2")
-	must(t, netns.Set(here))
-	furnish("here", "198.51.100.1", "2001:db8::1")
-	carriesPackets(t)
-	must(t, netns.Set(there))
-	carriesPackets(t)
-	must(t, netns.Set(here))
+	furnish(here, "198.51.100.1/24", "2001:db8::1/64")
+	furnish(there, "198.51.100.2/24", "2001:db8::2/64")
+	here.Do(t, func() { carriesPackets(t) })
+	there.Do(t, func() { carriesPackets(t) })
+	here.Enter(t)
 }
 
 // carriesPackets waits until the devices of the namespace do: what is sent
