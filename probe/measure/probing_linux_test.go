@@ -6,16 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
+	"github.com/fibergauge/fibergauge/internal/testnet"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -29,40 +27,14 @@ func needICMP(t *testing.T) Mode {
 	return mode
 }
 
-// inNamespace runs the test's goroutine in a network namespace of its own,
-// whose loopback is up and which has the group for datagram ICMP set. Sockets
-// stay in the namespace of the thread that opens them, so do must open them on
-// its own goroutine, or be one that pro-bing opens in Run.
+// inNamespace moves the test's goroutine into a network namespace of its own
+// and sets there which groups may open datagram sockets for ICMP. What opens a
+// socket must do so on this goroutine, as pro-bing's Run does.
 func inNamespace(t *testing.T, pingGroup string) {
 	t.Helper()
-	runtime.LockOSThread()
-	before, err := netns.Get()
-	if err != nil {
-		t.Skipf("SKIPPED: needs network namespaces: %v", err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		before.Close()
-		runtime.UnlockOSThread()
-		t.Skipf("SKIPPED: needs root for a network namespace: %v", err)
-	}
-	t.Cleanup(func() {
-		ns.Close()
-		if err := netns.Set(before); err == nil {
-			runtime.UnlockOSThread()
-		}
-		before.Close()
-	})
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte(pingGroup), 0o644); err != nil {
-		t.Skipf("SKIPPED: cannot set ping_group_range: %v", err)
-	}
+	n := testnet.New(t)
+	n.Sysctl(t, "ipv4/ping_group_range", pingGroup)
+	n.Enter(t)
 }
 
 func once(address string, mode Mode, count int, interval time.Duration, seen func(Event)) (wire.Window, []Event) {
