@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/fibergauge/fibergauge/probe/stamp"
@@ -91,7 +89,7 @@ func TestRunningTestIsNotDisturbed(t *testing.T) {
 				})
 				flow := Flow{Protocol: UDP, Source: netip.AddrPortFrom(any, 50862), Destination: to, Size: 128}
 				for range 3 {
-					r := trace(t, flow, Options{})
+					r := c.trace(t, flow, Options{})
 					if diff := cmp.Diff(along(4, v6), addresses(r.Hops)); diff != "" || !r.Reached || r.SourcePort != 50862 || r.Duplicates != 0 {
 						t.Errorf("%+v (-want +got)\n%s", r, diff)
 					}
@@ -129,11 +127,7 @@ func TestTracesSideBySide(t *testing.T) {
 					flow.Protocol, flow.ID = ICMP, 4711
 				}
 				tracing.Go(func() {
-					runtime.LockOSThread() // and never unlocked: the runtime ends the thread
-					if err := netns.Set(c.towns[0]); err != nil {
-						t.Error(err)
-						return
-					}
+					c.towns[0].Enter(t)
 					r, err := Run(t.Context(), flow, Options{})
 					if diff := cmp.Diff(along(4, v6), addresses(r.Hops)); diff != "" || err != nil || !r.Reached {
 						t.Errorf("%+v, %v (-want +got)\n%s", r, err, diff)
@@ -194,7 +188,7 @@ func TestIdentifierIsTakenOver(t *testing.T) {
 					}
 				}
 			})
-			r := trace(t, Flow{Protocol: ICMP, Destination: netip.AddrPortFrom(to, 0), Size: 100}, Options{Watch: 2 * time.Second})
+			r := c.trace(t, Flow{Protocol: ICMP, Destination: netip.AddrPortFrom(to, 0), Size: 100}, Options{Watch: 2 * time.Second})
 			stop()
 			pinging.Wait()
 			local, err := unix.Getsockname(fd)

@@ -4,64 +4,40 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/internal/testnet"
 )
 
 // country is a number of network namespaces with wires between them. The test's
 // goroutine lives in the first.
 type country struct {
 	t     *testing.T
-	towns []netns.NsHandle
+	towns []*testnet.Namespace
 	wires int
 }
 
 func newCountry(t *testing.T, towns int) *country {
 	t.Helper()
-	runtime.LockOSThread()
-	before, err := netns.Get()
-	if err != nil {
-		runtime.UnlockOSThread()
-		t.Skipf("SKIPPED: needs network namespaces: %v", err)
-	}
 	c := &country{t: t}
-	t.Cleanup(func() {
-		for _, ns := range c.towns {
-			ns.Close()
-		}
-		if err := netns.Set(before); err == nil {
-			runtime.UnlockOSThread()
-		}
-		before.Close()
-	})
 	for range towns {
-		ns, err := netns.New()
-		if err != nil {
-			t.Skipf("SKIPPED: needs root for network namespaces: %v", err)
-		}
-		c.towns = append(c.towns, ns)
-		lo, err := netlink.LinkByName("lo")
-		must(t, err)
-		must(t, netlink.LinkSetUp(lo))
+		town := testnet.New(t)
 		for name, value := range map[string]string{
 			"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1",
 			"ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0",
 			// Or the link-local address, which finds neighbours, is tentative for
 			// a second.
 			"ipv6/conf/default/accept_dad": "0", "ipv6/conf/all/accept_dad": "0",
-			"ipv4/ping_group_range": "0 2147483647",
 		} {
-			must(t, os.WriteFile("/proc/sys/net/"+name, []byte(value), 0o644))
+			town.Sysctl(t, name, value)
 		}
-		answerEvery(t, 0)
+		answerEvery(t, town, 0)
+		c.towns = append(c.towns, town)
 	}
-	c.visit(0)
+	c.towns[0].Enter(t)
 	return c
 }
 
@@ -72,69 +48,39 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// answerEvery sets how many milliseconds lie between two ICMP errors to one
-// address; 0 is no limit. A new peer may be answered if a minute has passed, so
-// an hour makes a router silent.
-func answerEvery(t *testing.T, ms int) {
+// answerEvery sets how many milliseconds lie between two ICMP errors of a town
+// to one address; 0 is no limit. A new peer may be answered if a minute has
+// passed, so an hour makes a router silent.
+func answerEvery(t *testing.T, town *testnet.Namespace, ms int) {
 	t.Helper()
 	for _, name := range []string{"ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"} {
-		must(t, os.WriteFile("/proc/sys/net/"+name, []byte(fmt.Sprint(ms)), 0o644))
+		town.Sysctl(t, name, fmt.Sprint(ms))
 	}
 }
 
 const silence = 3_600_000
-
-// visit moves the test's goroutine to a town.
-func (c *country) visit(town int) {
-	c.t.Helper()
-	must(c.t, netns.Set(c.towns[town]))
-}
 
 // try runs a subtest at home: it has a goroutine of its own, which would
 // otherwise send from the machine's own network.
 func (c *country) try(t *testing.T, name string, do func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
-		runtime.LockOSThread() // and never unlocked: the runtime ends the thread
-		must(t, netns.Set(c.towns[0]))
+		c.towns[0].Enter(t)
 		do(t)
 	})
-}
-
-// in does something in a town and comes home.
-func (c *country) in(town int, do func()) {
-	c.t.Helper()
-	c.visit(town)
-	do()
-	c.visit(0)
 }
 
 // wire joins two towns by a network of its own and gives its number: the
 // addresses are 10.0.N.1 and 2001:db8:N::1 in the first, and .2 and ::2 in the
 // second.
 func (c *country) wire(a, b int) int {
-	t := c.t
-	t.Helper()
+	c.t.Helper()
 	c.wires++
 	n := c.wires
 	name := fmt.Sprintf("wire%d", n)
-	c.in(a, func() {
-		must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name, PeerNamespace: netlink.NsFd(int(c.towns[b]))}))
-	})
-	for end, town := range []int{a, b} {
-		c.in(town, func() {
-			link, err := netlink.LinkByName(name)
-			must(t, err)
-			for _, a := range []string{fmt.Sprintf("10.0.%d.%d/24", n, end+1), fmt.Sprintf("2001:db8:%d::%d/64", n, end+1)} {
-				addr, err := netlink.ParseAddr(a)
-				must(t, err)
-				if addr.IP.To4() == nil {
-					addr.Flags = unix.IFA_F_NODAD // or it is tentative for seconds
-				}
-				must(t, netlink.AddrAdd(link, addr))
-			}
-			must(t, netlink.LinkSetUp(link))
-		})
+	testnet.Wire(c.t, name, c.towns[a], c.towns[b])
+	for side, town := range []int{a, b} {
+		c.towns[town].Address(c.t, name, fmt.Sprintf("10.0.%d.%d/24", n, side+1), fmt.Sprintf("2001:db8:%d::%d/64", n, side+1))
 	}
 	return n
 }
@@ -152,7 +98,7 @@ func end(wire, side int, v6 bool) netip.Addr {
 func (c *country) route(town, wire int, through func(v6 bool) []netip.Addr) {
 	t := c.t
 	t.Helper()
-	c.in(town, func() {
+	c.towns[town].Do(t, func() {
 		for _, v6 := range []bool{false, true} {
 			bits := 24
 			if v6 {
@@ -202,7 +148,7 @@ func (c *country) settle(to func(v6 bool) netip.Addr, hops int) {
 	for _, v6 := range []bool{false, true} {
 		var last Result
 		for range 100 {
-			last = trace(c.t, Flow{Protocol: ICMP, Destination: netip.AddrPortFrom(to(v6), 0)}, Options{Timeout: 100 * time.Millisecond})
+			last = c.trace(c.t, Flow{Protocol: ICMP, Destination: netip.AddrPortFrom(to(v6), 0)}, Options{Timeout: 100 * time.Millisecond})
 			if last.Reached && last.Sent == hops && last.Duplicates == 0 {
 				break
 			}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/fibergauge/fibergauge/probe/reflect"
@@ -37,7 +36,7 @@ func (c *country) reflector(town int, keys ...reflect.Key) {
 	t := c.t
 	t.Helper()
 	var r *reflect.Reflector
-	c.in(town, func() {
+	c.towns[town].Do(t, func() {
 		var err error
 		r, err = reflect.Listen(reflect.Config{
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:862"), netip.MustParseAddrPort("[::]:862")},
@@ -56,11 +55,10 @@ func (c *country) reflector(town int, keys ...reflect.Key) {
 	t.Cleanup(func() { stop(); running.Wait() })
 }
 
-func trace(t *testing.T, flow Flow, options Options) Result {
+// trace traces from home.
+func (c *country) trace(t *testing.T, flow Flow, options Options) Result {
 	t.Helper()
-	if _, err := netlink.LinkByName("wire1"); err != nil {
-		t.Fatalf("not in a namespace of the test's own: %v", err)
-	}
+	c.towns[0].Guard(t)
 	begun := time.Now()
 	r, err := Run(t.Context(), flow, options)
 	if err != nil {
@@ -77,13 +75,11 @@ func trace(t *testing.T, flow Flow, options Options) Result {
 // TestChain traces over five routers, the third of which is silent.
 func TestChain(t *testing.T) {
 	c := chain(t, 7)
-	c.in(3, func() { answerEvery(t, silence) })
+	answerEvery(t, c.towns[3], silence)
 	key := []byte("0123456789abcdef")
 	c.reflector(6, reflect.Key{Prefix: netip.MustParsePrefix("10.0.1.9/32"), Secret: key})
-	c.in(0, func() {
-		// A second address, from which only what is authenticated is answered.
-		runs(t, "ip", "addr", "add", "10.0.1.9/24", "dev", "wire1")
-	})
+	// A second address, from which only what is authenticated is answered.
+	c.towns[0].Address(t, "wire1", "10.0.1.9/24")
 	for _, v6 := range []bool{false, true} {
 		to := end(6, 2, v6)
 		for _, tt := range []struct {
@@ -105,7 +101,7 @@ func TestChain(t *testing.T) {
 				if !tt.flow.Destination.IsValid() {
 					tt.flow.Destination = netip.AddrPortFrom(to, 0)
 				}
-				r := trace(t, tt.flow, Options{Timeout: 500 * time.Millisecond})
+				r := c.trace(t, tt.flow, Options{Timeout: 500 * time.Millisecond})
 				if diff := cmp.Diff(along(6, v6, 3), addresses(r.Hops)); diff != "" {
 					t.Errorf("hops (-want +got)\n%s", diff)
 				}
@@ -128,7 +124,7 @@ func runs(t *testing.T, name string, args ...string) {
 // TestDeadEnds: what does not reach its destination ends in time and says why.
 func TestDeadEnds(t *testing.T) {
 	c := chain(t, 4)
-	c.in(2, func() {
+	c.towns[2].Do(t, func() {
 		for _, args := range [][]string{
 			{"route", "add", "prohibit", "10.0.70.0/24"}, {"-6", "route", "add", "prohibit", "2001:db8:70::/64"},
 			{"route", "add", "blackhole", "10.0.71.0/24"}, {"-6", "route", "add", "blackhole", "2001:db8:71::/64"},
@@ -165,7 +161,7 @@ func TestDeadEnds(t *testing.T) {
 					if tt.want.Unreachable == "" {
 						options.Timeout = 200 * time.Millisecond
 					} // else Linux may let out the error a second later: only one in a second
-					r := trace(t, Flow{Protocol: protocol, Destination: netip.AddrPortFrom(end(tt.wire, 2, v6), 862)}, options)
+					r := c.trace(t, Flow{Protocol: protocol, Destination: netip.AddrPortFrom(end(tt.wire, 2, v6), 862)}, options)
 					if r.Reached || r.Unreachable != tt.want.Unreachable || r.Loop != tt.want.Loop || r.Beyond != tt.want.Beyond && !r.Loop {
 						t.Errorf("%+v", r)
 					}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +21,7 @@ import (
 // in what routers choose the way by, and none is sent more than twice.
 func TestOnTheWire(t *testing.T) {
 	c := chain(t, 4)
-	c.in(2, func() { answerEvery(t, silence) })
+	answerEvery(t, c.towns[2], silence)
 	key := []byte("0123456789abcdef")
 	for _, v6 := range []bool{false, true} {
 		for _, flow := range []Flow{
@@ -40,14 +38,14 @@ func TestOnTheWire(t *testing.T) {
 				if flow.Protocol == UDP {
 					at = 6
 				}
-				must(t, netns.Set(c.towns[1]))
 				all := uint16(unix.ETH_P_ALL)
 				all = all<<8 | all>>8
-				fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, int(all))
+				var fd int
+				var err error
+				c.towns[1].Do(t, func() { fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, int(all)) })
 				must(t, err)
 				defer unix.Close(fd)
-				must(t, netns.Set(c.towns[0]))
-				r := trace(t, flow, Options{Timeout: 300 * time.Millisecond})
+				r := c.trace(t, flow, Options{Timeout: 300 * time.Millisecond})
 				if diff := cmp.Diff(along(3, v6, 2), addresses(r.Hops)); diff != "" || !r.Reached {
 					t.Errorf("%+v (-want +got)\n%s", r, diff)
 				}
@@ -95,7 +93,7 @@ func TestEqualWays(t *testing.T) {
 	home, north, south := c.wire(0, 1), c.wire(1, 2), c.wire(1, 3)
 	northEnd, southEnd := c.wire(2, 4), c.wire(3, 4)
 	// A network that only the end has.
-	c.in(4, func() {
+	c.towns[4].Do(t, func() {
 		runs(t, "ip", "addr", "add", "10.0.99.2/24", "dev", "lo")
 		runs(t, "ip", "addr", "add", "2001:db8:99::2/64", "dev", "lo", "nodad")
 	})
@@ -126,12 +124,10 @@ func TestEqualWays(t *testing.T) {
 		{"IPv6 by label", "0", "1", true},
 	} {
 		c.try(t, tt.name, func(t *testing.T) {
-			must(t, netns.Set(c.towns[1]))
 			for _, family := range []string{"ipv4", "ipv6"} {
-				must(t, os.WriteFile("/proc/sys/net/"+family+"/fib_multipath_hash_policy", []byte(tt.policy), 0o644))
+				c.towns[1].Sysctl(t, family+"/fib_multipath_hash_policy", tt.policy)
 			}
-			must(t, netns.Set(c.towns[0]))
-			must(t, os.WriteFile("/proc/sys/net/ipv6/auto_flowlabels", []byte(tt.labels), 0o644))
+			c.towns[0].Sysctl(t, "ipv6/auto_flowlabels", tt.labels)
 			to := netip.AddrPortFrom(end(far, 2, tt.v6), 862)
 			taken := map[string]int{}
 			for port := range uint16(12) {
@@ -146,7 +142,7 @@ func TestEqualWays(t *testing.T) {
 						_, _ = conn.WriteToUDPAddrPort([]byte("a packet of the test"), to)
 					}
 				})
-				r := trace(t, Flow{Protocol: UDP, Source: source, Destination: to}, Options{Watch: time.Second})
+				r := c.trace(t, Flow{Protocol: UDP, Source: source, Destination: to}, Options{Watch: time.Second})
 				stop()
 				sending.Wait()
 				conn.Close()
