@@ -10,16 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	_ "modernc.org/sqlite" // reads what the collector has stored
+
+	"github.com/fibergauge/fibergauge/internal/testnet"
 )
 
 const (
@@ -101,51 +100,10 @@ func bin(t *testing.T) string {
 // first: closed, so that ICMP takes the capability.
 func connect(t *testing.T) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	far, err := netns.New()
-	if err == nil {
-		err = netns.Set(home)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { far.Close(); home.Close() })
-	if err := netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: "near"}, PeerName: "far", PeerNamespace: netlink.NsFd(far),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for _, end := range []struct {
-		ns            netns.NsHandle
-		name, address string
-	}{{home, "lo", ""}, {home, "near", here}, {far, "far", there}} {
-		handle, err := netlink.NewHandleAt(end.ns)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer handle.Close()
-		link, err := handle.LinkByName(end.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if end.address != "" {
-			address, err := netlink.ParseAddr(end.address + "/24")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := handle.AddrAdd(link, address); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := handle.LinkSetUp(link); err != nil {
-			t.Fatal(err)
-		}
-	}
+	near, far := testnet.Own(t), testnet.New(t)
+	testnet.Wire(t, "wire", near, far)
+	near.Address(t, "wire", here+"/24")
+	far.Address(t, "wire", there+"/24")
 }
 
 // collect starts a collector on the mesh and gives the path of its store.
@@ -267,7 +225,7 @@ func (m *machine) examine(u unit) {
 	argv := u.confined(m.t)
 	argv[slices.Index(argv, "run")] = "doctor"
 	out, err := m.command(argv...).CombinedOutput()
-	for _, want := range []string{"✓ rights CAP_NET_RAW ", "✓ rights port 862 ", "✓ timestamps icmp ", "✓ timestamps near ", "✓ spool ", "✓ collector ", "✓ mtu near "} {
+	for _, want := range []string{"✓ rights CAP_NET_RAW ", "✓ rights port 862 ", "✓ timestamps icmp ", "✓ timestamps wire ", "✓ spool ", "✓ collector ", "✓ mtu wire "} {
 		if !bytes.Contains(out, []byte(want)) {
 			m.t.Errorf("doctor does not say %q", want)
 		}
