@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/logtest"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -55,7 +56,7 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	c := newCollector(t, loopback(3))
 	args := []string{"run", "--site=here", "--collector=" + c.url, "--spool=" + t.TempDir(), "--log-level=debug"}
-	log := &buffer{}
+	log := &logtest.Buffer{}
 	first := process(t, args...)
 	first.Stderr = log
 	if err := first.Start(); err != nil {

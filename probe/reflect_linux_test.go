@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/logtest"
 	"github.com/fibergauge/fibergauge/probe/stamp"
 )
 
@@ -71,7 +72,7 @@ var listensLine = regexp.MustCompile(`msg="reflector listens" on=(\S+)`)
 
 // TestReflectCommand runs it as a service manager does: until SIGTERM.
 func TestReflectCommand(t *testing.T) {
-	log := &buffer{}
+	log := &logtest.Buffer{}
 	p := process(t, "reflect", "--listen=127.0.0.1:0", "--allow=127.0.0.0/8,0.0.0.0/0", "--format=ptp")
 	p.Stderr = log
 	if err := p.Start(); err != nil {

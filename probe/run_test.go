@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/logtest"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/wire"
@@ -52,29 +52,11 @@ func source(t testing.TB) wire.Timestamps {
 	return wire.TimestampsKernel
 }
 
-// buffer is a bytes.Buffer that several goroutines may use.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // start runs the command until stop is called, which gives status and log.
 func start(t *testing.T, args ...string) (stop func() (int, string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	log, status := &buffer{}, make(chan int, 1)
+	log, status := &logtest.Buffer{}, make(chan int, 1)
 	go func() { status <- cli.Run(ctx, "fibergauge-probe", about, &grammar{}, args, &bytes.Buffer{}, log) }()
 	t.Cleanup(cancel)
 	return func() (int, string) {

@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fibergauge/fibergauge/internal/logtest"
 	"github.com/fibergauge/fibergauge/probe/ping"
 )
 
@@ -78,29 +78,11 @@ func withProbe(run func() int) int {
 // probe is our program.
 func probe() string { return filepath.Join(os.Getenv(binaries), "fibergauge-probe") }
 
-// buffer is written by a process and read by the test.
-type buffer struct {
-	mu sync.Mutex // protects b
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // process is a program that runs until it is told to stop.
 type process struct {
 	cmd    *exec.Cmd
-	result *buffer // standard output
-	all    *buffer // standard error
+	result *logtest.Buffer // standard output
+	all    *logtest.Buffer // standard error
 }
 
 func command(ctx context.Context, program string, args ...string) *exec.Cmd {
@@ -113,7 +95,7 @@ func command(ctx context.Context, program string, args ...string) *exec.Cmd {
 // what ready finds.
 func start(t *testing.T, ready *regexp.Regexp, program string, args ...string) (*process, []string) {
 	t.Helper()
-	p := &process{cmd: command(context.Background(), program, args...), result: &buffer{}, all: &buffer{}}
+	p := &process{cmd: command(context.Background(), program, args...), result: &logtest.Buffer{}, all: &logtest.Buffer{}}
 	p.cmd.Stdout, p.cmd.Stderr = p.result, p.all
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
