@@ -72,18 +72,29 @@ const early = time.Hour
 // reflector is what the site's own reflector needs to know; nil where nobody
 // measures the site by STAMP.
 func reflector(m *mesh.Mesh, site *mesh.Site, now time.Time) *wire.Reflector {
-	var sources []string
+	r := site.Reflector()
+	reflector := &wire.Reflector{Port: r.Port, Authenticated: r.Authenticated}
 	for i := range m.Sites {
 		src := &m.Sites[i]
 		// Probes ask for their assignments at different times.
 		near := src.ActiveAt(now) || src.ActiveAt(now.Add(early)) || src.ActiveAt(now.Add(-early))
-		if near && m.MeasuresBy(mesh.MethodSTAMP, src, site) {
-			sources = append(sources, src.Address)
+		if rate := packetsPerS(m, src, site); near && rate > 0 {
+			reflector.Sources = append(reflector.Sources, src.Address)
+			reflector.PacketsPerS = max(reflector.PacketsPerS, rate)
 		}
 	}
-	if len(sources) == 0 {
+	if len(reflector.Sources) == 0 {
 		return nil
 	}
-	r := site.Reflector()
-	return &wire.Reflector{Port: r.Port, Authenticated: r.Authenticated, Sources: sources}
+	return reflector
+}
+
+// packetsPerS is what all tests by STAMP together send from one site to another.
+func packetsPerS(m *mesh.Mesh, src, dst *mesh.Site) (sum float64) {
+	for i := range m.Measure {
+		if test := &m.Measure[i]; test.Method == mesh.MethodSTAMP && m.Measures(test, src, dst) {
+			sum += 1000 / float64(test.IntervalMS)
+		}
+	}
+	return sum
 }

@@ -63,7 +63,10 @@ sites:
   - {id: b1, cluster: cb, carrier: x, plane: optical, address: 192.0.2.2, role: both, stamp: {port: 4862, timestamps: ptp, authenticated: true, plain: true}}
   - {id: p1, cluster: cb, carrier: x, plane: optical, address: 192.0.2.3, role: probe}
   - {id: late1, cluster: cb, carrier: x, plane: optical, address: 192.0.2.4, role: probe, from: 2100-01-01}
-measure: [{test: stamp, method: stamp, links: [{}], interval_ms: 1000, size_bytes: 192, window_s: 60}]
+measure:
+  - {test: stamp, method: stamp, links: [{}], interval_ms: 1000, size_bytes: 192, window_s: 60}
+  - {test: echo, method: icmp, links: [{}], interval_ms: 10, size_bytes: 192, window_s: 60}
+  - {test: fast, method: stamp, links: [{from: p1}, {to: a1}], interval_ms: 50, size_bytes: 192, window_s: 60}
 judged: stamp
 `))
 	if err != nil {
@@ -76,8 +79,8 @@ judged: stamp
 	a1 := wire.Target{Site: "a1", Cluster: "ca", Address: "192.0.2.1", STAMP: &wire.STAMPTarget{Port: 862, Timestamps: "ntp"}}
 	b1 := wire.Target{Site: "b1", Cluster: "cb", Address: "192.0.2.2", STAMP: &wire.STAMPTarget{Port: 4862, Timestamps: "ptp", Authenticated: true, Plain: true}}
 	for site, want := range map[string]spoken{
-		"a1": {[]wire.Target{b1}, &wire.Reflector{Port: 862, Sources: []string{"192.0.2.2", "192.0.2.3"}}},
-		"b1": {[]wire.Target{a1}, &wire.Reflector{Port: 4862, Authenticated: true, Sources: []string{"192.0.2.1"}}},
+		"a1": {[]wire.Target{b1}, &wire.Reflector{Port: 862, Sources: []string{"192.0.2.2", "192.0.2.3"}, PacketsPerS: 21}},
+		"b1": {[]wire.Target{a1}, &wire.Reflector{Port: 4862, Authenticated: true, Sources: []string{"192.0.2.1"}, PacketsPerS: 1}},
 		"p1": {[]wire.Target{a1}, nil},
 	} {
 		a := For(m, m.Site(site), fakestore.Now())

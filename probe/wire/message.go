@@ -73,6 +73,9 @@ type Reflector struct {
 	Authenticated bool `json:"authenticated"` // it answers no other packets
 	// Sources are the addresses that measure the site; nobody else is answered.
 	Sources []string `json:"sources"`
+	// PacketsPerS is the most that all tests together send from one of the
+	// sources; 0 is not known.
+	PacketsPerS float64 `json:"packets_per_s,omitempty"`
 }
 
 // Task is one test towards its targets.
