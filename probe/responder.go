@@ -30,6 +30,7 @@ type duty struct {
 	listen        netip.AddrPort
 	authenticated bool
 	sources       []netip.Prefix
+	rate          float64 // as reflect.Config has it
 }
 
 func newResponder(keys []reflect.Key, log *slog.Logger) *responder {
@@ -73,7 +74,31 @@ func (r *responder) dutyOf(a *wire.Assignment) (duty, error) {
 		}
 		d.sources = append(d.sources, netip.PrefixFrom(source, source.BitLen()))
 	}
+	d.rate = rateFor(a.Reflector.PacketsPerS, d.sources)
 	return d, nil
+}
+
+// byHand is how many packets a second a person may send beside the tests:
+// fibergauge-probe ping at its shortest interval, 10 ms.
+const byHand = 100
+
+// rateFor is the rate that lets every source send what its tests ask, and no
+// more than a little beside: what is forged in the name of a source is answered
+// at that rate too. The tests' packets count twice, because those of two slots
+// may leave next to each other, and a probe that is started anew begins before
+// its last slot is over. Several sources may share one count. 0 is the default
+// of the reflector, for a collector that does not tell what is asked.
+func rateFor(packetsPerS float64, sources []netip.Prefix) float64 {
+	if !(packetsPerS > 0) {
+		return 0
+	}
+	together, most := map[netip.Addr]int{}, 0
+	for _, source := range sources {
+		limited := reflect.Limited(source.Addr())
+		together[limited]++
+		most = max(most, together[limited])
+	}
+	return byHand + 2*packetsPerS*float64(most)
 }
 
 // run works until the context ends.
@@ -104,6 +129,7 @@ func (r *responder) run(ctx context.Context) {
 		switch {
 		case live != nil:
 			live.Allow(now.sources)
+			live.Limit(now.rate)
 		case now.listen.IsValid():
 			var err error
 			if live, err = r.start(now); err != nil {
@@ -126,7 +152,7 @@ type reflecting struct {
 }
 
 func (r *responder) start(d duty) (*reflecting, error) {
-	config := reflect.Config{Listen: []netip.AddrPort{d.listen}, Clock: measure.ClockState, Log: r.log}
+	config := reflect.Config{Listen: []netip.AddrPort{d.listen}, Rate: d.rate, Clock: measure.ClockState, Log: r.log}
 	if d.authenticated {
 		config.Keys = r.keys
 	}

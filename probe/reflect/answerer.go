@@ -2,6 +2,7 @@ package reflect
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"time"
 
@@ -129,15 +130,8 @@ func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []b
 
 // inRate takes a token from a source's bucket.
 func (a *answerer) inRate(source netip.Addr, at time.Time) bool {
-	if source.Is6() {
-		// Who has one address of a subnet has them all.
-		subnet, err := source.Prefix(64)
-		if err == nil {
-			source = subnet.Addr()
-		}
-	}
-	rate := a.reflector.config.Rate
-	b, made, _ := a.sources.use(source, at)
+	rate := math.Float64frombits(a.reflector.rate.Load())
+	b, made, _ := a.sources.use(Limited(source), at)
 	if made {
 		b.tokens = rate
 	} else {

@@ -157,6 +157,25 @@ func TestWhoIsNotAnswered(t *testing.T) {
 	}
 }
 
+// TestLimitChangesTheRate for sources that are known already.
+func TestLimitChangesTheRate(t *testing.T) {
+	b := newBench(func(c *Config) { c.Rate, c.Sessions = 3, 100 })
+	packet := stamp.AppendRequest(nil, request(0), nil)
+	for _, step := range []struct{ limit, want float64 }{{0, DefaultRate}, {3, 3}, {40, 40}, {1, 1}} {
+		b.reflector.Limit(step.limit)
+		b.now = b.now.Add(900 * time.Millisecond) // the bucket is still kept
+		b.ask(sender, packet)                     // and full after another
+		b.now = b.now.Add(time.Second)
+		before := b.counts.Answered
+		for range DefaultRate + 10 {
+			b.ask(sender, packet)
+		}
+		if got := float64(b.counts.Answered - before); got != step.want {
+			t.Errorf("limit %v: %v packets are answered at once, want %v", step.limit, got, step.want)
+		}
+	}
+}
+
 // TestEveryRequestHasOneFate: whatever comes, from wherever, no reply is longer
 // than its request or 44 bytes, and each packet is counted once.
 func TestEveryRequestHasOneFate(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -54,6 +55,7 @@ type Config struct {
 
 	// Rate is how many packets a second, and how many at once, are taken from
 	// one IPv4 address or IPv6 subnet of 64 bits; 0 is DefaultRate.
+	// Limit changes it.
 	Rate float64
 	// Sessions is how many are remembered on each socket; beyond it the one
 	// that was used the longest ago goes. 0 is DefaultSessions.
@@ -88,7 +90,8 @@ func (c *Config) permitted() uint64 {
 // goroutine, Run by one.
 type Reflector struct {
 	config    Config
-	permitted uint64 // DSCPs, by their bits
+	permitted uint64        // DSCPs, by their bits
+	rate      atomic.Uint64 // bits of a float64: Config.Rate, or what Limit has set
 	keys      *prefixes[[]byte]
 	allowed   atomic.Pointer[prefixes[struct{}]]
 	conns     []*stopwatch.Conn
@@ -133,9 +136,6 @@ func Listen(config Config) (*Reflector, error) {
 
 // newReflector makes one without sockets.
 func newReflector(config Config) *Reflector {
-	if config.Rate == 0 {
-		config.Rate = DefaultRate
-	}
 	if config.Sessions == 0 {
 		config.Sessions = DefaultSessions
 	}
@@ -143,8 +143,29 @@ func newReflector(config Config) *Reflector {
 		config.Idle = DefaultIdle
 	}
 	r := &Reflector{config: config, permitted: config.permitted(), keys: newSecrets(config.Keys)}
+	r.Limit(config.Rate)
 	r.Allow(nil)
 	return r
+}
+
+// Limit sets the rate from now on, as Config.Rate does.
+func (r *Reflector) Limit(rate float64) {
+	if rate == 0 {
+		rate = DefaultRate
+	}
+	r.rate.Store(math.Float64bits(rate))
+}
+
+// Limited gives the address by which the rate of a source is counted: its own,
+// or the first of its subnet, because who has one address of an IPv6 subnet has
+// them all.
+func Limited(source netip.Addr) netip.Addr {
+	if source.Is6() {
+		if subnet, err := source.Prefix(64); err == nil {
+			return subnet.Addr()
+		}
+	}
+	return source
 }
 
 // Allow sets which sources are answered from now on; none of those before is

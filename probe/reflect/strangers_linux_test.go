@@ -110,18 +110,21 @@ func TestStrangersDoNotReachTheProcess(t *testing.T) {
 		from := func(address string) *asker {
 			return newAskerFrom(t, netip.AddrPortFrom(netip.MustParseAddr(address), 0), to, 0)
 		}
-		strange := from(stranger)
+		strange, a := from(stranger), from(friend)
+		ask := func() {
+			sequence++
+			a.send(t, sequence)
+			if reply, _ := a.receive(t); reply.Sender.Sequence != sequence {
+				t.Errorf("%s: a reply to %d, want %d", name, reply.Sender.Sequence, sequence)
+			}
+			want.Received++
+			want.Answered++
+		}
+		ask() // and the neighbour is known
 		for i := range uint32(flood) {
 			strange.send(t, i)
 		}
-		a := from(friend)
-		sequence++
-		a.send(t, sequence)
-		if reply, _ := a.receive(t); reply.Sender.Sequence != sequence {
-			t.Errorf("%s: a reply to %d, want %d", name, reply.Sender.Sequence, sequence)
-		}
-		want.Received++
-		want.Answered++
+		ask()
 		want.Sessions++
 		want.Filtered += flood
 		waitFor(t, func() bool { return r.Counters().Answered == want.Answered })
