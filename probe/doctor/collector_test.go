@@ -304,7 +304,7 @@ func TestSTAMP(t *testing.T) {
 		{"open", &plain, free, only(""), []string{can}},
 		{"it runs", &plain, refuse(syscall.EADDRINUSE), only(""), []string{"✓ reflector 0.0.0.0:862 is taken, by this site's own probe if it runs; for 2 sources"}},
 		{"closed", &plain, refuse(syscall.EACCES), only(""), []string{"✗ reflector 0.0.0.0:862 is closed to this process: the 2 sources that measure this site get no answer; " +
-			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"}},
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE (all that it shall have in one call)"}},
 		{"no address", &plain, refuse(syscall.EADDRNOTAVAIL), only(""), []string{"✗ reflector 0.0.0.0:862 cannot be listened on: listen: cannot assign requested address; see that the address is up on this host"}},
 		{"no place", &nowhere, free, only(""), []string{`✗ reflector "somewhere" port 862 is no place to listen on; mend the site's address in the mesh`}},
 		{"keys", &authenticated, free, anyKey, []string{can, "✓ keys 2 addresses that STAMP is authenticated with, a key for each; whether theirs is the same only packets show"}},

@@ -54,11 +54,11 @@ func files(pairs ...string) fs.FS {
 
 func TestRights(t *testing.T) {
 	const (
-		rawOff  = "! rights CAP_NET_RAW not effective: ICMP is timed in user space, which a busy host lengthens; AmbientCapabilities=CAP_NET_RAW in the systemd unit, or: setcap cap_net_raw+ep FILE"
-		portOff = "! rights port 862 closed to this process: a STAMP reflector needs CAP_NET_BIND_SERVICE to listen there; only if this site is to answer STAMP: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE"
+		rawOff  = "! rights CAP_NET_RAW not effective: ICMP is timed in user space, which a busy host lengthens; AmbientCapabilities=CAP_NET_RAW in the systemd unit, or: setcap cap_net_raw+ep FILE (all that it shall have in one call)"
+		portOff = "! rights port 862 closed to this process: a STAMP reflector needs CAP_NET_BIND_SERVICE to listen there; only if this site is to answer STAMP: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or: setcap cap_net_bind_service+ep FILE (all that it shall have in one call)"
 		rawOn   = "✓ rights CAP_NET_RAW effective: kernel timestamps of ICMP, and raw sockets"
 		portOn  = "✓ rights port 862 CAP_NET_BIND_SERVICE is effective: STAMP can listen there"
-		niceOff = "! rights real-time RTPRIO is 0: on a busy host replies wait in the reflector, and what is beyond 200 µs counts against the link; only if this site is to answer STAMP: LimitRTPRIO=1 in the systemd unit, or: setcap cap_sys_nice+ep FILE"
+		niceOff = "! rights real-time RTPRIO is 0: on a busy host replies wait in the reflector, and what is beyond 200 µs counts against the link; only if this site is to answer STAMP: LimitRTPRIO=1 in the systemd unit, or: setcap cap_sys_nice+ep FILE (all that it shall have in one call)"
 		niceOn  = "✓ rights real-time RTPRIO is 1: a reflector goes before all ordinary work"
 		niceIs  = "– rights real-time the limits of this process cannot be read: open proc/self/limits: file does not exist"
 		limits  = "Limit                     Soft Limit           Hard Limit           Units     \n" +

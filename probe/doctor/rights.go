@@ -22,7 +22,7 @@ const (
 // stampPort is where a reflector listens by itself (RFC 8762, 4).
 const stampPort = 862
 
-const giveCapability = "AmbientCapabilities=%[1]s in the systemd unit, or: setcap %[2]s+ep FILE"
+const giveCapability = "AmbientCapabilities=%[1]s in the systemd unit, or: setcap %[2]s+ep FILE (all that it shall have in one call)"
 
 // Rights looks at what this process may do. root is the file system from /.
 func Rights(root fs.FS) Check {
@@ -76,7 +76,7 @@ func priority(root fs.FS, effective uint64) Finding {
 		}
 	}
 	return found("rights", subject, "RTPRIO is 0: on a busy host replies wait in the reflector, and what is beyond 200 µs counts against the link").
-		but(StatusWarning, "only if this site is to answer STAMP: LimitRTPRIO=1 in the systemd unit, or: setcap cap_sys_nice+ep FILE")
+		but(StatusWarning, "only if this site is to answer STAMP: LimitRTPRIO=1 in the systemd unit, or: setcap cap_sys_nice+ep FILE (all that it shall have in one call)")
 }
 
 // effective reads the effective capabilities of this process, one bit each.
