@@ -38,6 +38,7 @@ type reflectors struct {
 	stateless bool
 	noTLVs    bool
 	user      bool          // the process takes the moments
+	verified  bool          // Verify finds those of the kernel
 	deaf      time.Duration // replies wait so long before they can be received
 
 	mu     sync.Mutex // protects all following fields
@@ -170,7 +171,16 @@ func (n *reflectors) Wait(time.Time) (bool, error) {
 	}
 }
 
+func (n *reflectors) Verify() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.user = n.user && !n.verified
+	return nil
+}
+
 func (n *reflectors) Source() wire.Timestamps {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.user {
 		return wire.TimestampsUser
 	}

@@ -23,6 +23,7 @@ type socketUDP interface {
 	Receive([]stopwatch.Message) (int, error)
 	Wait(deadline time.Time) (bool, error)
 	Source() wire.Timestamps
+	Verify() error
 	Reason() string
 	Overflows() uint64
 	Local() netip.AddrPort
@@ -41,6 +42,9 @@ const (
 	openAgain = 5 * time.Second
 	// lookEvery is the pause between looks at the addresses of the host.
 	lookEvery = 30 * time.Second
+	// verifyEvery is the pause between looks for the kernel's moments where the
+	// socket did not see them.
+	verifyEvery = 5 * time.Minute
 	// tidyEvery is the pause between looks at what is over.
 	tidyEvery = 200 * time.Millisecond
 )
@@ -72,6 +76,7 @@ type sender struct {
 	own       wire.Clock // state of the clock, not older than tidyEvery
 	tidyNext  time.Duration
 	lookNext  time.Duration
+	verifyAt  time.Duration // 0: the source is not the process, or was not looked at yet
 	overflows uint64
 
 	payload  []byte
@@ -418,6 +423,7 @@ func (s *sender) tidy(ctx context.Context, now window.Moment) {
 			s.conn, s.receiving, s.overflows, s.openNext = nil, false, 0, 0
 		}
 	}
+	s.verify(now)
 	for number, d := range s.leaving {
 		if now.Mono-d.at > wire.Grace {
 			delete(s.leaving, number)
@@ -438,6 +444,25 @@ func (s *sender) tidy(ctx context.Context, now window.Moment) {
 		}
 		return over
 	})
+}
+
+// verify looks for the kernel's moments again where they are missing, on a
+// goroutine of its own: it takes longer than packets can wait.
+func (s *sender) verify(now window.Moment) {
+	switch {
+	case s.conn == nil || s.conn.Source() != wire.TimestampsUser:
+		s.verifyAt = 0
+	case s.verifyAt == 0:
+		s.verifyAt = now.Mono + verifyEvery
+	case now.Mono >= s.verifyAt:
+		s.verifyAt = now.Mono + verifyEvery
+		go func(conn socketUDP) {
+			err := conn.Verify()
+			if err == nil && conn.Source() != wire.TimestampsUser {
+				s.log.Info("the kernel times STAMP now", "on", conn.Local())
+			}
+		}(s.conn)
+	}
 }
 
 // abandon gives up the packets on their way: their replies may be lost in our

@@ -244,6 +244,25 @@ func TestSTAMPSessionOverSteps(t *testing.T) {
 	}
 }
 
+// TestSTAMPLooksForTheKernelAgain opens its socket while the kernel's moments
+// cannot be seen.
+func TestSTAMPLooksForTheKernelAgain(t *testing.T) {
+	n := &reflectors{user: true, verified: true, travel: func(uint32) travel {
+		return travel{there: 20 * time.Millisecond, back: 10 * time.Millisecond}
+	}}
+	ws := measureSTAMP(t, n, stampAssignment("a"), func(*rig) { time.Sleep(verifyEvery + time.Minute) })
+	if c := sum(ws); c.Sent < 350 || c.Received != c.Sent {
+		t.Errorf("counts %+v", c)
+	}
+	if diff := cmp.Diff(map[string][]uint32{"stamp": {30_000}}, rttsByTest(t, ws)); diff != "" {
+		t.Errorf("RTTs (-want +got)\n%s", diff)
+	}
+	first, last := ws[0], ws[len(ws)-1]
+	if first.Timestamps != wire.TimestampsUser || last.Timestamps != wire.TimestampsKernel || last.Unstamped > 0 {
+		t.Errorf("timestamps %q at first, %q at last with %d packets without", first.Timestamps, last.Timestamps, last.Unstamped)
+	}
+}
+
 func TestSTAMPOnTheWay(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -20,7 +20,8 @@ import (
 
 // Conn is a UDP socket that tells when each of its packets left and came. One
 // goroutine may receive (Wait, Receive) while others send and ask for stamps
-// (Send, SendBy, Sent); Wake, Overflows, UseUser and Close may be called by any.
+// (Send, SendBy, Sent); Wake, Overflows, UseUser, Verify and Close may be called
+// by any.
 type Conn struct {
 	config Config
 	socket *net.UDPConn // holds the descriptor, and closes it
@@ -51,6 +52,7 @@ type Conn struct {
 type origin struct {
 	source wire.Timestamps
 	reason string
+	again  bool // it may be the kernel another time
 }
 
 // past is a deadline that has passed, and no zero time.
@@ -69,9 +71,25 @@ func Listen(config Config) (*Conn, error) {
 	if config.User {
 		c.UseUser("it was asked for")
 	} else if err := verify(config); err != nil {
-		c.UseUser(err.Error())
+		c.source.Store(&origin{source: wire.TimestampsUser, reason: err.Error(), again: true})
 	}
 	return c, nil
+}
+
+// Verify looks once more for the kernel's moments where a Conn did not see them
+// when it was opened: the host may have been too busy. It takes up to a fifth
+// of a second, and any goroutine may call it. From the next packet on the
+// kernel is the source if it is nil.
+func (c *Conn) Verify() error {
+	before := c.source.Load()
+	if !before.again {
+		return nil // seen already, or given up for good
+	}
+	err := verify(c.config)
+	if err == nil {
+		c.source.CompareAndSwap(before, &origin{source: wire.TimestampsKernel})
+	}
+	return err
 }
 
 // open opens a socket that asks for the kernel's moments but has not seen any.
@@ -176,7 +194,7 @@ func (c *Conn) Reason() string { return c.source.Load().reason }
 // that the interface its packets leave by gives no moments. Sent then gives
 // none, and the moment of Send counts. reason is kept for people.
 func (c *Conn) UseUser(reason string) {
-	c.source.Store(&origin{wire.TimestampsUser, reason})
+	c.source.Store(&origin{source: wire.TimestampsUser, reason: reason})
 }
 
 // Local is the address and port of the socket.

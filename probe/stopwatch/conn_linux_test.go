@@ -283,6 +283,26 @@ func TestConnFallsBackWhereNoPacketShowsThatTheKernelStamps(t *testing.T) {
 	if c.Source() != wire.TimestampsUser || c.Reason() != "the kernel gave no moment for a packet that the socket sent to itself" {
 		t.Errorf("source %s, reason %q", c.Source(), c.Reason())
 	}
+	if err := c.Verify(); err == nil || c.Source() != wire.TimestampsUser {
+		t.Errorf("source %s, error %v, while nothing has changed", c.Source(), err)
+	}
+
+	must(t, netlink.LinkSetUp(lo))
+	if err := c.Verify(); err != nil || c.Source() != wire.TimestampsKernel || c.Reason() != "" {
+		t.Fatalf("source %s, reason %q, error %v, when it can", c.Source(), c.Reason(), err)
+	}
+	id, _, err := c.Send(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), c.Local().Port()), []byte("x"))
+	must(t, err)
+	if m := next(t, c); m.Source != wire.TimestampsKernel {
+		t.Errorf("received %+v", m)
+	}
+	if at := stampsOf(t, c, 1)[id]; at == 0 {
+		t.Errorf("no moment of sending of packet %d", id)
+	}
+	c.UseUser("the interface does not stamp")
+	if err := c.Verify(); err != nil || c.Source() != wire.TimestampsUser {
+		t.Errorf("source %s, error %v, after it was given up for good", c.Source(), err)
+	}
 }
 
 // TestConnChangesItsSource between the reading of a packet and its handing out.

@@ -142,7 +142,9 @@ func (c *Conn) read(buffer []byte) (Message, int, error) {
 	}
 	if address, ok := from.(*net.UDPAddr); ok {
 		m.From = address.AddrPort()
-		m.From = netip.AddrPortFrom(m.From.Addr().Unmap(), m.From.Port())
+		// An interface that is gone meanwhile keeps its name, and is nobody's.
+		numbered, _ := Numbered(m.From.Addr().Unmap())
+		m.From = netip.AddrPortFrom(numbered, m.From.Port())
 	}
 	if address, ok := netip.AddrFromSlice(to); ok {
 		m.To = address.Unmap()
@@ -155,6 +157,9 @@ func (c *Conn) Source() wire.Timestamps { return wire.TimestampsUser }
 
 // Reason says why the source is not the kernel.
 func (c *Conn) Reason() string { return *c.reason.Load() }
+
+// Verify tells that there is nothing to look for.
+func (c *Conn) Verify() error { return nil }
 
 // UseUser changes nothing here but the reason.
 func (c *Conn) UseUser(reason string) { c.reason.Store(&reason) }
