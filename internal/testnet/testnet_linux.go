@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -138,7 +140,7 @@ func Wire(t testing.TB, name string, a, b *Namespace) {
 }
 
 // Address gives a device addresses, each with the length of its network's
-// prefix, and brings it up.
+// prefix, and brings it up. See Ready.
 func (n *Namespace) Address(t testing.TB, device string, addresses ...string) {
 	t.Helper()
 	for _, a := range addresses {
@@ -150,6 +152,30 @@ func (n *Namespace) Address(t testing.TB, device string, addresses ...string) {
 		n.change(t, device, func(h *netlink.Handle, link netlink.Link) error { return h.AddrAdd(link, address) })
 	}
 	n.change(t, device, (*netlink.Handle).LinkSetUp)
+}
+
+// Ready waits until every device that is up carries packets: what is sent before
+// is lost without a word.
+func (n *Namespace) Ready(t testing.TB) {
+	t.Helper()
+	h := n.open(t)
+	defer h.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		links, err := h.LinkList()
+		if err != nil {
+			t.Fatalf("list the devices: %v", err)
+		}
+		waiting := slices.DeleteFunc(links, func(l netlink.Link) bool {
+			state := l.Attrs().OperState
+			return state == netlink.OperUp || state == netlink.OperUnknown || l.Attrs().Flags&net.FlagUp == 0
+		})
+		if len(waiting) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("device %s is %v", waiting[0].Attrs().Name, waiting[0].Attrs().OperState)
+		}
+	}
 }
 
 func (n *Namespace) change(t testing.TB, device string, change func(*netlink.Handle, netlink.Link) error) {

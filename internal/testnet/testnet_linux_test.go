@@ -75,6 +75,8 @@ func TestWire(t *testing.T) {
 	Wire(t, "wire", a, b)
 	a.Address(t, "wire", "198.51.100.1/24", "2001:db8::1/64")
 	b.Address(t, "wire", "198.51.100.2/24", "2001:db8::2/64")
+	a.Ready(t)
+	b.Ready(t)
 	for _, way := range []struct {
 		from, to *Namespace
 		address  string

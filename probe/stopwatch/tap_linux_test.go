@@ -33,29 +33,9 @@ func twoHosts(t *testing.T, build func(t *testing.T, wire netlink.Link) netlink.
 	}
 	furnish(here, "198.51.100.1/24", "2001:db8::1/64")
 	furnish(there, "198.51.100.2/24", "2001:db8::2/64")
-	here.Do(t, func() { carriesPackets(t) })
-	there.Do(t, func() { carriesPackets(t) })
+	here.Ready(t)
+	there.Ready(t)
 	here.Enter(t)
-}
-
-// carriesPackets waits until the devices of the namespace do: what is sent
-// before is lost without a word.
-func carriesPackets(t *testing.T) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		links, err := netlink.LinkList()
-		must(t, err)
-		waiting := slices.DeleteFunc(links, func(l netlink.Link) bool {
-			state := l.Attrs().OperState
-			return state == netlink.OperUp || state == netlink.OperUnknown || l.Attrs().Flags&net.FlagUp == 0
-		})
-		if len(waiting) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("device %s is %v", waiting[0].Attrs().Name, waiting[0].Attrs().OperState)
-		}
-	}
 }
 
 func must(t *testing.T, err error) {
