@@ -3,13 +3,9 @@ package reflect
 import (
 	"net"
 	"net/netip"
-	"runtime"
 	"testing"
-	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
+	"github.com/fibergauge/fibergauge/internal/testnet"
 )
 
 // Addresses of the wire that wired makes.
@@ -23,61 +19,13 @@ var wires = map[string]struct{ reflector, friend, stranger string }{
 // the reflector.
 func wired(t *testing.T) (inside func(do func())) {
 	t.Helper()
-	runtime.LockOSThread()
-	before, err := netns.Get()
-	if err != nil {
-		t.Skipf("SKIPPED: needs network namespaces: %v", err)
-	}
-	there, err := netns.New()
-	if err != nil {
-		before.Close()
-		runtime.UnlockOSThread()
-		t.Skipf("SKIPPED: needs root for network namespaces: %v", err)
-	}
-	here, err := netns.New()
-	must(t, err)
-	t.Cleanup(func() {
-		here.Close()
-		there.Close()
-		if err := netns.Set(before); err == nil {
-			runtime.UnlockOSThread()
-		}
-		before.Close()
-	})
-	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "here"}, PeerName: "there", PeerNamespace: netlink.NsFd(int(there))}))
-	inside = func(do func()) {
-		must(t, netns.Set(there))
-		do()
-		must(t, netns.Set(here))
-	}
-	furnish := func(name string, addresses ...string) {
-		link, err := netlink.LinkByName(name)
-		must(t, err)
-		for _, a := range addresses {
-			addr, err := netlink.ParseAddr(a)
-			must(t, err)
-			if addr.IP.To4() == nil {
-				addr.Flags = unix.IFA_F_NODAD // or it is tentative for seconds
-			}
-			must(t, netlink.AddrAdd(link, addr))
-		}
-		lo, err := netlink.LinkByName("lo")
-		must(t, err)
-		must(t, netlink.LinkSetUp(lo))
-		must(t, netlink.LinkSetUp(link))
-	}
-	inside(func() { furnish("there", "198.51.100.1/24", "2001:db8::1/64") })
-	furnish("here", "198.51.100.2/24", "198.51.100.3/24", "2001:db8::2/64", "2001:db8::3/64")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		link, err := netlink.LinkByName("here")
-		must(t, err)
-		if link.Attrs().OperState == netlink.OperUp {
-			return inside
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the wire is %v", link.Attrs().OperState)
-		}
-	}
+	here, there := testnet.New(t), testnet.New(t)
+	testnet.Wire(t, "wire", here, there)
+	here.Address(t, "wire", "198.51.100.2/24", "198.51.100.3/24", "2001:db8::2/64", "2001:db8::3/64")
+	there.Address(t, "wire", "198.51.100.1/24", "2001:db8::1/64")
+	here.Ready(t)
+	here.Enter(t)
+	return func(do func()) { there.Do(t, do) }
 }
 
 func must(t *testing.T, err error) {
