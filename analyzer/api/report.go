@@ -198,6 +198,7 @@ const (
 	FlagEndsDiffer        = "ends_differ"           // measured_rtt_ms of both ends
 	FlagRatioHigh         = "ratio_high"            // ratio, above
 	FlagResidence         = "residence_above_cap"   // src, dst, max_us, cap_us
+	FlagClockRate         = "clock_rate"            // src, dst, max_ppm, above_ppm: the probe's clock ran faster or slower than its crystal
 	FlagConflicts         = "conflicts"             // src, dst, windows
 	FlagForeign           = "foreign_unused"        // src, dst, windows: begun outside the life of a site, or under other labels than the mesh has
 	FlagSummaries         = "summaries_unused"      // src, dst, windows: imports without samples

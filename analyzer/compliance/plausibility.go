@@ -52,6 +52,10 @@ func (r *Rules) flags(link *Link) []api.Reason {
 		if end.ResidenceMaxUS > r.residenceCapUS {
 			flags = append(flags, end.reason(api.FlagResidence, "max_us", end.ResidenceMaxUS, "cap_us", r.residenceCapUS))
 		}
+		if rate := new(big.Rat).SetUint64(end.ClockRateMaxPPB); rate.Cmp(r.clockRatePPB) > 0 {
+			above, _ := new(big.Rat).Quo(r.clockRatePPB, big.NewRat(1000, 1)).Float64()
+			flags = append(flags, end.reason(api.FlagClockRate, "max_ppm", float64(end.ClockRateMaxPPB)/1000, "above_ppm", above))
+		}
 		if end.Conflicts > 0 {
 			flags = append(flags, end.reason(api.FlagConflicts, "windows", end.Conflicts))
 		}

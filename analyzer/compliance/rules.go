@@ -36,6 +36,7 @@ type Rules struct {
 	endsDifferShare *big.Rat
 	ratioAbove      *big.Rat
 	residenceCapUS  uint32
+	clockRatePPB    *big.Rat
 }
 
 // NewRules prepares a policy for judging.
@@ -55,6 +56,7 @@ func NewRules(p *policy.Policy) *Rules {
 		endsDifferShare: p.Plausibility.EndsDifferShare.Rat(),
 		ratioAbove:      p.Plausibility.RatioAbove.Rat(),
 		residenceCapUS:  uint32(p.Measurement.ResidenceCapUS),
+		clockRatePPB:    new(big.Rat).Mul(p.Plausibility.ClockRatePPM.Rat(), big.NewRat(1000, 1)),
 	}
 }
 

@@ -36,7 +36,10 @@ type Link struct {
 	Timestamps     map[wire.Timestamps]int // windows that have an RTT
 	Meshes         map[string]int          // windows by the SHA-256 of the mesh they were measured by
 	ResidenceMaxUS uint32                  // longest time that a reflector claimed as its own
-	Days           []Day                   // those with windows, in order
+	// ClockRateMaxPPB is the largest correction of the rate of the probe's clock,
+	// up or down: the RTTs of its window may be off by that share.
+	ClockRateMaxPPB uint64
+	Days            []Day // those with windows, in order
 
 	Over []*Tally // by calendar, as given to Read
 }
@@ -166,6 +169,7 @@ func (r *reader) add(record *store.Record) error {
 	if w.STAMP != nil {
 		r.ResidenceMaxUS = max(r.ResidenceMaxUS, w.STAMP.ResidenceMaxUS)
 	}
+	r.ClockRateMaxPPB = max(r.ClockRateMaxPPB, magnitude(w.Clock.FrequencyPPB))
 	r.Packets.add(w.Counts)
 	for _, tally := range r.Over {
 		if !tally.contains(w.StartMS) {
@@ -178,6 +182,14 @@ func (r *reader) add(record *store.Record) error {
 		tally.fill(w, r.test)
 	}
 	return nil
+}
+
+// magnitude is that of the least number, too.
+func magnitude(v int64) uint64 {
+	if v < 0 {
+		return -uint64(v)
+	}
+	return uint64(v)
 }
 
 func (r *reader) foreign(w *wire.Window) bool {

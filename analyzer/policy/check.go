@@ -162,6 +162,7 @@ func (c *checker) checkPlausibility() error {
 		{"plausibility.ends_differ_ms", p.EndsDifferMS, 0, 60_000},
 		{"plausibility.ends_differ_share", p.EndsDifferShare, 0, 1},
 		{"plausibility.ratio_above", p.RatioAbove, 1, 1000},
+		{"plausibility.clock_rate_ppm", p.ClockRatePPM, 0, 100_000},
 	} {
 		if err := c.within(field.at, field.value, field.least, field.most); err != nil {
 			return err

@@ -150,6 +150,7 @@ type Plausibility struct {
 	EndsDifferMS    Decimal `yaml:"ends_differ_ms"`
 	EndsDifferShare Decimal `yaml:"ends_differ_share"` // of the longer one
 	RatioAbove      Decimal `yaml:"ratio_above"`
+	ClockRatePPM    Decimal `yaml:"clock_rate_ppm"` // of the correction, up or down
 }
 
 // DefaultBytes are the bytes of the default policy, to be printed and edited.

@@ -27,7 +27,7 @@ func TestDefaultIsTheMetric(t *testing.T) {
 			Targets:       []Target{{2023, "65"}, {2024, "75"}, {2025, "80"}},
 		},
 		Sufficiency:  Sufficiency{PacketsOfDay: "0.75", Days: "0.75", PacketsOfHour: "0.75", DemonstrationPackets: 20},
-		Plausibility: Plausibility{FibreIndex: "1.468", FibreMargin: "0.02", EndsDifferMS: "1", EndsDifferShare: "0.05", RatioAbove: "5"},
+		Plausibility: Plausibility{FibreIndex: "1.468", FibreMargin: "0.02", EndsDifferMS: "1", EndsDifferShare: "0.05", RatioAbove: "5", ClockRatePPM: "100"},
 	}
 	if diff := cmp.Diff(want, p, cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "sha256" }, cmp.Ignore())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -92,6 +92,7 @@ func TestBadPolicies(t *testing.T) {
 		{"packets_of_day: 0.75", "packets_of_day: 75", `p.yaml:53: sufficiency.packets_of_day: 75 is not within 0 to 1`},
 		{"demonstration_packets: 20", "demonstration_packets: few", `p.yaml:56: sufficiency.demonstration_packets: must be a whole number, not "few"`},
 		{"fibre_margin: 0.02", "fibre_margin: -0.02", `p.yaml:64: plausibility.fibre_margin: "-0.02" is not a decimal number such as 1.468`},
+		{"clock_rate_ppm: 100", "clock_rate_ppm: fast", `p.yaml:69: plausibility.clock_rate_ppm: "fast" is not a decimal number such as 1.468`},
 		{"ratio_above: 5", "", `p.yaml:59: plausibility.ratio_above: is missing; it is within 1 to 1000`},
 	} {
 		text := string(DefaultBytes())

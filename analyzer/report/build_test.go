@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -547,6 +548,24 @@ func TestResidence(t *testing.T) {
 		s.Put(t, w)
 		if got := summary(build(t, m, policy.Default(), s, period)); got != want {
 			t.Errorf("%d µs: %s, want %s", us, got, want)
+		}
+	}
+}
+
+func TestClockRate(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	period := on(t, m, "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z")
+	for ppb, want := range map[int64]string{
+		100_000: "compliant", -100_000: "compliant",
+		100_001: "compliant (clock_rate)", -100_001: "compliant (clock_rate)", math.MinInt64: "compliant (clock_rate)",
+	} {
+		s := &scenario.Store{}
+		s.Fill(t, m, "b1", "a1", period.From, period.To, scenario.Same(20_000, 60), 0, nil)
+		w := scenario.Window(m, "a1", "b1", period.From, scenario.Same(20_000, 60), 0)
+		w.Clock.FrequencyPPB = ppb
+		s.Put(t, w)
+		if got := summary(build(t, m, policy.Default(), s, period)); got != want {
+			t.Errorf("%d ppb: %s, want %s", ppb, got, want)
 		}
 	}
 }

@@ -45,6 +45,8 @@ func Text(r api.Reason) string {
 		return fmt.Sprintf("ratio %s is above %s", p("ratio"), p("above"))
 	case api.FlagResidence:
 		return fmt.Sprintf("%s: the reflector claims %s µs as its own, above %s µs", end, p("max_us"), p("cap_us"))
+	case api.FlagClockRate:
+		return fmt.Sprintf("%s: the probe's clock was corrected by %s ppm, above %s ppm: its RTTs may be off by that share", end, p("max_ppm"), p("above_ppm"))
 	case api.FlagConflicts:
 		return fmt.Sprintf("%s: %s windows conflict with earlier ones", end, p("windows"))
 	case api.FlagForeign:

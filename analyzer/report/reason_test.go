@@ -38,6 +38,7 @@ func TestReasonText(t *testing.T) {
 		{api.FlagEndsDiffer, map[string]any{"measured_rtt_ms": []*float64{&a, nil}}, "the ends differ: 20.5 and ∞ ms"},
 		{api.FlagRatioHigh, map[string]any{"ratio": 5.1, "above": 5.0}, "ratio 5.1 is above 5"},
 		{api.FlagResidence, end("max_us", uint32(300), "cap_us", uint32(200)), "a1 to b1: the reflector claims 300 µs as its own, above 200 µs"},
+		{api.FlagClockRate, end("max_ppm", 512.5, "above_ppm", 100.0), "a1 to b1: the probe's clock was corrected by 512.5 ppm, above 100 ppm: its RTTs may be off by that share"},
 		{api.FlagConflicts, end("windows", 2), "a1 to b1: 2 windows conflict with earlier ones"},
 		{api.FlagSummaries, end("windows", 3), "a1 to b1: 3 imported windows have no samples and count for nothing"},
 		{api.FlagForeign, end("windows", 3), "a1 to b1: 3 windows are from before or after a site's life, or of another cluster, carrier, plane or method than the mesh says, and count for nothing"},

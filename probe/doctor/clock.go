@@ -10,10 +10,6 @@ import (
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// maxFrequencyPPB is the correction of the clock's rate above which something
-// is wrong with the clock or with what corrects it.
-const maxFrequencyPPB = 100_000
-
 // Clock looks at the wall clock and at who keeps it.
 func Clock(state func() wire.Clock, root fs.FS) Check {
 	return func(context.Context) []Finding {
@@ -33,7 +29,7 @@ func clockFindings(clock wire.Clock) []Finding {
 	}
 	ppm := float64(clock.FrequencyPPB) / 1000
 	frequency := found("clock", "frequency", "corrected by %.1f ppm", ppm)
-	if max(clock.FrequencyPPB, -clock.FrequencyPPB) > maxFrequencyPPB {
+	if clock.Hurried() {
 		frequency = found("clock", "frequency", "corrected by %.1f ppm, above 100 ppm: every RTT is off by that share until it settles", ppm).
 			but(StatusWarning, "see what corrects it (chronyc tracking, ntpq -c rv); a bad crystal or a confused daemon does this")
 	}

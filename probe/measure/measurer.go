@@ -65,7 +65,7 @@ type Measurer struct {
 	putNext time.Duration // monotonic; no Put before
 	made    atomic.Int64
 
-	saidKernel bool // for the log
+	saidKernel, saidHurried bool // for the log
 
 	// Set by tests.
 	newPinger func(Spec) func() pinger
@@ -235,6 +235,7 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 		m.dismiss()
 	}
 	m.tellSource(made)
+	m.tellClock(made)
 	// Maps have no order; the spool keeps that in which windows come.
 	slices.SortFunc(made, func(a, b wire.Window) int {
 		return cmp.Or(cmp.Compare(a.StartMS, b.StartMS), cmp.Compare(a.Dst, b.Dst), cmp.Compare(a.Test, b.Test))
@@ -257,6 +258,24 @@ func (m *Measurer) tellSource(made []wire.Window) {
 		if a != nil && w.Timestamps == wire.TimestampsUser && !a.saidUser {
 			a.saidUser = true
 			m.cfg.Log.Warn("the kernel's moments of these packets did not show: timed in user space, so the RTTs are upper bounds", "link", a.name)
+		}
+	}
+}
+
+// tellClock logs when the clock begins to run too fast or too slow, and when it
+// has ended.
+func (m *Measurer) tellClock(made []wire.Window) {
+	for i := range made {
+		clock := made[i].Clock
+		if clock.Hurried() == m.saidHurried {
+			continue
+		}
+		m.saidHurried = !m.saidHurried
+		ppm := float64(clock.FrequencyPPB) / 1000
+		if m.saidHurried {
+			m.cfg.Log.Warn("the wall clock is made to run faster or slower by more than 100 ppm: RTTs are off by that share, and reports flag them; see what corrects it (chronyc tracking, ntpq -c rv)", "ppm", ppm)
+		} else {
+			m.cfg.Log.Info("the wall clock runs as it should again", "ppm", ppm)
 		}
 	}
 }

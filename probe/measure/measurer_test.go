@@ -2,8 +2,10 @@ package measure
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -312,4 +314,19 @@ func TestNewAssignment(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
+}
+
+func TestAHurriedClockIsToldOnce(t *testing.T) {
+	var log strings.Builder
+	m := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, ppb := range []int64{0, 99_000, 100_001, 500_000, -500_000, 100_000, -100_001} {
+		m.tellClock([]wire.Window{{Clock: wire.Clock{FrequencyPPB: ppb}}})
+	}
+	var told []string
+	for line := range strings.Lines(log.String()) {
+		told = append(told, line[strings.Index(line, "level=")+6:][:4]+line[strings.LastIndex(line, " ppm="):len(line)-1])
+	}
+	if diff := cmp.Diff([]string{"WARN ppm=100.001", "INFO ppm=100", "WARN ppm=-100.001"}, told); diff != "" {
+		t.Errorf("told (-want +got)\n%s", diff)
+	}
 }

@@ -165,11 +165,22 @@ const (
 )
 
 // Clock is the state of the probe's wall clock at the end of the window
-// (adjtimex). It dates the window; RTTs do not depend on it.
+// (adjtimex). It dates the window, and RTTs are off by the share that it runs
+// too fast or too slow.
 type Clock struct {
 	State        ClockState `json:"state"`
 	MaxErrorUS   int64      `json:"max_error_us,omitempty"`
 	FrequencyPPB int64      `json:"frequency_ppb,omitempty"` // correction in force, parts per billion
+}
+
+// MaxFrequencyPPB is the correction of a clock's rate, up or down, above which
+// something is wrong with the clock or with what corrects it.
+const MaxFrequencyPPB = 100_000
+
+// Hurried tells whether the clock is made to run faster or slower than a sound
+// one has to be.
+func (c Clock) Hurried() bool {
+	return c.FrequencyPPB > MaxFrequencyPPB || c.FrequencyPPB < -MaxFrequencyPPB
 }
 
 // STAMP holds what only RFC 8762 tells.
