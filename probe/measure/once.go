@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/window"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -37,7 +38,11 @@ func (o Once) Run(ctx context.Context) wire.Window {
 }
 
 func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) wire.Window {
-	matcher := newMatcher(line, o.Tap)
+	tap := o.Tap
+	if zone := o.Spec.Address.Zone(); tap != nil && zone != "" {
+		tap = zoned{tap, zone}
+	}
+	matcher := newMatcher(line, tap)
 	f := newFlow(line, matcher, o.planned(line, MethodICMP), rand.Uint64(), o.Timeout, o.Log)
 	f.newPinger, f.hold = newPinger, canHold(o.Mode)
 	ctx, stop := context.WithTimeout(ctx, o.patience())
@@ -60,6 +65,20 @@ func (o Once) run(ctx context.Context, line *timeline, newPinger func() pinger) 
 	f.run(ctx)
 	matcher.read()
 	return merge(f.book.Flush(line.now()))
+}
+
+// zoned is a tap for the packets of one link: what a tap sees of a packet does
+// not tell its zone, and the address measured has one.
+type zoned struct {
+	Tap
+	zone string
+}
+
+func (z zoned) Read(do func(stopwatch.Echo)) {
+	z.Tap.Read(func(e stopwatch.Echo) {
+		e.Peer = e.Peer.WithZone(z.zone)
+		do(e)
+	})
 }
 
 // session measures by STAMP.

@@ -74,10 +74,14 @@ func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 
 // newSession makes a session with its book; key is for authenticated packets.
 func newSession(line *timeline, p planned, key []byte, seed uint64, timeout time.Duration) *session {
+	// Replies are known by the address that they come from, in which the zone is
+	// a number.
+	address, _ := stopwatch.Numbered(p.spec.Address)
 	s := &session{
-		name: p.labels.String(), grid: p.grid, seed: seed, observe: func(Event) {}, ended: make(chan struct{}),
+		missing: CheckZone(p.spec.Address),
+		name:    p.labels.String(), grid: p.grid, seed: seed, observe: func(Event) {}, ended: make(chan struct{}),
 		peer: peer{
-			address: netip.AddrPortFrom(p.spec.Address, uint16(p.stamp.Port)), plain: p.stamp.Plain,
+			address: netip.AddrPortFrom(address, uint16(p.stamp.Port)), plain: p.stamp.Plain,
 			length: p.spec.payload(), dscp: p.spec.DSCP,
 		},
 	}
@@ -92,6 +96,23 @@ func newSession(line *timeline, p planned, key []byte, seed uint64, timeout time
 	s.ask = newAsk(s.peer)
 	s.book = newBook(line, p, func(slot int64) int64 { return due(p.grid, seed, slot) }, timeout)
 	return s
+}
+
+// CheckZone tells whether an address of IPv6 has a zone where it needs one, and
+// only there. A link-local address may be that of a neighbour on each link; with
+// any other the system leaves the zone out, so that replies seem to come from
+// another address.
+func CheckZone(a netip.Addr) error {
+	switch linkLocal := a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsInterfaceLocalMulticast(); {
+	case a.Is4():
+		return nil
+	case linkLocal && a.Zone() == "":
+		return fmt.Errorf("%v may be on any link; say on which, by an interface of this host: %[1]v%%eth0", a)
+	case !linkLocal && a.Zone() != "":
+		return fmt.Errorf("%v is the same on all links; leave %%%s out", a, a.Zone())
+	}
+	_, err := stopwatch.Numbered(a)
+	return err
 }
 
 // dismiss ends the senders that have no session any more.

@@ -86,7 +86,7 @@ func (r Request) Resolve(ctx context.Context) (netip.Addr, error) {
 		if network == "ip4" && !a.Unmap().Is4() || network == "ip6" && a.Unmap().Is4() {
 			return a, fmt.Errorf("resolve target: %s is not an IPv%s address; leave --ipv%[2]s out", r.Target, network[2:])
 		}
-		return a.Unmap(), nil
+		return checked(a.Unmap())
 	}
 	if at, err := netip.ParseAddrPort(r.Target); err == nil {
 		return netip.Addr{}, fmt.Errorf("resolve target: %s has a port; give the address %v alone, and with stamp the port to --port", r.Target, at.Addr())
@@ -104,7 +104,14 @@ func (r Request) Resolve(ctx context.Context) (netip.Addr, error) {
 			return a.Unmap(), nil
 		}
 	}
-	return addrs[0], nil
+	return checked(addrs[0])
+}
+
+func checked(a netip.Addr) (netip.Addr, error) {
+	if err := measure.CheckZone(a); err != nil {
+		return a, fmt.Errorf("resolve target: %w", err)
+	}
+	return a, nil
 }
 
 // Run measures. Where live is not nil, a line on it follows the measurement.

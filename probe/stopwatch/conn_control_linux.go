@@ -148,8 +148,9 @@ func addressOf(raw []byte) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// putAddress writes a socket address and gives its length. A zone is given by
-// the number of its interface, as addressOf gives it.
+// putAddress writes a socket address and gives its length. A zone is best given
+// by the number of its interface, as addressOf gives it: a name is looked up
+// each time, and one that is unknown is left out.
 func putAddress(raw *unix.RawSockaddrAny, to netip.AddrPort, is4 bool) uint32 {
 	b := (*[unix.SizeofSockaddrAny]byte)(unsafe.Pointer(raw))
 	if is4 {
@@ -160,7 +161,12 @@ func putAddress(raw *unix.RawSockaddrAny, to netip.AddrPort, is4 bool) uint32 {
 		return unix.SizeofSockaddrInet4
 	}
 	address := to.Addr().As16()
-	scope, _ := strconv.Atoi(to.Addr().Zone())
+	scope, err := strconv.Atoi(to.Addr().Zone())
+	if err != nil && to.Addr().Zone() != "" {
+		if numbered, err := Numbered(to.Addr()); err == nil {
+			scope, _ = strconv.Atoi(numbered.Zone())
+		}
+	}
 	binary.NativeEndian.PutUint16(b[:], unix.AF_INET6)
 	binary.BigEndian.PutUint16(b[2:], to.Port())
 	binary.NativeEndian.PutUint32(b[4:], 0)
