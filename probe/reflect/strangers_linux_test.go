@@ -100,11 +100,15 @@ func TestStrangersDoNotReachTheProcess(t *testing.T) {
 		many = append(many, netip.PrefixFrom(a, 32))
 	}
 	r.Allow(many)
-	strangers := newAskerFrom(t, netip.AddrPortFrom(netip.MustParseAddr(four.stranger), 0), netip.AddrPortFrom(netip.MustParseAddr(four.reflector), r.Local()[0].Port()), 0)
-	strangers.send(t, 0)
-	waitFor(t, func() bool { return r.Counters().NotAllowed == 1 })
-	want.Received++
+	to := netip.AddrPortFrom(netip.MustParseAddr(four.reflector), r.Local()[0].Port())
+	for _, address := range []string{four.stranger, four.friend} {
+		newAskerFrom(t, netip.AddrPortFrom(netip.MustParseAddr(address), 0), to, 0).send(t, 0)
+	}
+	want.Received += 2
 	want.NotAllowed++
+	want.Answered++
+	want.Sessions++
+	waitFor(t, func() bool { return r.Counters() == want })
 
 	r.Allow([]netip.Prefix{netip.MustParsePrefix("198.51.100.2/32"), netip.MustParsePrefix("2001:db8::2/127")})
 	turn("IPv4", four.friend, four.stranger)

@@ -161,9 +161,11 @@ func putAddress(raw *unix.RawSockaddrAny, to netip.AddrPort, is4 bool) uint32 {
 		return unix.SizeofSockaddrInet4
 	}
 	address := to.Addr().As16()
-	scope, err := strconv.Atoi(to.Addr().Zone())
-	if err != nil && to.Addr().Zone() != "" {
-		if numbered, err := Numbered(to.Addr()); err == nil {
+	scope := 0
+	if zone := to.Addr().Zone(); zone != "" {
+		var err error
+		if scope, err = strconv.Atoi(zone); err != nil {
+			numbered, _ := Numbered(to.Addr())
 			scope, _ = strconv.Atoi(numbered.Zone())
 		}
 	}

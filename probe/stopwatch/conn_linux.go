@@ -440,6 +440,7 @@ func (c *Conn) countDrops() {
 
 // Close closes the socket; a Wait under way fails with net.ErrClosed.
 func (c *Conn) Close() error {
+	c.countDrops() // nobody can be asked afterwards
 	if c.waiter != nil {
 		// The socket is not closed while a thread waits on it.
 		c.waiter.over.Store(true)

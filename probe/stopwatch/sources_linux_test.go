@@ -153,6 +153,13 @@ func TestOnlyShutsOutStrangers(t *testing.T) {
 				t.Errorf("%s, turn %d: %d overflows", name, i, n)
 			}
 		}
+		before := c.Filtered()
+		_, _, err := b.SendBy(Way{TOS: -1}, to, []byte("stranger"))
+		must(t, err)
+		must(t, c.Close())
+		if n := c.Filtered() - before; n != 1 {
+			t.Errorf("%s: a packet was filtered before the end, and %d are told after it", name, n)
+		}
 	}
 }
 
