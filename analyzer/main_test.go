@@ -229,14 +229,14 @@ func TestBadInput(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"report"}, "missing flags: --mesh=FILE, --store=SPEC; see fibergauge-analyzer --help"},
+		{[]string{"report"}, "missing flags: --mesh=FILE, --store=SPEC; see fibergauge-analyzer report --help"},
 		{[]string{"repot"}, `unexpected argument repot, did you mean "report"?; see fibergauge-analyzer --help`},
-		{report("--perod", "2025"), "unknown flag --perod, did you mean \"--period\"?; see fibergauge-analyzer --help"},
+		{report("--perod", "2025"), "unknown flag --perod, did you mean \"--period\"?; see fibergauge-analyzer report --help"},
 		{report(), "no period is given; give period, such as 2025-06, or from and to"},
 		{report("--period", "2025-6"), `period "2025-6" is not a year, month or day such as 2025, 2025-06 or 2025-06-03`},
 		{report("--period", "2025", "--to", "2026"), "period goes without from and to; give one or the other"},
 		{report("--from", "2025-06-02", "--to", "2025-06-01"), "to, 2025-06-01, is not after from, 2025-06-02"},
-		{report("--period", "2025", "--format", "csv"), `--format must be one of "table","json" but got "csv"; see fibergauge-analyzer --help`},
+		{report("--period", "2025", "--format", "csv"), `--format must be one of "table","json" but got "csv"; see fibergauge-analyzer report --help`},
 		{report("--period", "2025", "--policy", missing), missing + ": cannot be read: no such file or directory"},
 		{report("--period", "2025", "--policy", broken), broken + `:26: measurement.statistic: "p96" is not known; allowed: p95, p50, p99, mean, min`},
 		{report("--period", "2025", "--policy", early), early + ":48: rate.targets[1].year: 2024 does not come after 2024; list the years in order"},

@@ -85,14 +85,14 @@ func TestWrongUsage(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"no mesh", []string{"--store", "sqlite:x.db"}, 2, "missing flags: --mesh=FILE; see fibergauge-collector --help"},
-		{"unknown flag", append([]string{"--tls"}, good...), 2, "unknown flag --tls; see fibergauge-collector --help"},
+		{"no mesh", []string{"--store", "sqlite:x.db"}, 2, "missing flags: --mesh=FILE; see fibergauge-collector COMMAND --help"},
+		{"unknown flag", append([]string{"--tls"}, good...), 2, "unknown flag --tls; see fibergauge-collector COMMAND --help"},
 		{"all addresses", append([]string{"--listen", "0.0.0.0:8862"}, good...), 2, `listen: "0.0.0.0:8862"` + away},
 		{"another address", append([]string{"--listen", "192.0.2.1:8862"}, good...), 2, `listen: "192.0.2.1:8862"` + away},
 		{"no host", append([]string{"--listen", ":8862"}, good...), 2, `listen: ":8862"` + away},
 		{"no port", append([]string{"--listen", "127.0.0.1"}, good...), 2, `listen: "127.0.0.1" is not an address; write 127.0.0.1:8862, [::1]:8862 or unix:PATH`},
 		{"no socket path", append([]string{"--listen", "unix:"}, good...), 2, "listen: unix: names no path; write unix:/run/fibergauge/collector.sock"},
-		{"socket mode", append([]string{"--socket-mode", "0777"}, good...), 2, `--socket-mode must be one of "0600","0660" but got "0777"; see fibergauge-collector --help`},
+		{"socket mode", append([]string{"--socket-mode", "0777"}, good...), 2, `--socket-mode must be one of "0600","0660" but got "0777"; see fibergauge-collector COMMAND --help`},
 		{"site rate", append([]string{"--site-rate", "0"}, good...), 2, "site-rate: 0 is not above 0 and at most 10000"},
 		{"site rate is no number", append([]string{"--site-rate", "NaN"}, good...), 2, "site-rate: NaN is not above 0 and at most 10000"},
 		{"batches", append([]string{"--max-batches", "0"}, good...), 2, "max-batches: 0 is not within 1 to 10000"},
@@ -111,7 +111,7 @@ func TestWrongUsage(t *testing.T) {
 		for _, command := range []string{"serve", "check"} {
 			t.Run(c.name+"/"+command, func(t *testing.T) {
 				status, stdout, stderr := run(t.Context(), append([]string{command}, c.args...)...)
-				if diff := cmp.Diff("fibergauge-collector: "+c.want+"\n", stderr); diff != "" || status != c.status {
+				if diff := cmp.Diff("fibergauge-collector: "+strings.ReplaceAll(c.want, "COMMAND", command)+"\n", stderr); diff != "" || status != c.status {
 					t.Errorf("status %d, want %d; stderr (-want +got):\n%s", status, c.status, diff)
 				}
 				if strings.Contains(stdout, "listen ") {
@@ -154,7 +154,7 @@ func TestServeFails(t *testing.T) {
 	} {
 		for _, command := range []string{"serve", "check"} {
 			status, stdout, stderr := run(t.Context(), command, "--mesh", "m.yaml", "--store", c.store, "--listen", c.listen)
-			if diff := cmp.Diff("fibergauge-collector: "+c.want+"\n", stderr); diff != "" || status != c.status {
+			if diff := cmp.Diff("fibergauge-collector: "+strings.ReplaceAll(c.want, "COMMAND", command)+"\n", stderr); diff != "" || status != c.status {
 				t.Errorf("%s --listen %s: status %d, stderr (-want +got):\n%s", command, c.listen, status, diff)
 			}
 			if strings.Contains(stdout, "listen ") {
@@ -163,7 +163,7 @@ func TestServeFails(t *testing.T) {
 		}
 	}
 	status, _, stderr := run(t.Context(), "serve", "--mesh", "m.yaml")
-	if want := "fibergauge-collector: missing flags: --store=SPEC; see fibergauge-collector --help\n"; status != 2 || stderr != want {
+	if want := "fibergauge-collector: missing flags: --store=SPEC; see fibergauge-collector serve --help\n"; status != 2 || stderr != want {
 		t.Errorf("serve without a store: status %d, %q", status, stderr)
 	}
 	left, err := filepath.Glob("*")

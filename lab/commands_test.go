@@ -32,12 +32,12 @@ func TestBadInput(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"no mesh", []string{"check", "--wan", wan}, "missing flags: --mesh=FILE; see fibergauge-lab --help"},
+		{"no mesh", []string{"check", "--wan", wan}, "missing flags: --mesh=FILE; see fibergauge-lab check --help"},
 		{"no such mesh", []string{"check", "--mesh", dir + "/none", "--wan", wan}, dir + "/none: cannot be read: no such file or directory"},
 		{"bad wan", []string{"check", "--mesh", mesh, "--wan", bad}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
 		{"bad wan, told before anything is made", []string{"run", "--mesh", mesh, "--wan", bad, "--out", out}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
 		{"no time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "0s"}, "--for 0s is not within 1s to 24h"},
-		{"odd time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "5x"}, `--for: expected duration but got "5x": time: unknown unit "x" in duration "5x"; see fibergauge-lab --help`},
+		{"odd time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "5x"}, `--for: expected duration but got "5x": time: unknown unit "x" in duration "5x"; see fibergauge-lab run --help`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, stdout, stderr := execute(t, c.args...)

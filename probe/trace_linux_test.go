@@ -16,7 +16,7 @@ import (
 
 func TestTraceWrongUsage(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
-		{"", `expected "<target>"; see fibergauge-probe --help`},
+		{"", `expected "<target>"; see fibergauge-probe trace --help`},
 		{"192.0.2.1 --method=tcp", `--method: "tcp" is not icmp or stamp`},
 		{"192.0.2.1 --port=863", `--port, --source-port and --key-file are for stamp; add --method stamp`},
 		{"192.0.2.1 --source-port=863", `--port, --source-port and --key-file are for stamp; add --method stamp`},

@@ -109,12 +109,16 @@ func helpWithDefault(value *kong.Value) string {
 	return help
 }
 
-// wrongUsage is an error of the command line; what is wrong in a configuration
-// file is said by the file's own line.
+// wrongUsage is an error of the command line, with the command whose help tells
+// more; what is wrong in a configuration file is said by the file's own line.
 func wrongUsage(name string, err error) error {
 	var badFile *yamlfile.Error
 	if errors.As(err, &badFile) {
 		return Usage(badFile)
+	}
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context.Selected() != nil {
+		name += " " + wrong.Context.Selected().Path()
 	}
 	return Usage(fmt.Errorf("%w; see %s --help", err, name))
 }

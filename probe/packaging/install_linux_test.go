@@ -267,7 +267,7 @@ func (m *machine) trial() {
 	}
 	// As it was shipped it says what is missing, and systemd leaves it at that.
 	got, status := m.sh(u.only(t, "ExecStart"))
-	if want := "fibergauge-probe: missing flags: --collector=URL, --site=ID; see fibergauge-probe --help\n"; got != want ||
+	if want := "fibergauge-probe: missing flags: --collector=URL, --site=ID; see fibergauge-probe run --help\n"; got != want ||
 		fmt.Sprint(status) != u.only(t, "RestartPreventExitStatus") {
 		t.Errorf("exit status %d: %s", status, got)
 	}
