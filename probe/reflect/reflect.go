@@ -183,7 +183,7 @@ func (r *Reflector) Allow(sources []netip.Prefix) {
 	r.allowed.Store(newPrefixes(values))
 	open := ""
 	for _, conn := range r.conns {
-		if err := conn.Only(sources); err != nil {
+		if err := conn.Only(sources); err != nil && !errors.Is(err, net.ErrClosed) {
 			open = err.Error()
 		}
 	}
