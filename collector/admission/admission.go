@@ -95,6 +95,7 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 
 	put := &putting{desk: d, batch: batch, admission: store.Admission{
 		Site: site, Batch: ack.Batch, MeshSHA256: ack.MeshSHA256, Signature: batch.Signature,
+		Statement: batch.Digests(),
 	}}
 	if err := put.windows(ctx, good); err != nil {
 		if put.halved && errors.Is(ctx.Err(), context.DeadlineExceeded) {

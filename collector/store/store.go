@@ -20,6 +20,7 @@ package store
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"iter"
 	"time"
@@ -57,7 +58,8 @@ type Reader interface {
 	Close() error
 }
 
-// Store keeps windows, the journal of their admission, and mesh versions.
+// Store keeps windows, the journal of their admission, mesh versions and signing
+// keys.
 type Store interface {
 	Reader
 
@@ -78,7 +80,10 @@ type Admission struct {
 	Batch      string // digest of the batch, hex
 	MeshSHA256 string // mesh served at that time
 	Signature  *wire.Signature
-	Windows    []wire.Window
+	// Statement is what the batch says, and its signature signs: the digests of
+	// all its windows in their order, those that were refused among them.
+	Statement []wire.Digest
+	Windows   []wire.Window // those admitted
 }
 
 // Query names a link, a test and a half-open range of window starts, in Unix
@@ -105,6 +110,7 @@ type Entry struct {
 	Batch      string
 	MeshSHA256 string
 	Signature  *wire.Signature
+	Statement  []wire.Digest
 	Windows    int
 	Spans      []Span
 }
@@ -133,6 +139,17 @@ type MeshVersion struct {
 	// from Bytes at ServedFrom. A store may leave them out, and Meshes does.
 	Distances []Distance
 }
+
+// SigningKey is a public key by which a site signs its batches.
+type SigningKey struct {
+	Site     string
+	Key      ed25519.PublicKey
+	Enrolled time.Time // what it signed before is not believed; kept to the millisecond
+	Revoked  time.Time // what is admitted from then on is not believed; zero: it is in force
+}
+
+// ID names the key in signatures.
+func (k SigningKey) ID() string { return wire.KeyID(k.Key) }
 
 // Distance is the road distance of a measured link.
 type Distance struct {

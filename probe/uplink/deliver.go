@@ -136,7 +136,7 @@ func (d *delivery) send(ctx context.Context, entries []spool.Entry) error {
 	}
 	var body bytes.Buffer
 	packed := gzip.NewWriter(&body)
-	if _, err := packed.Write(batch.Canonical()); err != nil {
+	if _, err := packed.Write(batch.Encode()); err != nil {
 		return err
 	}
 	if err := packed.Close(); err != nil {

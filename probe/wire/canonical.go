@@ -14,6 +14,18 @@ type Digest [sha256.Size]byte
 // String is the digest in hex.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
+// MarshalText writes hex.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads hex.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if !IsDigest(string(text)) {
+		return fmt.Errorf("%.80q is not a SHA-256 in hex", text)
+	}
+	_, err := hex.Decode(d[:], text)
+	return err
+}
+
 // Canonical gives the canonical bytes of a window: its JSON with the fields in
 // the order of the schema, no white space, absent groups left out, numbers in
 // their shortest form. Every check that passes through Check leaves only texts
@@ -23,12 +35,36 @@ func (w *Window) Canonical() []byte { return canonical(w) }
 // Digest is the hash of the canonical bytes.
 func (w *Window) Digest() Digest { return sha256.Sum256(w.Canonical()) }
 
-// Canonical gives the canonical bytes of a batch without its signature: what
-// is signed, and what the digest is made of.
-func (b *Batch) Canonical() []byte {
-	unsigned := *b
-	unsigned.Signature = nil
-	return canonical(&unsigned)
+// Encode gives the bytes of a batch as they are posted.
+func (b *Batch) Encode() []byte { return canonical(b) }
+
+// Canonical gives the canonical bytes of a batch: what is signed, and what its
+// digest is made of. They name the windows by their digests, so that a
+// signature can be checked years later from the journal alone, also where
+// windows of the batch were refused.
+func (b *Batch) Canonical() []byte { return Statement(b.Site, b.Digests()) }
+
+// Digests are those of the windows, in order.
+func (b *Batch) Digests() []Digest {
+	digests := make([]Digest, len(b.Windows))
+	for i := range b.Windows {
+		digests[i] = b.Windows[i].Digest()
+	}
+	return digests
+}
+
+// Statement gives the canonical bytes of a batch by which a site says that it
+// made windows of these digests.
+func Statement(site string, windows []Digest) []byte {
+	texts := make([]string, len(windows))
+	for i, d := range windows {
+		texts[i] = d.String()
+	}
+	return canonical(struct {
+		Schema  string   `json:"schema"`
+		Site    string   `json:"site"`
+		Windows []string `json:"windows"` // SHA-256 of the canonical bytes of each, hex
+	}{SchemaBatch, site, texts})
 }
 
 // Digest is the hash of the canonical bytes.

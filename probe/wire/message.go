@@ -118,6 +118,9 @@ const (
 	CodeUnknownSite      Code = "unknown_site"       // the mesh has no such site, nor has any version that the windows name
 	CodeNotFound         Code = "not_found"          // no such path
 	CodeMethodNotAllowed Code = "method_not_allowed" //
+	CodeUnauthenticated  Code = "unauthenticated"    // no certificate, or a token that is not good: enrol
+	CodeForbidden        Code = "forbidden"          // the certificate is of another site
+	CodeBadSignature     Code = "bad_signature"      // of the batch: none where one is asked, of no enrolled key, or not of these windows
 	CodeOverloaded       Code = "overloaded"         // again after Retry-After
 	CodeStoreUnavailable Code = "store_unavailable"  // again after Retry-After
 	CodeInternal         Code = "internal"
