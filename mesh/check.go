@@ -139,6 +139,9 @@ func (c *checker) checkSites() error {
 		if err != nil || addr.Zone() != "" || addr.Is4In6() || addr.IsUnspecified() || addr.IsMulticast() {
 			return c.doc.Errorf(at+".address", "%q is not an IPv4 or IPv6 address of one host", site.Address)
 		}
+		if addr.IsLinkLocalUnicast() {
+			return c.doc.Errorf(at+".address", "%s is link-local, so it means another host on every network; give the address that other sites reach", addr)
+		}
 		if other := addresses[addr]; other != "" {
 			return c.doc.Errorf(at+".address", "%s is the address of site %s already; each site has its own", addr, other)
 		}

@@ -76,6 +76,7 @@ func TestBadMeshes(t *testing.T) {
 		{"cluster of a site", "cluster: bb, carrier: one, plane: optical, address: 192.0.2.3", "cluster: cc, carrier: one, plane: optical, address: 192.0.2.3", `m.yaml:16: sites[2].cluster: "cc" is not a cluster of this mesh; clusters are aa, bb`},
 		{"address", "192.0.2.3", "192.0.2.333", `m.yaml:16: sites[2].address: "192.0.2.333" is not an IPv4 or IPv6 address of one host`},
 		{"host name for address", "192.0.2.3", "router.example", `m.yaml:16: sites[2].address: "router.example" is not an IPv4 or IPv6 address of one host`},
+		{"link-local address", "192.0.2.3", "fe80::1", `m.yaml:16: sites[2].address: fe80::1 is link-local, so it means another host on every network; give the address that other sites reach`},
 		{"address twice", "192.0.2.3", "192.0.2.1", `m.yaml:16: sites[2].address: 192.0.2.1 is the address of site a1 already; each site has its own`},
 		{"role", "role: reflector", "role: mirror", `m.yaml:16: sites[2].role: "mirror" is not a role; allowed: probe, reflector, both`},
 		{"from after until", "until: 2026-01-01", "until: 2024-01-01", `m.yaml:15: sites[1].until: 2024-01-01 is not after from, 2025-01-01`},

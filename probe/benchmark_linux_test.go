@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +16,8 @@ import (
 	"time"
 
 	probing "github.com/prometheus-community/pro-bing"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
+	"github.com/fibergauge/fibergauge/internal/testnet"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/stamp"
 	"github.com/fibergauge/fibergauge/probe/wire"
@@ -85,7 +83,7 @@ func BenchmarkEcho(b *testing.B) {
 		bare    measure.Mode
 	}{{"100", 100, measure.ModeDatagram}, {"500", 500, measure.ModeRaw}} {
 		b.Run(bench.name, func(b *testing.B) {
-			ownNetwork(b)
+			testnet.New(b).Enter(b)
 			for range b.N {
 				bare := process(b, strconv.Itoa(bench.targets))
 				bare.Env = append(bare.Env, asBare+"="+string(bench.bare))
@@ -106,7 +104,7 @@ func BenchmarkEcho(b *testing.B) {
 // with one reflector.
 func BenchmarkSTAMP(b *testing.B) {
 	const many = 2000
-	ownNetwork(b)
+	testnet.New(b).Enter(b)
 	for range b.N {
 		reflector := shipped(b, "reflect", "--listen=0.0.0.0:862", "--allow=127.0.0.0/8", "--rate=1000000")
 		reflector.Stderr = os.Stderr
@@ -163,26 +161,6 @@ func (c *collector) hold(b *testing.B) float64 {
 	}
 	slices.Sort(rtts)
 	return float64(rtts[len(rtts)-1-len(rtts)/100])
-}
-
-// ownNetwork moves the benchmark, and the programs that it starts, into a
-// network namespace with nothing but loopback, where datagram ICMP is allowed.
-func ownNetwork(b *testing.B) {
-	b.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the benchmark
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		b.Skipf("SKIPPED: needs root for a network namespace: %v", err)
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0o644); err != nil {
-		b.Fatal(err)
-	}
 }
 
 // bare runs pro-bing with the benchmark's targets and nothing around it.

@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/testnet"
 	"github.com/fibergauge/fibergauge/probe/doctor"
 )
 
@@ -21,34 +19,12 @@ import (
 // loopback interface, so that its packets go nowhere else.
 func doctorAlone(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Skipf("SKIPPED: needs network namespaces: %v", err)
-	}
-	defer home.Close()
-	alone, err := netns.New()
-	if err != nil {
-		t.Skipf("SKIPPED: needs root for a network namespace: %v", err)
-	}
-	defer alone.Close()
-	defer func() {
-		if err := netns.Set(home); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := process(t, append([]string{"doctor"}, args...)...)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
-	_ = cmd.Run() // its status tells
+	alone := testnet.New(t)
+	alone.Sysctl(t, "ipv4/ping_group_range", "1 0") // as it is on a host that nobody has touched
+	alone.Do(t, func() { _ = cmd.Run() }) // its status tells
 	return cmd.ProcessState.ExitCode(), out.String(), log.String()
 }
 

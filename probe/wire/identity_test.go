@@ -68,14 +68,20 @@ func TestSignatures(t *testing.T) {
 		t.Errorf("from the digests: %v", err)
 	}
 	for name, change := range map[string]func(*Batch) ed25519.PublicKey{
-		"another key":     func(*Batch) ed25519.PublicKey { return other.Public().(ed25519.PublicKey) },
-		"another's name":  func(b *Batch) ed25519.PublicKey { b.Signature.KeyID = KeyID(other.Public().(ed25519.PublicKey)); return public },
-		"no key":          func(*Batch) ed25519.PublicKey { return nil },
-		"algorithm":       func(b *Batch) ed25519.PublicKey { b.Signature.Algorithm = "none"; return public },
-		"site":            func(b *Batch) ed25519.PublicKey { b.Site = "b2"; return public },
-		"one less":        func(b *Batch) ed25519.PublicKey { b.Windows = b.Windows[:1]; return public },
-		"one twice":       func(b *Batch) ed25519.PublicKey { b.Windows[1] = b.Windows[0]; return public },
-		"order":           func(b *Batch) ed25519.PublicKey { b.Windows[0], b.Windows[1] = b.Windows[1], b.Windows[0]; return public },
+		"another key": func(*Batch) ed25519.PublicKey { return other.Public().(ed25519.PublicKey) },
+		"another's name": func(b *Batch) ed25519.PublicKey {
+			b.Signature.KeyID = KeyID(other.Public().(ed25519.PublicKey))
+			return public
+		},
+		"no key":    func(*Batch) ed25519.PublicKey { return nil },
+		"algorithm": func(b *Batch) ed25519.PublicKey { b.Signature.Algorithm = "none"; return public },
+		"site":      func(b *Batch) ed25519.PublicKey { b.Site = "b2"; return public },
+		"one less":  func(b *Batch) ed25519.PublicKey { b.Windows = b.Windows[:1]; return public },
+		"one twice": func(b *Batch) ed25519.PublicKey { b.Windows[1] = b.Windows[0]; return public },
+		"order": func(b *Batch) ed25519.PublicKey {
+			b.Windows[0], b.Windows[1] = b.Windows[1], b.Windows[0]
+			return public
+		},
 		"a packet more":   func(b *Batch) ed25519.PublicKey { b.Windows[0].Lost++; return public },
 		"value":           func(b *Batch) ed25519.PublicKey { b.Signature.Value[0] ^= 1; return public },
 		"value cut":       func(b *Batch) ed25519.PublicKey { b.Signature.Value = b.Signature.Value[:63]; return public },
