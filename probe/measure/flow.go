@@ -278,15 +278,13 @@ func (r *relay) launch() {
 func (r *relay) remove(ended *running) bool {
 	f := r.flow
 	ended.cancel()
-	// A pinger that ended without an error has nothing left to wait for, or
-	// was told to wait no longer.
 	retired := ended.socket.retired()
 	newest := ended == r.live[len(r.live)-1]
 	r.live = slices.DeleteFunc(r.live, func(l *running) bool { return l == ended })
 	f.matcher.forget(ended.socket)
-	if !retired || ended.err != nil {
-		ended.socket.abandon()
-	}
+	// Also of one that was told to end: whoever stops the flow would wait for
+	// what is on its way.
+	ended.socket.abandon()
 	if !retired {
 		now := f.line.now()
 		if ended.err != nil && !ended.socket.everSent() {

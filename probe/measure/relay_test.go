@@ -45,3 +45,25 @@ func TestWhoTakesOver(t *testing.T) {
 		})
 	}
 }
+
+// TestAPingerThatWasToldToEndHoldsNobodyUp: nobody waits for the packets of a
+// pinger that was ended with some on their way.
+func TestAPingerThatWasToldToEndHoldsNobodyUp(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	var at time.Duration
+	line := newTimeline(func() (int64, time.Duration) { return int64(at), at }, 1, nil, log)
+	f := newFlow(line, nil, planned{grid: window.Grid{Interval: time.Second, Length: 10 * time.Second}}, 1, wire.Timeout, log)
+	s := newSocket(f)
+	s.Sent(0)
+	at = 1100 * time.Millisecond
+	s.Sent(1)
+	s.stopSending()
+	one := &running{socket: s, cancel: func() {}}
+	r := &relay{flow: f, live: []*running{one}}
+	r.remove(one)
+	select {
+	case <-s.idle:
+	default:
+		t.Error("its packets are still waited for")
+	}
+}
