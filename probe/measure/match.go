@@ -56,9 +56,24 @@ func trackerOf(e stopwatch.Echo) tracker { return tracker(e.Data[8:]) }
 // suspect is a socket whose tracker is not known.
 type suspect struct {
 	socket *socket
+	told   []send    // by the socket, not compared yet
+	next   int       // sequence number of what it will tell next
 	maybe  []tracker // all that it can be; empty: no packet told yet
 	upTo   int64     // what left before has been compared, Unix ns
 	epoch  int       // of upTo
+}
+
+// ahead is how many packets a socket may send while the tap is read.
+const ahead = 16
+
+// maySend tells whether a request has a number that the socket has told and is
+// not compared, or will tell next.
+func (s *suspect) maySend(e stopwatch.Echo) bool {
+	first := s.next
+	if len(s.told) > 0 {
+		first = s.told[0].seq
+	}
+	return e.Seq-uint16(first) < uint16(s.next-first)+ahead
 }
 
 // stranger is a tracker that is nobody's yet.
@@ -132,7 +147,7 @@ func (m *matcher) read() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// What a socket has told by now has passed when the tap is read.
-	told := m.told()
+	m.ask()
 	var passed []stopwatch.Echo
 	m.tap.Read(func(e stopwatch.Echo) { passed = append(passed, e) })
 	// A reading from after everything that was read.
@@ -144,26 +159,25 @@ func (m *matcher) read() {
 			m.remember(t, e)
 		}
 	}
-	for suspect, sends := range told {
-		for _, d := range sends {
-			m.compare(suspect, d)
+	for _, alike := range m.unknown {
+		for _, s := range alike {
+			for _, d := range s.told {
+				m.compare(s, d)
+			}
+			s.told = nil
 		}
 	}
 	m.decide(now)
 	m.expire(now)
 }
 
-// told takes what the sockets whose tracker is not known have told.
-func (m *matcher) told() map[*suspect][]send {
-	told := map[*suspect][]send{}
+// ask takes what the sockets whose tracker is not known have told.
+func (m *matcher) ask() {
 	for _, alike := range m.unknown {
 		for _, s := range alike {
-			if sends := s.socket.takeSends(); len(sends) > 0 {
-				told[s] = sends
-			}
+			s.told, s.next = s.socket.takeSends()
 		}
 	}
-	return told
 }
 
 // hand gives a packet to the owner of its tracker. One that left while the
@@ -177,9 +191,15 @@ func (m *matcher) hand(t tracker, e stopwatch.Echo, now window.Moment) {
 	m.suspect(owner, now)
 }
 
+// remember keeps what may be a socket's: a request with the number of a packet
+// that one sends, and what answers it. So somebody who pings the same target as
+// fast as he can mostly takes no room from ours.
 func (m *matcher) remember(t tracker, e stopwatch.Echo) {
 	known := m.strange[t]
-	if m.remembered == maxRemembered || known == nil && (e.Reply || len(m.unknown[lookOf(e)]) == 0) {
+	if m.remembered == maxRemembered || e.Reply && known == nil {
+		return
+	}
+	if !e.Reply && !slices.ContainsFunc(m.unknown[lookOf(e)], func(s *suspect) bool { return s.maySend(e) }) {
 		return
 	}
 	if known == nil {
@@ -229,12 +249,16 @@ func (m *matcher) decide(now window.Moment) {
 				continue
 			}
 			t := s.maybe[0]
-			m.clear(s.socket)
-			m.owners[t] = s.socket
-			for _, e := range m.strange[t].echoes {
-				m.hand(t, e, now)
+			known := m.strange[t]
+			if known == nil {
+				continue // it went to a socket with another look a moment ago
 			}
 			delete(m.strange, t)
+			m.clear(s.socket)
+			m.owners[t] = s.socket
+			for _, e := range known.echoes {
+				m.hand(t, e, now)
+			}
 		}
 	}
 }

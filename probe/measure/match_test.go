@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"log/slog"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
+	"github.com/fibergauge/fibergauge/probe/window"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -165,7 +167,7 @@ func TestAStrangerIsToldFromUsByALaterPacket(t *testing.T) {
 }
 
 // TestAFloodOfStrangersIsNotRemembered lets another process ping the same
-// target as fast as it can, while ours is not told from it.
+// target as fast as it can, always by the number of the packet that is ours.
 func TestAFloodOfStrangersIsNotRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{clock: SystemClock()}
@@ -175,8 +177,8 @@ func TestAFloodOfStrangersIsNotRemembered(t *testing.T) {
 		f := &flow{line: line, matcher: m, spec: spec}
 		s := newSocket(f)
 		for seq := range 5 * maxRemembered {
-			n.pass(spec, seq, seq, false)
-			n.pass(spec, seq, seq, true)
+			n.pass(spec, seq, 0, false)
+			n.pass(spec, seq, 0, true)
 			n.pass(Spec{Address: spec.Address, SizeBytes: 100}, seq, seq, false)
 			if seq%1000 == 0 {
 				time.Sleep(time.Millisecond)
@@ -196,6 +198,121 @@ func TestAFloodOfStrangersIsNotRemembered(t *testing.T) {
 			t.Errorf("%v is watched for nobody", m)
 		}
 	})
+}
+
+// TestAFloodOfAStrangerHidesNothing lets another process ping the same target
+// much faster than we do, while the tap misses our first packet.
+func TestAFloodOfAStrangerHidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n *network
+		over := make(chan struct{})
+		r := newRig(t, always(fate{rtt: 30 * time.Millisecond}), tapped, func(_ *Config, net *network) {
+			n = net
+			n.busy = time.Millisecond
+			n.unseen = func(e stopwatch.Echo) bool { return e.Seq == 0 && trackerOf(e) == tracker{} }
+		})
+		go func() {
+			spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+			for flood := 0; ; flood++ {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				for i := range 250 {
+					seq := 250*flood + i
+					n.pass(spec, 1+seq%65_000, seq, false)
+					n.pass(spec, 1+seq%65_000, seq, true)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}()
+		time.Sleep(time.Second)
+		r.assignments <- assignment("there")
+		time.Sleep(35 * time.Second)
+		ws := r.stop()
+		close(over)
+		time.Sleep(time.Second)
+		if c := sum(ws); c.Received != c.Sent || c.Sent < 30 || c.Unstamped > 2 {
+			t.Errorf("counts %+v", c)
+		}
+		if diff := cmp.Diff(map[string][]uint32{"icmp": {30_000}}, rttsByTest(t, ws)); diff != "" {
+			t.Errorf("RTTs (-want +got)\n%s", diff)
+		}
+	})
+}
+
+// TestAStrangerOfManyTargetsIsNobodys lets another process, whose payload is
+// always the same, ping all our targets in step with us, while the tap misses
+// the first of ours.
+func TestAStrangerOfManyTargetsIsNobodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n *network
+		r := newRig(t, func(_, seq int) (fate, error) {
+			if seq < 2 {
+				for i := range 5 {
+					n.pass(Spec{Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(2 + i)}), SizeBytes: 84}, 4711, seq, false)
+				}
+			}
+			return fate{rtt: 400 * time.Millisecond}, nil
+		}, tapped, func(_ *Config, net *network) {
+			n = net
+			n.unseen = func(e stopwatch.Echo) bool { return e.Seq < 2 && e.Data[9] == 0 }
+		})
+		r.assignments <- assignment("a", "b", "c", "d", "e")
+		time.Sleep(35 * time.Second)
+		ws := r.stop()
+		if c := sum(ws); c.Received != c.Sent || c.Sent < 150 || c.Unstamped > 10 {
+			t.Errorf("counts %+v", c)
+		}
+		if diff := cmp.Diff(map[string][]uint32{"icmp": {400_000}}, rttsByTest(t, ws)); diff != "" {
+			t.Errorf("RTTs (-want +got)\n%s", diff)
+		}
+	})
+}
+
+// known is a socket that has sent its first packet and is known to a matcher.
+func known(t *testing.T, n *network, spec Spec) (*matcher, *socket) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	line := newTimeline(n.clock, 1, nil, log)
+	m := newMatcher(line, n)
+	f := newFlow(line, m, planned{spec: spec, grid: window.Grid{Interval: time.Second, Length: 10 * time.Second}}, 1, wire.Timeout, log)
+	s := newSocket(f)
+	n.pass(spec, 0, 0, false)
+	s.Sent(0)
+	if m.read(); m.owners[tracker{}] != s {
+		t.Fatal("the socket is not known")
+	}
+	return m, s
+}
+
+// TestATargetCannotFillOurMemory answers packets that were not sent yet.
+func TestATargetCannotFillOurMemory(t *testing.T) {
+	spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+	n := &network{clock: SystemClock()}
+	m, s := known(t, n, spec)
+	for range 1000 {
+		n.pass(spec, 0, 60_000, true)
+	}
+	if m.read(); len(s.early) > 0 {
+		t.Errorf("%d replies are kept", len(s.early))
+	}
+}
+
+// TestWhatLeftForAnotherTargetIsNotOurs: a payload that also goes elsewhere is
+// not that of a pinger.
+func TestWhatLeftForAnotherTargetIsNotOurs(t *testing.T) {
+	spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+	other := Spec{Address: netip.MustParseAddr("192.0.2.3"), SizeBytes: 84}
+	n := &network{clock: SystemClock()}
+	m, s := known(t, n, spec)
+	n.pass(other, 0, 1, false)
+	s.Sent(1)
+	m.read()
+	if len(m.owners) != 0 || len(m.unknown[s.look]) != 1 {
+		t.Errorf("owners %v, unknown %v", m.owners, m.unknown)
+	}
 }
 
 // TestWhatTheTapMissesIsUnstamped hides the packets of every third number.

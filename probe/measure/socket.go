@@ -136,13 +136,16 @@ func (s *socket) tellSends(on bool) {
 	s.telling, s.sends = on, nil
 }
 
-// takeSends gives what was sent since it was last asked.
-func (s *socket) takeSends() []send {
+// takeSends gives what was sent since it was last asked, and the sequence
+// number of the next packet.
+func (s *socket) takeSends() (sends []send, next int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sends := s.sends
-	s.sends = nil
-	return sends
+	sends, s.sends = s.sends, nil
+	if s.sent > 0 {
+		next = s.lastSeq + 1
+	}
+	return sends, next
 }
 
 // passed takes what the kernel saw of the socket's packets. On stacked devices
@@ -152,9 +155,12 @@ func (s *socket) takeSends() []send {
 func (s *socket) passed(e stopwatch.Echo, now window.Moment) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if int(e.Seq) > s.lastSeq || s.sent == 0 {
-		s.early = append(s.early, e)
-	} else {
+	switch {
+	case !e.Reply && lookOf(e) != s.look:
+		s.mistaken = true
+	case int(e.Seq) > s.lastSeq || s.sent == 0:
+		s.keep(e)
+	default:
 		s.time(e, now)
 	}
 	if s.mistaken {
@@ -162,6 +168,20 @@ func (s *socket) passed(e stopwatch.Echo, now window.Moment) bool {
 		return false
 	}
 	return true
+}
+
+// maxEarly bounds what is kept of packets that are not told as sent yet: one,
+// as often as it is seen, and its replies.
+const maxEarly = 100
+
+// keep keeps what the kernel saw before the pinger told of it: of replies those
+// behind their requests only, because a target can make up any number.
+func (s *socket) keep(e stopwatch.Echo) {
+	if len(s.early) < maxEarly && (!e.Reply || slices.ContainsFunc(s.early, func(o stopwatch.Echo) bool {
+		return !o.Reply && o.Seq == e.Seq && o.Data == e.Data
+	})) {
+		s.early = append(s.early, e)
+	}
 }
 
 // catchUp takes what the kernel saw before the pinger told of it.
