@@ -23,7 +23,13 @@ type answerer struct {
 
 	clock   wire.Clock
 	clockAt time.Time // when the clock's state was read
+
+	unlike map[netip.Addr]bool // sources whose key was said not to be ours
 }
+
+// maxUnlike is how many sources are named for their keys: addresses may be
+// forged, and the log shall not fill with them.
+const maxUnlike = 100
 
 // sessionKey is what makes packets one session: the flow and the sender's
 // identifier (RFC 8972, section 3).
@@ -74,6 +80,9 @@ func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []b
 	}
 	key, _ := a.reflector.keys.find(source)
 	request, err := stamp.ParseRequest(m.Payload, key)
+	if err != nil && key != nil {
+		a.sayUnlike(source, err)
+	}
 	switch {
 	case errors.Is(err, stamp.ErrHMAC):
 		a.counts.BadHMAC++
@@ -126,6 +135,15 @@ func (a *answerer) answer(m *stopwatch.Message, now func() time.Time, buffer []b
 		Timestamp: format.StampUnix(now().UnixNano()),
 	}, key)
 	return out, true
+}
+
+// sayUnlike tells once of a source that has another key than this end, or none.
+func (a *answerer) sayUnlike(source netip.Addr, err error) {
+	if a.unlike[source] || len(a.unlike) == maxUnlike {
+		return
+	}
+	a.unlike[source] = true
+	a.reflector.config.Log.Warn("a packet of a source that needs a key is not answered, nor will others like it be: each end looks the key up by the other end's address, and the two entries must have one key", "source", source, "error", err)
 }
 
 // inRate takes a token from a source's bucket.

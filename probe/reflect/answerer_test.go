@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,6 +155,50 @@ func TestWhoIsNotAnswered(t *testing.T) {
 				t.Errorf("answered is %v; counts (-want +got):\n%s", ok, diff)
 			}
 		})
+	}
+}
+
+// TestAWrongKeyIsToldOnce for each source that is allowed, up to a number that
+// no forger can exceed.
+func TestAWrongKeyIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	b := newBench(func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	plain, other := stamp.AppendRequest(nil, request(0), nil), stamp.AppendRequest(nil, request(0), []byte("a key that one end has alone"))
+	for range 3 {
+		for _, ask := range []struct {
+			from   string
+			packet []byte
+		}{
+			{"192.0.2.9:50000", plain[:13]},       // needs no key
+			{"198.51.100.200:50000", other},       // is not allowed
+			{"192.0.2.200:50000", other},          //
+			{"192.0.2.201:50000", plain},          // knows of no key
+			{"[::ffff:192.0.2.201]:60000", other}, // as an IPv6 socket shows it
+		} {
+			b.ask(netip.MustParseAddrPort(ask.from), ask.packet)
+		}
+	}
+	var got []string
+	for line := range strings.Lines(log.String()) {
+		_, said, _ := strings.Cut(line, "must have one key\" ")
+		got = append(got, said)
+	}
+	want := []string{
+		"source=192.0.2.200 error=\"stamp: the HMAC does not fit; the keys differ or the packet was altered\"\n",
+		"source=192.0.2.201 error=\"stamp: the packet is too short: 44 bytes, at least 112 are needed\"\n",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	b = newBench(func(c *Config) {
+		c.Log, c.Keys = slog.New(slog.NewTextHandler(&log, nil)), []Key{{netip.MustParsePrefix("2001:db8::/32"), secret}}
+	})
+	log.Reset()
+	for i := range 2 * maxUnlike {
+		b.ask(netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: byte(i)}), 50000), other)
+	}
+	if n := strings.Count(log.String(), "\n"); n != maxUnlike {
+		t.Errorf("%d sources are named, want %d", n, maxUnlike)
 	}
 }
 

@@ -257,6 +257,7 @@ func (r *Reflector) newAnswerer(local netip.AddrPort) *answerer {
 		sessions: newTable[sessionKey, session](r.config.Sessions, r.config.Idle),
 		// A bucket that is idle for a second is full, so it need not be kept.
 		sources: newTable[netip.Addr, bucket](r.config.Sessions, time.Second),
+		unlike:  map[netip.Addr]bool{},
 	}
 }
 
