@@ -39,6 +39,9 @@ func (c *reflectCommand) config(log *slog.Logger) (reflect.Config, []netip.Prefi
 		if err != nil {
 			return config, nil, fmt.Errorf("--listen: %w", err)
 		}
+		if local.Port() != 0 && slices.Contains(config.Listen, local) {
+			return config, nil, fmt.Errorf("--listen: %v is given twice; keep one", local)
+		}
 		config.Listen = append(config.Listen, local)
 	}
 	if len(config.Listen) == 0 {

@@ -32,6 +32,7 @@ func TestReflectWrongUsage(t *testing.T) {
 		{"prefix", []string{"--allow=192.0.2.0/33"}, cli.StatusUsage, `--allow: "192.0.2.0/33" is not a prefix such as 192.0.2.0/24 or 2001:db8::/48, nor an address`},
 		{"bits behind the prefix", []string{"--allow=192.0.2.1/24"}, cli.StatusUsage, "--allow: 192.0.2.1/24 has bits set behind its length; is 192.0.2.0/24 meant?"},
 		{"listen", []string{"--allow=192.0.2.1", "--listen=eth0"}, cli.StatusUsage, `--listen: "eth0" is not an address of this host, such as 192.0.2.1, 192.0.2.1:862 or [2001:db8::1]:862`},
+		{"listen twice", []string{"--allow=192.0.2.1", "--listen=127.0.0.1,127.0.0.1:862"}, cli.StatusUsage, "--listen: 127.0.0.1:862 is given twice; keep one"},
 		{"foreign address", []string{"--allow=192.0.2.1", "--listen=192.0.2.1"}, cli.StatusFailed, "listen on 192.0.2.1:862: bind: cannot assign requested address; the address is not one of this host"},
 		{"rate", []string{"--allow=192.0.2.1", "--rate=0.5"}, cli.StatusUsage, "--rate: 0.5 is not 1 or more"},
 		{"no rate at all", []string{"--allow=192.0.2.1", "--rate=nan"}, cli.StatusUsage, "--rate: NaN is not 1 or more"},
