@@ -51,6 +51,7 @@ type reflectors struct {
 	closed chan struct{}
 	awake  chan struct{}
 	lost   uint64
+	looked int // calls of Verify
 }
 
 func (n *reflectors) wall() int64 { wall, _ := n.clock(); return wall }
@@ -174,6 +175,7 @@ func (n *reflectors) Wait(time.Time) (bool, error) {
 func (n *reflectors) Verify() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.looked++
 	n.user = n.user && !n.verified
 	return nil
 }

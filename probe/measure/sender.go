@@ -301,6 +301,9 @@ func (s *sender) send(one *session) bool {
 	}
 	payload, stamp := one.build(s.payload[:0], before.Wall, s.own)
 	s.payload = payload
+	// Before: where the kernel is found to be the source meanwhile, the number
+	// of this packet means nothing, and another may get it.
+	timed := s.conn.Source() != wire.TimestampsUser
 	id, begun, err := s.conn.Send(one.peer.address, payload)
 	now := s.line.now()
 	if err != nil {
@@ -321,7 +324,7 @@ func (s *sender) send(one *session) bool {
 		one.started = true
 	}
 	number := one.sent(r)
-	if r.packet != nil && s.conn.Source() != wire.TimestampsUser {
+	if r.packet != nil && timed {
 		s.leaving[id] = departure{one, number, now.Mono}
 	}
 	return true

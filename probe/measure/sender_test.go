@@ -16,6 +16,7 @@ import (
 	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/stamp"
 	"github.com/fibergauge/fibergauge/probe/stopwatch"
+	"github.com/fibergauge/fibergauge/probe/window"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -261,6 +262,58 @@ func TestSTAMPLooksForTheKernelAgain(t *testing.T) {
 	if first.Timestamps != wire.TimestampsUser || last.Timestamps != wire.TimestampsKernel || last.Unstamped > 0 {
 		t.Errorf("timestamps %q at first, %q at last with %d packets without", first.Timestamps, last.Timestamps, last.Unstamped)
 	}
+}
+
+// TestSTAMPLooksForTheKernelNowAndThen while it is missing, and only then.
+func TestSTAMPLooksForTheKernelNowAndThen(t *testing.T) {
+	for _, tt := range []struct {
+		user bool
+		want int
+	}{{true, 3}, {false, 0}} {
+		n := &reflectors{user: tt.user, travel: plainTravel}
+		measureSTAMP(t, n, stampAssignment("a"), func(*rig) { time.Sleep(3*verifyEvery + time.Minute) })
+		if n.looked != tt.want {
+			t.Errorf("user %v: looked %d times, want %d", tt.user, n.looked, tt.want)
+		}
+	}
+}
+
+// turning is a socket whose source becomes the kernel while it sends.
+type turning struct{ *reflectors }
+
+func (c turning) Send(to netip.AddrPort, payload []byte) (uint32, int64, error) {
+	_, at, err := c.reflectors.Send(to, payload)
+	_ = c.Verify()
+	return 0, at, err
+}
+
+// TestAPacketThatTheProcessTimedWaitsForNoStamp: its number means nothing, and
+// the stamp of the one that gets it is not its own.
+func TestAPacketThatTheProcessTimedWaitsForNoStamp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock()
+		log := slog.New(slog.DiscardHandler)
+		line := newTimeline(clock.read, 1, nil, log)
+		n := &reflectors{clock: clock.read, user: true, travel: func(uint32) travel { return travel{lostThere: true} }}
+		open := func() (socketUDP, error) {
+			_, err := n.open(route{})
+			return turning{n}, err
+		}
+		s := newSender(line, wire.Timeout, open, func() wire.Clock { return wire.Clock{} }, log)
+		one := newSession(line, planned{
+			spec: there, stamp: wire.STAMPTarget{Port: 862}, grid: window.Grid{Interval: time.Second, Length: 10 * time.Second},
+		}, nil, 1, wire.Timeout)
+		s.add(one)
+		s.keepOpen(line.now())
+		s.send(one)
+		time.Sleep(time.Second)
+		one.next++
+		n.verified = true
+		s.send(one)
+		if s.conn.Source() != wire.TimestampsKernel || len(one.requests) != 3 || one.requests[2].packet == nil || len(s.leaving) != 0 {
+			t.Errorf("source %s, requests %+v, waiting for the stamps of %v", s.conn.Source(), one.requests, s.leaving)
+		}
+	})
 }
 
 func TestSTAMPOnTheWay(t *testing.T) {
