@@ -164,7 +164,6 @@ func (m *matcher) read() {
 			for _, d := range s.told {
 				m.compare(s, d)
 			}
-			s.told = nil
 		}
 	}
 	m.decide(now)

@@ -271,47 +271,217 @@ func TestAStrangerOfManyTargetsIsNobodys(t *testing.T) {
 	})
 }
 
-// known is a socket that has sent its first packet and is known to a matcher.
-func known(t *testing.T, n *network, spec Spec) (*matcher, *socket) {
-	t.Helper()
+// looker is a matcher without a measurer around it.
+type looker struct {
+	*matcher
+	network *network
+}
+
+func newLooker(clock Clock) looker {
+	n := &network{clock: clock}
 	log := slog.New(slog.DiscardHandler)
-	line := newTimeline(n.clock, 1, nil, log)
-	m := newMatcher(line, n)
-	f := newFlow(line, m, planned{spec: spec, grid: window.Grid{Interval: time.Second, Length: 10 * time.Second}}, 1, wire.Timeout, log)
-	s := newSocket(f)
-	n.pass(spec, 0, 0, false)
+	return looker{newMatcher(newTimeline(clock, 1, func() (uint64, error) { return 2, nil }, log), n), n}
+}
+
+// open gives a socket that has sent nothing.
+func (l looker) open(spec Spec) *socket {
+	p := planned{spec: spec, grid: window.Grid{Interval: time.Second, Length: 10 * time.Second}}
+	return newSocket(newFlow(l.line, l.matcher, p, 1, wire.Timeout, slog.New(slog.DiscardHandler)))
+}
+
+// known gives a socket that has sent its first packet, by which it is known.
+func (l looker) known(t *testing.T, spec Spec) *socket {
+	t.Helper()
+	s := l.open(spec)
+	l.network.pass(spec, 0, 0, false)
 	s.Sent(0)
-	if m.read(); m.owners[tracker{}] != s {
+	if l.read(); l.owners[tracker{}] != s {
 		t.Fatal("the socket is not known")
 	}
-	return m, s
+	return s
+}
+
+// ours is the tracker of what passes by a number.
+func ours(number byte) tracker { return tracker{number} }
+
+var (
+	there = Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
+	other = Spec{Address: netip.MustParseAddr("192.0.2.3"), SizeBytes: 84}
+)
+
+// TestTwoTargetsAtOneMoment are known by their first packets.
+func TestTwoTargetsAtOneMoment(t *testing.T) {
+	l := newLooker(SystemClock())
+	a, b := l.open(there), l.open(other)
+	l.network.pass(there, 1, 0, false)
+	l.network.pass(other, 2, 0, false)
+	a.Sent(0)
+	b.Sent(0)
+	if l.read(); l.owners[ours(1)] != a || l.owners[ours(2)] != b {
+		t.Errorf("owners %v", l.owners)
+	}
+}
+
+// TestTwoThatLookAlikeAtOneMoment are not known by one packet, whosever it is.
+func TestTwoThatLookAlikeAtOneMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLooker(SystemClock())
+		a, b := l.open(there), l.open(there)
+		l.network.pass(there, 2, 0, false)
+		a.Sent(0)
+		b.Sent(0)
+		if l.read(); len(l.owners) != 0 {
+			t.Errorf("owners %v", l.owners)
+		}
+		time.Sleep(time.Second)
+		l.network.pass(there, 1, 1, false)
+		a.Sent(1)
+		time.Sleep(time.Second)
+		l.network.pass(there, 2, 1, false)
+		b.Sent(1)
+		if l.read(); l.owners[ours(1)] != a || l.owners[ours(2)] != b {
+			t.Errorf("owners %v", l.owners)
+		}
+	})
+}
+
+// TestAPacketSeenBeforeItIsToldAfterAStep was sent at a moment that has been
+// before.
+func TestAPacketSeenBeforeItIsToldAfterAStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock()
+		l := newLooker(clock.read)
+		s := l.open(there)
+		time.Sleep(time.Second)
+		clock.step(-time.Hour)
+		s.Refused(nil) // a reading from after the step
+		l.network.pass(there, 1, 0, false)
+		l.read()
+		s.Sent(0)
+		if l.read(); l.owners[ours(1)] != s {
+			t.Errorf("owners %v", l.owners)
+		}
+	})
+}
+
+// TestWhatPassedLastCounts although the pinger ends before anybody looks.
+func TestWhatPassedLastCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLooker(SystemClock())
+		s := l.known(t, there)
+		time.Sleep(time.Second)
+		l.network.pass(there, 0, 1, false)
+		s.Sent(1)
+		time.Sleep(20 * time.Millisecond)
+		l.network.pass(there, 0, 1, true)
+		l.forget(s)
+		if fate, rtt := s.table[1].packet.Outcome(); fate != window.Stamped || rtt != 20*time.Millisecond {
+			t.Errorf("fate %v after %v", fate, rtt)
+		}
+	})
+}
+
+// TestNearestTheWireCounts: of a request that is seen several times the last
+// moment, of a reply the first, although all but the reply passed before the
+// pinger told of the packet.
+func TestNearestTheWireCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLooker(SystemClock())
+		s := l.known(t, there)
+		time.Sleep(time.Second)
+		l.network.pass(there, 0, 1, false)
+		time.Sleep(time.Millisecond)
+		l.network.pass(there, 0, 1, false)
+		l.read()
+		s.Sent(1)
+		for range 2 {
+			time.Sleep(20 * time.Millisecond)
+			l.network.pass(there, 0, 1, true)
+			l.read()
+		}
+		if fate, rtt := s.table[1].packet.Outcome(); fate != window.Stamped || rtt != 20*time.Millisecond {
+			t.Errorf("fate %v after %v", fate, rtt)
+		}
+	})
+}
+
+// TestAStepTakesNoOwnerAway: of a packet that left while the clock stepped
+// nobody knows by its moment whether it was ours.
+func TestAStepTakesNoOwnerAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock()
+		l := newLooker(clock.read)
+		s := l.known(t, there)
+		time.Sleep(time.Second)
+		l.network.pass(there, 0, 1, false)
+		clock.step(-time.Hour)
+		s.Sent(1)
+		if l.read(); l.owners[ours(0)] != s {
+			t.Error("the socket is not known any more")
+		}
+	})
+}
+
+// TestWhatASocketTellsIsBounded while nobody asks.
+func TestWhatASocketTellsIsBounded(t *testing.T) {
+	s := newLooker(SystemClock()).open(there)
+	for seq := range 2 * maxSends {
+		s.Sent(seq)
+	}
+	if len(s.sends) != maxSends {
+		t.Errorf("%d are kept, want %d", len(s.sends), maxSends)
+	}
+}
+
+// TestAStrangerInStepIsNotRememberedForEver although it cannot be told from us.
+func TestAStrangerInStepIsNotRememberedForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLooker(SystemClock())
+		s := l.open(there)
+		const beats = 100
+		for seq := range beats {
+			for number := range 2 {
+				l.network.pass(there, number, seq, false)
+				l.network.pass(there, number, seq, true)
+			}
+			s.Sent(seq)
+			l.read()
+			time.Sleep(time.Second)
+		}
+		if most := 2 * 2 * (int(strangeFor/time.Second) + 1); len(l.owners) != 0 || l.remembered == 0 || l.remembered > most {
+			t.Errorf("owners %v, %d packets remembered; want none, and %d at most", l.owners, l.remembered, most)
+		}
+	})
 }
 
 // TestATargetCannotFillOurMemory answers packets that were not sent yet.
 func TestATargetCannotFillOurMemory(t *testing.T) {
-	spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
-	n := &network{clock: SystemClock()}
-	m, s := known(t, n, spec)
+	l := newLooker(SystemClock())
+	s := l.known(t, there)
 	for range 1000 {
-		n.pass(spec, 0, 60_000, true)
+		l.network.pass(there, 0, 60_000, true)
 	}
-	if m.read(); len(s.early) > 0 {
+	if l.read(); len(s.early) > 0 {
 		t.Errorf("%d replies are kept", len(s.early))
+	}
+	for range 1000 {
+		l.network.pass(there, 0, 1, false)
+		l.network.pass(there, 0, 1, true)
+	}
+	if l.read(); len(s.early) != maxEarly {
+		t.Errorf("%d packets are kept, want %d", len(s.early), maxEarly)
 	}
 }
 
 // TestWhatLeftForAnotherTargetIsNotOurs: a payload that also goes elsewhere is
 // not that of a pinger.
 func TestWhatLeftForAnotherTargetIsNotOurs(t *testing.T) {
-	spec := Spec{Address: netip.MustParseAddr("192.0.2.2"), SizeBytes: 84}
-	other := Spec{Address: netip.MustParseAddr("192.0.2.3"), SizeBytes: 84}
-	n := &network{clock: SystemClock()}
-	m, s := known(t, n, spec)
-	n.pass(other, 0, 1, false)
-	s.Sent(1)
-	m.read()
-	if len(m.owners) != 0 || len(m.unknown[s.look]) != 1 {
-		t.Errorf("owners %v, unknown %v", m.owners, m.unknown)
+	l := newLooker(SystemClock())
+	s := l.known(t, there)
+	l.network.pass(there, 0, 5, false)
+	l.network.pass(other, 0, 6, false)
+	if l.read(); len(l.owners) != 0 || len(l.unknown[s.look]) != 1 || len(s.early) != 0 {
+		t.Errorf("owners %v, unknown %v, early %v", l.owners, l.unknown, s.early)
 	}
 }
 

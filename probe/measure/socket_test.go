@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/stopwatch"
 	"github.com/fibergauge/fibergauge/probe/window"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -40,5 +41,30 @@ func TestNumberThatComesAgain(t *testing.T) {
 	got := sum(f.book.Flush(line.now()))
 	if got.Sent != 2 || got.Received != 2 || got.Duplicate != 0 {
 		t.Errorf("%+v; want 2 sent and received, none twice", got)
+	}
+}
+
+// TestWhatASendHolds is the bound of what is taken for a packet.
+func TestWhatASendHolds(t *testing.T) {
+	const second = int64(time.Second)
+	d := send{seq: 7, from: 10 * second, to: 11 * second, even: true}
+	for _, tt := range []struct {
+		name string
+		send send
+		seq  uint16
+		at   int64
+		want bool
+	}{
+		{"with the first reading", d, 7, d.from, true},
+		{"before it", d, 7, d.from - 1, false},
+		{"with the second", d, 7, d.to, true},
+		{"handed over late", d, 7, d.to + int64(handover), true},
+		{"too late", d, 7, d.to + int64(handover) + 1, false},
+		{"another number", d, 8, d.to, false},
+		{"while the clock stepped", send{seq: 7, from: d.from, to: d.to}, 7, d.to, false},
+	} {
+		if got := tt.send.holds(stopwatch.Echo{Seq: tt.seq, At: tt.at}); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
