@@ -28,6 +28,7 @@ type Store struct {
 
 	admissions []store.Admission
 	meshes     []store.MeshVersion
+	keys       []store.SigningKey
 	lookups    int
 }
 
@@ -115,6 +116,30 @@ func (s *Store) Meshes(context.Context) ([]store.MeshVersion, error) {
 		return nil, ErrAway
 	}
 	return slices.Clone(s.meshes), nil
+}
+
+// PutSigningKey archives a key.
+func (s *Store) PutSigningKey(_ context.Context, k store.SigningKey) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Away {
+		return ErrAway
+	}
+	if err := k.Check(); err != nil {
+		return fmt.Errorf("fake: %w: %w", store.ErrPermanent, err)
+	}
+	s.keys = store.MergeSigningKeys(append(s.keys, k))
+	return nil
+}
+
+// SigningKeys gives the archived keys.
+func (s *Store) SigningKeys(context.Context) ([]store.SigningKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Away {
+		return nil, ErrAway
+	}
+	return slices.Clone(s.keys), nil
 }
 
 // Ready fails while the store is away.

@@ -30,6 +30,8 @@ type Metrics struct {
 	storeErrors *prometheus.CounterVec
 	mesh        *prometheus.GaugeVec
 	meshRefused prometheus.Counter
+	connections prometheus.Gauge
+	ended       *prometheus.CounterVec
 }
 
 // New makes the counters of a program of the given version.
@@ -66,13 +68,24 @@ func New(version string) *Metrics {
 			Help: "Mesh files that were refused while an earlier version stayed.",
 		}),
 	}
+	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "fibergauge_collector_connections",
+		Help: "Connections that are open.",
+	})
+	m.ended = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "fibergauge_collector_connections_ended_total",
+		Help: "Connections that did not end well, by cause: displaced (others came and there was no room), no_request (what came was no request: too slow, too long, or not HTTP).",
+	}, []string{"cause"})
+	for _, cause := range []End{EndDisplaced, EndNoRequest} {
+		m.ended.WithLabelValues(string(cause))
+	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "fibergauge_collector_build_info",
 		Help: "1 for the version that runs.",
 	}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(
-		m.requests, m.stored, m.refused, m.storeTime, m.storeErrors, m.mesh, m.meshRefused, build,
+		m.requests, m.stored, m.refused, m.storeTime, m.storeErrors, m.mesh, m.meshRefused, build, m.connections, m.ended,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -105,6 +118,21 @@ func (m *Metrics) MeshServed(served *mesh.Mesh) {
 // MeshRefused counts a mesh file that was refused.
 func (m *Metrics) MeshRefused() { m.meshRefused.Inc() }
 
+// End is why a connection did not end well.
+type End string
+
+// Ends of connections.
+const (
+	EndDisplaced End = "displaced"  // there was no room when others came
+	EndNoRequest End = "no_request" // what came was no request
+)
+
+// Connections notes how many are open.
+func (m *Metrics) Connections(open int) { m.connections.Set(float64(open)) }
+
+// ConnectionEnded counts a connection that did not end well.
+func (m *Metrics) ConnectionEnded(cause End) { m.ended.WithLabelValues(string(cause)).Inc() }
+
 // Observe wraps a store so that the calls that a collector makes are timed and
 // their errors counted.
 func (m *Metrics) Observe(s store.Store) store.Store { return &observed{s, m} }
@@ -128,6 +156,18 @@ func (o *observed) Meshes(ctx context.Context) (versions []store.MeshVersion, er
 		return err
 	})
 	return versions, err
+}
+
+func (o *observed) PutSigningKey(ctx context.Context, k store.SigningKey) error {
+	return o.metrics.call("put_signing_key", func() error { return o.Store.PutSigningKey(ctx, k) })
+}
+
+func (o *observed) SigningKeys(ctx context.Context) (keys []store.SigningKey, err error) {
+	err = o.metrics.call("signing_keys", func() error {
+		keys, err = o.Store.SigningKeys(ctx)
+		return err
+	})
+	return keys, err
 }
 
 func (o *observed) Ready(ctx context.Context) error {

@@ -50,6 +50,10 @@ type Reader interface {
 	// Meshes lists the archived versions by (ServedFrom, SHA256).
 	Meshes(ctx context.Context) ([]MeshVersion, error)
 
+	// SigningKeys lists the keys of all sites, revoked ones too, by (Site,
+	// Enrolled, ID).
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+
 	// Ready tells, for health checks, whether the store answers now: whether
 	// it would try a read and, where it is a Store, a Put.
 	Ready(ctx context.Context) error
@@ -71,6 +75,12 @@ type Store interface {
 	// PutMesh archives a version of the mesh; the earliest ServedFrom of a
 	// version is kept.
 	PutMesh(ctx context.Context, m MeshVersion) error
+
+	// PutSigningKey archives a key, which has passed its Check. Of a key that
+	// the site has already, the earliest Enrolled and the earliest Revoked that
+	// is not zero are kept. Nothing is forgotten: a revocation is never taken
+	// back, and a key never removed.
+	PutSigningKey(ctx context.Context, k SigningKey) error
 }
 
 // Admission is what a collector admitted at once from one site.
@@ -150,6 +160,12 @@ type SigningKey struct {
 
 // ID names the key in signatures.
 func (k SigningKey) ID() string { return wire.KeyID(k.Key) }
+
+// InForce tells whether what is admitted at that moment may be signed by the
+// key.
+func (k SigningKey) InForce(at time.Time) bool {
+	return !at.Before(k.Enrolled) && (k.Revoked.IsZero() || at.Before(k.Revoked))
+}
 
 // Distance is the road distance of a measured link.
 type Distance struct {

@@ -52,7 +52,11 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"journal cursor", testJournalCursor},
 		{"journal reopened", testJournalReopened},
 		{"journal while written", testJournalWhileWritten},
+		{"statements", testStatements},
 		{"mesh", testMesh},
+		{"signing keys", testSigningKeys},
+		{"signing keys together", testSigningKeysTogether},
+		{"signing keys refused", testSigningKeysRefused},
 		{"cancelled", testCancelled},
 		{"cancelled in the middle", testCancelledMidway},
 		{"permanent", testPermanent},
@@ -86,7 +90,7 @@ func admission(at time.Time, windows ...wire.Window) store.Admission {
 	batch := wire.Batch{Schema: wire.SchemaBatch, Site: windows[0].Src, Windows: windows}
 	return store.Admission{
 		At: at, Site: batch.Site, Batch: batch.Digest().String(),
-		MeshSHA256: strings.Repeat("5e", 32), Windows: windows,
+		MeshSHA256: strings.Repeat("5e", 32), Statement: batch.Digests(), Windows: windows,
 	}
 }
 
@@ -149,7 +153,7 @@ func journal(t *testing.T, s store.Store, after store.Cursor) []store.Entry {
 func entry(a store.Admission) store.Entry {
 	return store.Entry{
 		At: a.At.Truncate(time.Millisecond), Site: a.Site, Batch: a.Batch, MeshSHA256: a.MeshSHA256,
-		Signature: a.Signature, Windows: len(a.Windows), Spans: store.Spans(a.Windows),
+		Signature: a.Signature, Statement: a.Statement, Windows: len(a.Windows), Spans: store.Spans(a.Windows),
 	}
 }
 

@@ -22,10 +22,12 @@ func testCancelled(t *testing.T, place Place) {
 	cancel()
 
 	calls := map[string]func() error{
-		"put":      func() error { return s.Put(ctx, admission(epoch(), windows[1])) },
-		"put mesh": func() error { return s.PutMesh(ctx, store.MeshVersion{SHA256: windows[0].MeshSHA256}) },
-		"meshes":   func() error { _, err := s.Meshes(ctx); return err },
-		"ready":    func() error { return s.Ready(ctx) },
+		"put":             func() error { return s.Put(ctx, admission(epoch(), windows[1])) },
+		"put mesh":        func() error { return s.PutMesh(ctx, store.MeshVersion{SHA256: windows[0].MeshSHA256}) },
+		"meshes":          func() error { _, err := s.Meshes(ctx); return err },
+		"put signing key": func() error { return s.PutSigningKey(ctx, SigningKey("a", 1, epoch())) },
+		"signing keys":    func() error { _, err := s.SigningKeys(ctx); return err },
+		"ready":           func() error { return s.Ready(ctx) },
 		"windows": func() (last error) {
 			for _, err := range s.Windows(ctx, all(&windows[0])) {
 				last = err

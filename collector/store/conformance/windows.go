@@ -27,6 +27,7 @@ func testEmpty(t *testing.T, place Place) {
 	if err != nil || len(meshes) != 0 {
 		t.Errorf("meshes of an empty store: %v, %v", meshes, err)
 	}
+	equal(t, "signing keys of an empty store", 0, len(signingKeys(t, s)))
 	if err := s.Ready(t.Context()); err != nil {
 		t.Errorf("ready: %v", err)
 	}

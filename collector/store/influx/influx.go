@@ -12,10 +12,11 @@
 // JSON: a document. The other fields repeat it for people. A reader therefore
 // moves one row a window, needs no pivot, and never sees half a point.
 //
-//	rtt       one point a window                document "window"
-//	admitted  one point a window and admission  document "admission"
-//	journal   one point an admission            document "entry"
-//	mesh      one point a mesh version          document "archive"
+//	rtt          one point a window                document "window"
+//	admitted     one point a window and admission  document "admission"
+//	journal      one point an admission            document "entry"
+//	mesh         one point a mesh version          document "archive"
+//	signing_key  one point a putting of a key      document "signing_key"
 package influx
 
 import (

@@ -30,6 +30,9 @@ type entry struct {
 	Signature  *wire.Signature `json:"signature,omitempty"`
 	Windows    int             `json:"windows"`
 	Spans      []store.Span    `json:"spans"`
+	// Statement is the digests, one behind the other. Entries of before it was
+	// kept lack it.
+	Statement []byte `json:"statement,omitempty"`
 }
 
 // entryPoint has no time of its own: the server's clock gives it one on
@@ -38,6 +41,7 @@ type entry struct {
 func entryPoint(a *store.Admission) *write.Point {
 	e := entry{
 		a.At.UnixMilli(), a.Site, a.Batch, a.MeshSHA256, a.Signature, len(a.Windows), store.Spans(a.Windows),
+		store.PackStatement(a.Statement),
 	}
 	fields := map[string]any{
 		"id":    fmt.Sprintf("%016x", e.id()),
@@ -92,7 +96,11 @@ func (s *Reader) follow(ctx context.Context, after store.Cursor, each func(store
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !each(e.public(past.cursor())) {
+			public, err := e.public(past.cursor())
+			if err != nil {
+				return fmt.Errorf("journal at %s: %w", moment(d.atNS), err)
+			}
+			if !each(public) {
 				return nil
 			}
 		}
@@ -135,11 +143,12 @@ func (e *entry) id() uint64 {
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
-func (e *entry) public(c store.Cursor) store.Entry {
+func (e *entry) public(c store.Cursor) (store.Entry, error) {
+	statement, err := store.UnpackStatement(e.Statement)
 	return store.Entry{
 		Cursor: c, At: time.UnixMilli(e.AtMS).UTC(), Site: e.Site, Batch: e.Batch,
-		MeshSHA256: e.MeshSHA256, Signature: e.Signature, Windows: e.Windows, Spans: e.Spans,
-	}
+		MeshSHA256: e.MeshSHA256, Signature: e.Signature, Statement: statement, Windows: e.Windows, Spans: e.Spans,
+	}, err
 }
 
 // past holds what the last hour of the journal holds at a place in it.

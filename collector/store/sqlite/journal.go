@@ -71,7 +71,7 @@ func parseCursor(c store.Cursor) (int64, error) {
 	return seq, nil
 }
 
-// entries reads one page in two statements of one snapshot, and the number of
+// entries reads one page in one snapshot, and the number of
 // its last entry.
 func (p *pool) entries(ctx context.Context, after int64) (page []store.Entry, last int64, err error) {
 	tx, err := p.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
@@ -79,7 +79,16 @@ func (p *pool) entries(ctx context.Context, after int64) (page []store.Entry, la
 		return nil, 0, err
 	}
 	defer tx.Rollback() // nothing was written
-	rows, err := tx.QueryContext(ctx, `SELECT seq, at_ms, site, batch, mesh_sha256, signature, windows
+	// Asked each time, because a collector may bring the file up to date at any.
+	k, err := kindOf(ctx, tx)
+	if err != nil {
+		return nil, 0, err
+	}
+	statement := "statement"
+	if k.version < 2 {
+		statement = "NULL"
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT seq, at_ms, site, batch, mesh_sha256, signature, windows, `+statement+`
 		FROM journal WHERE seq > ? ORDER BY seq LIMIT ?`, after, journalPage)
 	if err != nil {
 		return nil, 0, err
@@ -90,7 +99,8 @@ func (p *pool) entries(ctx context.Context, after int64) (page []store.Entry, la
 		var e store.Entry
 		var atMS int64
 		var signature sql.NullString
-		if err := rows.Scan(&last, &atMS, &e.Site, &e.Batch, &e.MeshSHA256, &signature, &e.Windows); err != nil {
+		var statement []byte
+		if err := rows.Scan(&last, &atMS, &e.Site, &e.Batch, &e.MeshSHA256, &signature, &e.Windows, &statement); err != nil {
 			return nil, 0, err
 		}
 		if signature.Valid {
@@ -98,6 +108,9 @@ func (p *pool) entries(ctx context.Context, after int64) (page []store.Entry, la
 			if err := json.Unmarshal([]byte(signature.String), e.Signature); err != nil {
 				return nil, 0, fmt.Errorf("entry %d: signature: %w", last, err)
 			}
+		}
+		if e.Statement, err = store.UnpackStatement(statement); err != nil {
+			return nil, 0, fmt.Errorf("entry %d: %w", last, err)
 		}
 		e.At = time.UnixMilli(atMS).UTC()
 		e.Cursor = store.Cursor(strconv.FormatInt(last, 10))

@@ -81,6 +81,7 @@ func (s *Store) Put(ctx context.Context, a store.Admission) error {
 		return s.explain(ctx, "put", err)
 	}
 	s.learn(ids)
+	s.wrote()
 	return nil
 }
 
@@ -153,9 +154,9 @@ func putEntry(ctx context.Context, tx *sql.Tx, ids *dictionary, a *store.Admissi
 		}
 		signature = string(text)
 	}
-	result, err := tx.ExecContext(ctx, `INSERT INTO journal (at_ms, site, batch, mesh_sha256, signature, windows)
-		VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
-		a.At.UnixMilli(), a.Site, a.Batch, a.MeshSHA256, signature, len(a.Windows))
+	result, err := tx.ExecContext(ctx, `INSERT INTO journal (at_ms, site, batch, mesh_sha256, signature, windows, statement)
+		VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		a.At.UnixMilli(), a.Site, a.Batch, a.MeshSHA256, signature, len(a.Windows), store.PackStatement(a.Statement))
 	if err != nil {
 		return err
 	}

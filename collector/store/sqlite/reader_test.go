@@ -124,6 +124,12 @@ func start(t *testing.T, what, path string, asNobody bool) *child {
 	cmd.Env = append(os.Environ(), childEnv+"="+what+":"+path)
 	cmd.Dir = "/"
 	cmd.Stderr = os.Stderr
+	if what == "fill" {
+		if os.Geteuid() != 0 {
+			t.Skip("SKIPPED: to mount a file system, the tests have to run as root")
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
 	if asNobody {
 		if os.Geteuid() != 0 {
 			t.Skip("SKIPPED: to read as another user, the tests have to run as root")
@@ -190,7 +196,15 @@ func TestChild(t *testing.T) {
 	var reader store.Reader
 	var writer store.Store
 	var err error
-	if what == "write" {
+	folder := path
+	if what == "fill" {
+		if err := smallDisk(folder); err != nil {
+			fmt.Println("mount:", err)
+			return
+		}
+		path = filepath.Join(folder, "store.db")
+	}
+	if what != "read" {
 		writer, err = sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
 		reader = writer
 	} else {
@@ -205,7 +219,26 @@ func TestChild(t *testing.T) {
 		switch word, number, _ := strings.Cut(lines.Text(), " "); word {
 		case "put":
 			fmt.Sscan(number, &n)
-			fmt.Println("put", n, putMinute(t.Context(), writer, n))
+			if n < 1000 {
+				fmt.Println("put", n, putMinute(t.Context(), writer, n))
+				continue
+			}
+			windows := conformance.Windows(2, "a", "c", firstMS, n)
+			fmt.Println("put", n, writer.Put(t.Context(), store.Admission{At: time.UnixMilli(1), Site: "a", Batch: "x", Windows: windows}))
+		case "ready":
+			fmt.Println("ready", writer.Ready(t.Context()))
+		case "fill":
+			if err := fill(folder); err != nil {
+				fmt.Println(err)
+				continue
+			}
+			fmt.Println("filled")
+		case "empty":
+			if err := os.Remove(filepath.Join(folder, "filler")); err != nil {
+				fmt.Println(err)
+				continue
+			}
+			fmt.Println("emptied")
 		case "count":
 			got, err := count(t.Context(), reader)
 			fmt.Println("counted", got, err)
@@ -395,7 +428,7 @@ func TestOpenReaderRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			exec1(t, path, "PRAGMA user_version = 7")
-		}, "was written by a newer Fibergauge (schema 7, this one knows 1); upgrade this program"},
+		}, "was written by a newer Fibergauge (schema 7, this one knows 2); upgrade this program"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store.db")

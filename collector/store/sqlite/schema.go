@@ -11,8 +11,13 @@ import (
 const applicationID = 0x46476175
 
 // schemaVersion is kept in PRAGMA user_version. It rises whenever an older
-// Fibergauge would misread the file.
-const schemaVersion = 1
+// Fibergauge would misread the file, or leave out of it what this one relies
+// on. Version 1 has no statements in its journal, no signing keys and no
+// scratch: a Store adds them, a Reader takes the file as it is.
+const schemaVersion = 2
+
+// oldestVersion is the first that is still read and brought up to date.
+const oldestVersion = 1
 
 // schema keeps a bare window near 200 bytes: what repeats from window to window
 // stands once in link and context, samples are raw bytes, and the groups that
@@ -22,7 +27,9 @@ const schemaVersion = 1
 // The digest (16 bytes of the SHA-256 of the canonical bytes, enough that
 // nobody can make two windows meet) is a part of the key: an equal window finds
 // its row, a different one stands beside it.
-const schema = `
+const schema = schemaOf1 + addedBy2
+
+const schemaOf1 = `
 CREATE TABLE link (
 	id   INTEGER PRIMARY KEY,
 	src  TEXT NOT NULL,
@@ -127,8 +134,28 @@ JOIN link ON link.id = w.link
 JOIN context ON context.id = w.context;
 `
 
-// prepareFile makes the tables in a new file and refuses a file of another
-// program or of a newer Fibergauge.
+// addedBy2: statement holds the digests of a batch, 32 bytes each, and is NULL
+// in entries of before. scratch has one row, for Ready to try a write on.
+const addedBy2 = `
+ALTER TABLE journal ADD COLUMN statement BLOB;
+
+CREATE TABLE signing_key (
+	site        TEXT NOT NULL,
+	key         BLOB NOT NULL,
+	enrolled_ms INTEGER NOT NULL,
+	revoked_ms  INTEGER,
+	PRIMARY KEY (site, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE scratch (
+	id       INTEGER PRIMARY KEY,
+	tried_ms INTEGER NOT NULL
+) STRICT;
+`
+
+// prepareFile makes the tables in a new file, adds what one of an older
+// Fibergauge lacks, and refuses a file of another program or of a newer
+// Fibergauge.
 func prepareFile(ctx context.Context, path string, writer *sql.DB) error {
 	return immediately(ctx, writer, func(tx *sql.Tx) error {
 		k, err := kindOf(ctx, tx)
@@ -140,7 +167,11 @@ func prepareFile(ctx context.Context, path string, writer *sql.DB) error {
 				"%s; PRAGMA application_id = %d; PRAGMA user_version = %d", schema, applicationID, schemaVersion))
 			return err
 		}
-		return k.known(path)
+		if err := k.known(path); err != nil || k.version == schemaVersion {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA user_version = %d", addedBy2, schemaVersion))
+		return err
 	})
 }
 
@@ -158,14 +189,14 @@ func kindOf(ctx context.Context, db interface {
 	return k, err
 }
 
-// known refuses a file of another program or of another schema.
+// known refuses a file of another program or of a schema that cannot be read.
 func (k kind) known(path string) error {
 	switch {
 	case k.application != applicationID:
 		return foreign(path)
 	case k.version > schemaVersion:
 		return &FileError{path, fmt.Sprintf("was written by a newer Fibergauge (schema %d, this one knows %d); upgrade this program", k.version, schemaVersion)}
-	case k.version != schemaVersion:
+	case k.version < oldestVersion:
 		return &FileError{path, fmt.Sprintf("has schema %d, which this Fibergauge does not know; give another path", k.version)}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	driver "modernc.org/sqlite"
@@ -42,6 +43,9 @@ type Store struct {
 
 	// contexts is protected by Reader.mu.
 	contexts map[contextKey]int64
+
+	trying sync.Mutex // protects the following field; held while a row is written
+	tried  trial
 }
 
 var _ store.Store = (*Store)(nil)

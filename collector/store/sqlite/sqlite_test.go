@@ -83,7 +83,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			exec(t, raw(t, path), "PRAGMA user_version = 7")
-		}, "was written by a newer Fibergauge (schema 7, this one knows 1); upgrade this program"},
+		}, "was written by a newer Fibergauge (schema 7, this one knows 2); upgrade this program"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store.db")
