@@ -87,6 +87,8 @@ func (s *site) uplink(store uplink.Store, take func(*wire.Assignment), log *slog
 
 type runCommand struct {
 	site `embed:""`
+
+	LabClock string `hidden:"" env:"FIBERGAUGE_LAB_CLOCK" placeholder:"FILE" help:"Milliseconds by which a lab sets the wall clock of this probe; only with --origin emulated."`
 }
 
 // Run measures until the context ends. It then stops sending, waits for the
@@ -94,6 +96,13 @@ type runCommand struct {
 func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	if err := c.check(); err != nil {
 		return cli.Usage(err)
+	}
+	clock := &labClock{file: c.LabClock, log: env.Log}
+	if c.LabClock != "" {
+		if c.Origin != string(wire.OriginEmulated) {
+			return cli.Usage(errors.New("--lab-clock: a clock that a lab sets is only for --origin emulated"))
+		}
+		clock.read()
 	}
 	if os.Getenv("GOGC") == "" {
 		// Most of what a probe has in memory stays there for a minute, and it
@@ -105,7 +114,7 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	defer store.Close()
-	session, err := store.Raise(time.Now())
+	session, err := store.Raise(clock.now())
 	if err != nil {
 		return err
 	}
@@ -125,9 +134,10 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	}
 	measurer := measure.New(measure.Config{
 		Origin: wire.Origin(c.Origin), Version: cli.Version(), Seed: seed, Session: session,
-		Raise:    func() (uint64, error) { return store.Raise(time.Now()) },
+		Raise:    func() (uint64, error) { return store.Raise(clock.now()) },
 		Put:      store.Put,
 		Tap:      tap,
+		Clock:    clock.clock(),
 		STAMPKey: func(reflector netip.Addr) []byte { return reflect.Secret(c.keys, reflector) },
 		Log:      env.Log,
 	})
@@ -145,6 +155,9 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	measuring, measured := context.WithCancel(context.WithoutCancel(ctx))
 	talk, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
+	if c.LabClock != "" {
+		talking.Go(func() { clock.follow(measuring) })
+	}
 	talking.Go(func() { up.Follow(ctx) })
 	talking.Go(func() { responder.run(measuring) })
 	talking.Go(func() { up.Deliver(measuring, talk) })

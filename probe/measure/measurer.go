@@ -34,6 +34,7 @@ type Config struct {
 	// STAMPKey gives the key of a reflector for authenticated packets; nil, or
 	// a nil key: there is none.
 	STAMPKey func(netip.Addr) []byte
+	Clock    Clock // nil: SystemClock
 	Log      *slog.Logger
 }
 
@@ -93,7 +94,10 @@ type assigned struct {
 
 // New makes a Measurer; Run starts it.
 func New(cfg Config) *Measurer {
-	m := &Measurer{cfg: cfg, flows: map[key]*assigned{}, senders: map[route]*hired{}, clock: SystemClock()}
+	m := &Measurer{cfg: cfg, flows: map[key]*assigned{}, senders: map[route]*hired{}, clock: cfg.Clock}
+	if m.clock == nil {
+		m.clock = SystemClock()
+	}
 	m.modes.detect, m.modes.log = DetectMode, cfg.Log
 	m.modes.found, m.modes.said = map[bool]Mode{}, map[bool]bool{}
 	m.newPinger = m.probingPingers
