@@ -405,6 +405,29 @@ func TestNearestTheWireCounts(t *testing.T) {
 	})
 }
 
+// TestARequestThatComesBackIsNotSentAnew: a router that sends our request back
+// to a host that forwards packets cannot shorten the RTT.
+func TestARequestThatComesBackIsNotSentAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLooker(SystemClock())
+		s := l.known(t, there)
+		time.Sleep(time.Second)
+		l.network.pass(there, 0, 1, false)
+		s.Sent(1)
+		for range 3 {
+			time.Sleep(6 * time.Millisecond)
+			l.network.pass(there, 0, 1, false)
+			l.network.passed[len(l.network.passed)-1].TTL = 62
+		}
+		time.Sleep(2 * time.Millisecond)
+		l.network.pass(there, 0, 1, true)
+		l.read()
+		if fate, rtt := s.table[1].packet.Outcome(); fate != window.Stamped || rtt != 20*time.Millisecond || l.owners[ours(0)] != s {
+			t.Errorf("fate %v after %v, owners %v", fate, rtt, l.owners)
+		}
+	})
+}
+
 // TestAStepTakesNoOwnerAway: of a packet that left while the clock stepped
 // nobody knows by its moment whether it was ours.
 func TestAStepTakesNoOwnerAway(t *testing.T) {

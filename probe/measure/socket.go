@@ -53,6 +53,7 @@ type entry struct {
 	send
 	packet     *window.Packet
 	left, came int64                    // when it and its reply passed the kernel, Unix ns; 0: not seen
+	ttl        uint8                    // of the request, when it left
 	data       [stopwatch.EchoData]byte // of the request, which the reply has to repeat
 }
 
@@ -203,10 +204,12 @@ func (s *socket) time(e stopwatch.Echo, now window.Moment) {
 	entry := s.table[int(e.Seq)]
 	switch {
 	case entry == nil || entry.came != 0:
+	case !e.Reply && entry.left != 0 && e.TTL < entry.ttl:
+		// It came back to this host, which sent it on: it had left before.
 	case !e.Reply && entry.even && !entry.holds(e):
 		s.mistaken = true
 	case !e.Reply:
-		entry.left, entry.data = e.At, e.Data
+		entry.left, entry.ttl, entry.data = e.At, e.TTL, e.Data
 	case entry.left != 0 && e.Data == entry.data:
 		entry.came = e.At
 		entry.packet.Answer(window.Reply{At: now, RTT: time.Duration(entry.came - entry.left), TTL: int(e.TTL), Source: wire.TimestampsKernel})
