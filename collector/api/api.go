@@ -58,6 +58,7 @@ type API struct {
 	Config
 	routes  map[string]route
 	gate    *gate
+	bodies  *arrivals
 	scrape  http.Handler
 	quarrel *throttle // log of windows refused
 	trouble *throttle // log of requests refused
@@ -68,6 +69,7 @@ func New(c Config) *API {
 	a := &API{
 		Config:  c,
 		gate:    newGate(c.Limits, c.Now),
+		bodies:  newArrivals(c.Limits),
 		scrape:  c.Metrics.Handler(),
 		quarrel: newThrottle(c.Now),
 		trouble: newThrottle(c.Now),

@@ -15,13 +15,18 @@ import (
 
 // Limits bound what requests may take.
 type Limits struct {
-	SiteRate     float64       // requests a second of one site, on average
-	SiteBurst    int           // requests of one site at once
-	SiteBatches  int           // batches of one site in hand at once
-	Batches      int           // batches of all sites in hand at once; each takes some 80 MiB at worst
-	BodyTimeout  time.Duration // for a whole batch to arrive
-	StoreTimeout time.Duration // for the store to confirm
-	ReadyTimeout time.Duration // for the store to say whether it is ready
+	SiteRate     float64 // requests a second of one site, on average
+	SiteBurst    int     // requests of one site at once
+	SiteBatches  int     // batches of one site in hand at once
+	Batches      int     // batches of all sites in hand at once; each takes some 80 MiB at worst
+	Connections  int     // open at once
+	Arriving     int     // bodies of all sites that arrive at once
+	SiteArriving int     // bodies of one site that arrive at once
+	// ArrivingBytes is what may be in memory of bodies that are not whole yet.
+	ArrivingBytes int64
+	BodyTimeout   time.Duration // for a whole batch to arrive
+	StoreTimeout  time.Duration // for the store to confirm
+	ReadyTimeout  time.Duration // for the store to say whether it is ready
 }
 
 // DefaultLimits let a probe that was away for days catch up at some thousand
@@ -29,6 +34,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		SiteRate: 20, SiteBurst: 40, SiteBatches: 4, Batches: 32,
+		Connections: 4096, Arriving: 256, SiteArriving: 8, ArrivingBytes: 64 << 20,
 		BodyTimeout: 30 * time.Second, StoreTimeout: 20 * time.Second, ReadyTimeout: 2 * time.Second,
 	}
 }
@@ -41,11 +47,11 @@ const storePause = 5 * time.Second
 type gate struct {
 	limits Limits
 	now    func() time.Time
-	slots  chan struct{} // batches in hand
 
-	mu    sync.Mutex        // protects all following fields
-	mesh  *mesh.Mesh        // whose sites are known here
-	sites map[string]*visit // only sites of the mesh and strangers, so it is bounded
+	mu      sync.Mutex        // protects all following fields
+	mesh    *mesh.Mesh        // whose sites are known here
+	sites   map[string]*visit // only sites of the mesh and strangers, so it is bounded
+	batches int               // in hand
 }
 
 type visit struct {
@@ -54,18 +60,24 @@ type visit struct {
 }
 
 func newGate(limits Limits, now func() time.Time) *gate {
-	return &gate{limits: limits, now: now, slots: make(chan struct{}, limits.Batches), sites: map[string]*visit{}}
+	return &gate{limits: limits, now: now, sites: map[string]*visit{}}
 }
 
 // strangers stands for all sites that the mesh does not have: they share what
 // one site may take.
 const strangers = ""
 
+// known gives the name under which something is remembered of a site.
+func (g *gate) known(m *mesh.Mesh, site string) string {
+	if m.Site(site) == nil {
+		return strangers
+	}
+	return site
+}
+
 // visit finds what is remembered of a site. The caller holds mu.
 func (g *gate) visit(m *mesh.Mesh, site string) *visit {
-	if m.Site(site) == nil {
-		site = strangers
-	}
+	site = g.known(m, site)
 	if g.mesh != m {
 		for id := range g.sites {
 			if m.Site(id) == nil {
@@ -97,27 +109,41 @@ func (g *gate) request(m *mesh.Mesh, site string) *reply {
 		"site %s sends more than %g requests a second; put more windows into a batch", site, g.limits.SiteRate).after(wait)
 }
 
+// full tells whether a batch would not be let in now.
+func (g *gate) full(m *mesh.Mesh, site string) *reply {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.noRoom(g.visit(m, site), site)
+}
+
+// noRoom says why a batch is not let in; nil if it is. The caller holds mu.
+func (g *gate) noRoom(v *visit, site string) *reply {
+	if v.batches == g.limits.SiteBatches {
+		return problem(http.StatusTooManyRequests, wire.CodeOverloaded,
+			"%d batches of site %s are in hand; send the next after an answer", v.batches, site).after(time.Second)
+	}
+	if g.batches == g.limits.Batches {
+		return problem(http.StatusServiceUnavailable, wire.CodeOverloaded,
+			"%d batches are in hand; send this one again later", g.limits.Batches).after(time.Second)
+	}
+	return nil
+}
+
 // batch lets a batch in. leave has to be called when it is done.
 func (g *gate) batch(m *mesh.Mesh, site string) (leave func(), no *reply) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v := g.visit(m, site)
-	if v.batches == g.limits.SiteBatches {
-		return nil, problem(http.StatusTooManyRequests, wire.CodeOverloaded,
-			"%d batches of site %s are in hand; send the next after an answer", v.batches, site).after(time.Second)
-	}
-	select {
-	case g.slots <- struct{}{}:
-	default:
-		return nil, problem(http.StatusServiceUnavailable, wire.CodeOverloaded,
-			"%d batches are in hand; send this one again later", g.limits.Batches).after(time.Second)
+	if no := g.noRoom(v, site); no != nil {
+		return nil, no
 	}
 	v.batches++
+	g.batches++
 	return func() {
 		g.mu.Lock()
 		v.batches--
+		g.batches--
 		g.mu.Unlock()
-		<-g.slots
 	}, nil
 }
 

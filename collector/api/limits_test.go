@@ -107,3 +107,10 @@ func TestBatchesInHand(t *testing.T) {
 		t.Errorf("with a free place: %d %s", w.Code, w.Body)
 	}
 }
+
+// inHand counts the batches in hand.
+func (g *gate) inHand() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.batches
+}

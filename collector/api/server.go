@@ -14,8 +14,13 @@ import (
 // requests in hand for at most grace. HTTP/1.1 and unencrypted HTTP/2 are
 // spoken. The listener is closed on return.
 func (a *API) Serve(ctx context.Context, listener net.Listener, grace time.Duration) error {
+	limits := a.Limits
+	limits.Connections = withinDescriptors(limits.Connections, a.Log)
+	open := newConnections(limits, a.Metrics)
 	server := &http.Server{
-		Handler:                      a,
+		Handler:                      open.handler(promptly(a)),
+		ConnState:                    open.state,
+		ConnContext:                  open.context,
 		DisableGeneralOptionsHandler: true, // its answer is no Problem
 		ReadHeaderTimeout:            10 * time.Second,
 		ReadTimeout:                  a.Limits.BodyTimeout + 10*time.Second,
@@ -24,6 +29,8 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, grace time.Durat
 		MaxHeaderBytes:               16 << 10,
 		ErrorLog:                     slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn),
 		Protocols:                    new(http.Protocols),
+		// One probe needs few, and each may hold what has arrived and is not read.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 32, MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20},
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)

@@ -211,7 +211,7 @@ func TestStopIsBounded(t *testing.T) {
 // waitInHand waits until so many batches are at the store.
 func waitInHand(t *testing.T, b *bench, n int) {
 	t.Helper()
-	for len(b.gate.slots) < n {
+	for b.gate.inHand() < n {
 		if t.Context().Err() != nil {
 			t.Fatal("the batch does not arrive")
 		}

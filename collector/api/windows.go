@@ -10,9 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -26,12 +24,20 @@ func (a *API) windows(w http.ResponseWriter, r *http.Request) *reply {
 	if no != nil {
 		return no
 	}
+	// Before anything is read: what cannot be served now need not arrive.
+	if no := a.gate.full(m, site); no != nil {
+		return no
+	}
+	packed, unpack, no := a.packed(w, r, a.gate.known(m, site))
+	if no != nil {
+		return no
+	}
 	leave, no := a.gate.batch(m, site)
 	if no != nil {
 		return no
 	}
 	defer leave()
-	body, no := a.body(w, r)
+	body, no := unpack(packed)
 	if no != nil {
 		return no
 	}
@@ -68,65 +74,34 @@ func (a *API) logRefusals(site string, ack *wire.Ack) {
 	}
 }
 
-// body reads and unpacks the body of a request, within the limits.
-func (a *API) body(w http.ResponseWriter, r *http.Request) ([]byte, *reply) {
+// packed reads the body of a request, within the limits, and gives the function
+// that unpacks it.
+func (a *API) packed(w http.ResponseWriter, r *http.Request, site string) ([]byte, func([]byte) ([]byte, *reply), *reply) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported,
+		return nil, nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported,
 			"content-type: %.80q is not application/json", r.Header.Get("Content-Type"))
 	}
 	encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ", "))
 	unpack := unpacker(encoding)
 	if unpack == nil {
-		return nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported,
+		return nil, nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported,
 			"content-encoding: %.80q is not one of zstd, gzip, identity", encoding).with("Accept-Encoding", "zstd, gzip, identity")
 	}
-	packed, no := a.packed(w, r)
-	if no != nil {
-		return nil, no
-	}
-	body, err := unpack(packed)
-	switch {
-	case err != nil:
-		return nil, problem(http.StatusBadRequest, wire.CodeBadRequest, "the body is not valid %s: %v", encoding, err)
-	case len(body) > wire.MaxBatchBytes:
-		return nil, tooLarge("the batch is more than %d bytes of JSON; send fewer windows at once", wire.MaxBatchBytes)
-	}
-	return body, nil
+	packed, no := a.bodies.packed(w, r, site)
+	return packed, func(packed []byte) ([]byte, *reply) {
+		body, err := unpack(packed)
+		switch {
+		case err != nil:
+			return nil, problem(http.StatusBadRequest, wire.CodeBadRequest, "the body is not valid %s: %v", encoding, err)
+		case len(body) > wire.MaxBatchBytes:
+			return nil, tooLarge("the batch is more than %d bytes of JSON; send fewer windows at once", wire.MaxBatchBytes)
+		}
+		return body, nil
+	}, no
 }
 
 func tooLarge(format string, args ...any) *reply {
 	return problem(http.StatusRequestEntityTooLarge, wire.CodeTooLarge, format, args...)
-}
-
-// packed reads the body as it comes. Packed or not, it is never more than a
-// batch may be unpacked.
-func (a *API) packed(w http.ResponseWriter, r *http.Request) ([]byte, *reply) {
-	const message = "the body is more than %d bytes; send fewer windows at once"
-	if r.ContentLength > wire.MaxBatchBytes {
-		return nil, tooLarge(message, wire.MaxBatchBytes)
-	}
-	// A recorder in a test knows no deadlines; a connection always does. The
-	// context's end would come too late: a read does not see it.
-	connection := http.NewResponseController(w)
-	err := connection.SetReadDeadline(time.Now().Add(a.Limits.BodyTimeout))
-	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, problem(http.StatusBadRequest, wire.CodeBadRequest, "the connection is gone: %v", err)
-	}
-	packed, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBatchBytes))
-	var over *http.MaxBytesError
-	switch {
-	case err == nil:
-		// The server goes on reading to see whether the client leaves, and a
-		// deadline that passes meanwhile would cut off the write to the store.
-		_ = connection.SetReadDeadline(time.Time{})
-		return packed, nil
-	case errors.As(err, &over):
-		return nil, tooLarge(message, wire.MaxBatchBytes)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, problem(http.StatusRequestTimeout, wire.CodeBadRequest,
-			"the body did not arrive within %s; send fewer windows at once", a.Limits.BodyTimeout)
-	}
-	return nil, problem(http.StatusBadRequest, wire.CodeBadRequest, "the body ended before its end: %v", err)
 }
 
 // unpacker finds the function for a content encoding; nil if it is not known.
