@@ -193,9 +193,10 @@ func after(over <-chan struct{}, d time.Duration, do func()) {
 
 // steppingClock is the bubble's clock with a wall clock that can be set.
 type steppingClock struct {
-	mu     sync.Mutex
-	offset time.Duration
-	start  time.Time
+	mu      sync.Mutex
+	offset  time.Duration
+	skipped time.Duration
+	start   time.Time
 }
 
 func newClock() *steppingClock { return &steppingClock{start: time.Now()} }
@@ -204,7 +205,14 @@ func (c *steppingClock) read() (int64, time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	return now.UnixNano() + int64(c.offset), now.Sub(c.start)
+	return now.UnixNano() + int64(c.offset+c.skipped), now.Sub(c.start) + c.skipped
+}
+
+// skip lets time pass in which the process was not running.
+func (c *steppingClock) skip(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skipped += d
 }
 
 func (c *steppingClock) step(d time.Duration) {

@@ -40,6 +40,7 @@ type reflectors struct {
 	user      bool          // the process takes the moments
 	verified  bool          // Verify finds those of the kernel
 	deaf      time.Duration // replies wait so long before they can be received
+	asleep    bool          // nobody receives; set through sleep
 
 	mu     sync.Mutex // protects all following fields
 	id     uint32
@@ -158,9 +159,18 @@ func (n *reflectors) Sent(s []stopwatch.SendStamp) (int, error) {
 func (n *reflectors) Receive(ms []stopwatch.Message) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.asleep {
+		return 0, nil
+	}
 	c := copy(ms, n.inbox)
 	n.inbox = n.inbox[c:]
 	return c, nil
+}
+
+func (n *reflectors) sleep(asleep bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asleep = asleep
 }
 
 func (n *reflectors) Wait(time.Time) (bool, error) {

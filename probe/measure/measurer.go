@@ -42,6 +42,9 @@ type Config struct {
 const (
 	// collectEvery is how often finished windows are looked for.
 	collectEvery = 200 * time.Millisecond
+	// paused is how long nothing is collected only where the process was kept
+	// from running.
+	paused = 2 * time.Second
 	// maxUnsaved bounds the windows kept in memory while Put fails.
 	maxUnsaved = 20_000
 	// putAtOnce is how many windows are stored by one transaction.
@@ -60,11 +63,12 @@ type Measurer struct {
 	modes   modes
 	senders map[route]*hired
 
-	flows   map[key]*assigned
-	retired []*assigned // told to stop; their windows are not all made
-	unsaved []wire.Window
-	putNext time.Duration // monotonic; no Put before
-	made    atomic.Int64
+	flows     map[key]*assigned
+	retired   []*assigned // told to stop; their windows are not all made
+	unsaved   []wire.Window
+	putNext   time.Duration // monotonic; no Put before
+	collected time.Duration // monotonic, when windows were looked for last
+	made      atomic.Int64
 
 	saidKernel, saidHurried bool // for the log
 
@@ -213,6 +217,14 @@ func (m *Measurer) collect(take func(*window.Book, window.Moment) []wire.Window)
 		m.cfg.Log.Warn("packets passed the kernel faster than they could be read: their RTTs are not known", "packets", n)
 	}
 	now := m.line.now()
+	if now.Mono-m.collected > paused {
+		// What waits in the sockets came in time, but windows are about to be made
+		// without it.
+		for _, h := range m.senders {
+			h.catchUp()
+		}
+	}
+	m.collected = now.Mono
 	var made []wire.Window
 	each := func(a *assigned) {
 		a.check(now)

@@ -22,6 +22,7 @@ type route struct {
 // hired is a sender that runs.
 type hired struct {
 	*sender
+	ctx  context.Context // of run
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -37,6 +38,16 @@ func (p planned) route() route {
 	return route{p.spec.Source, p.spec.DSCP}
 }
 
+// catchUp returns when the sender has read what waits in its socket.
+func (h *hired) catchUp() {
+	read := make(chan struct{})
+	h.calls <- func() {
+		h.collect(h.ctx)
+		close(read)
+	}
+	<-read
+}
+
 // startSession begins a STAMP session on the sender of its route.
 func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 	var key []byte
@@ -50,7 +61,7 @@ func (m *Measurer) startSession(p planned, seed uint64) *assigned {
 		ctx, stop := context.WithCancel(context.Background())
 		h = &hired{
 			sender: newSender(m.line, wire.Timeout, func() (socketUDP, error) { return m.openUDP(r) }, m.clockState, m.cfg.Log),
-			stop:   stop, done: make(chan struct{}),
+			ctx:    ctx, stop: stop, done: make(chan struct{}),
 		}
 		h.outgrown = func(local netip.Addr) bool {
 			return local.IsUnspecified() && !r.source.IsUnspecified() && SourceFor(r.source).IsValid()

@@ -245,6 +245,26 @@ func TestSTAMPSessionOverSteps(t *testing.T) {
 	}
 }
 
+// TestRepliesThatWaitedForTheProcessAreNotLost keeps the process from running
+// for so long that windows are made as soon as it runs again, in all orders of
+// what it does then.
+func TestRepliesThatWaitedForTheProcessAreNotLost(t *testing.T) {
+	for at := time.Duration(0); at < collectEvery; at += 7 * time.Millisecond {
+		n := &reflectors{travel: plainTravel}
+		ws := measureSTAMP(t, n, stampAssignment("a"), func(r *rig) {
+			time.Sleep(33*time.Second + at)
+			n.sleep(true)
+			time.Sleep(time.Second)
+			r.clock.skip(40 * time.Second)
+			n.sleep(false)
+			time.Sleep(20 * time.Second)
+		})
+		if c := sum(ws); c.Sent < 40 || c.Received != c.Sent {
+			t.Errorf("asleep at %v: counts %+v", at, c)
+		}
+	}
+}
+
 // TestSTAMPLooksForTheKernelAgain opens its socket while the kernel's moments
 // cannot be seen.
 func TestSTAMPLooksForTheKernelAgain(t *testing.T) {
