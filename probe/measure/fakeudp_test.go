@@ -183,6 +183,7 @@ func (n *reflectors) Wait(time.Time) (bool, error) {
 }
 
 func (n *reflectors) Verify() error {
+	time.Sleep(3 * time.Second) // far longer than packets can wait
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.looked++
