@@ -46,6 +46,14 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 			store.Path(), n.Windows, n.Refused, n.Dropped, c.SpoolMaxMiB)
 	}
 
+	if err := c.identify(env.Log); err != nil {
+		fail("identity", err)
+	} else if text, err := c.identified(time.Now()); err != nil {
+		fail("identity", err)
+	} else {
+		say("identity", "%s", text)
+	}
+
 	asked, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	// The answer is shown and not kept: the probe must fetch it for itself.

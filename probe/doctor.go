@@ -118,7 +118,7 @@ func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 		},
 	}
 	if c.Collector != "" {
-		collector.URL, collector.Base, collector.Client = c.collector.String(), c.collector.String(), c.collector.Client()
+		collector.URL, collector.Base, collector.Client = c.collector.String(), c.collector.String(), c.collector.Client(nil)
 		if strings.HasPrefix(collector.URL, "unix:") {
 			collector.Base, collector.Proxy = "http://collector", nil // never looked up
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/probe/identity"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/spool"
@@ -38,10 +39,13 @@ type site struct {
 	Origin      string        `default:"measured" help:"What the windows say they tell of: measured (a real network) or emulated (a lab)." placeholder:"ORIGIN"`
 	Poll        time.Duration `default:"30s" help:"Time between two questions for the assignment, 1s to 1h." placeholder:"D"`
 	StampKeys   string        `help:"YAML list of {prefix, key} for authenticated STAMP, by the addresses of reflectors measured and of sources answered. Only the owner may be able to read the file." placeholder:"FILE"`
+	Identity    string        `help:"Folder with the certificate and the keys of this site, as fibergauge-probe enrol fills it. https needs one; without https the windows are signed if a signing key is there." placeholder:"DIR"`
 	Seed        *uint64       `help:"Seed of the random moments of sending; drawn and logged if absent." placeholder:"N"`
 
 	collector uplink.Collector
 	keys      []reflect.Key
+	identity  *identity.Folder  // nil: the collector is reached without TLS
+	sign      func(*wire.Batch) // nil: batches are not signed
 }
 
 // check finds what is wrong with the flags.
@@ -59,6 +63,8 @@ func (s *site) check() error {
 		}
 	}
 	switch {
+	case s.Identity == "" && s.collector.TLS():
+		return errors.New("--identity: is absent, and https needs one; fibergauge-probe enrol makes it")
 	case s.Spool == "":
 		return errors.New("--spool: is empty; give a folder")
 	case s.SpoolMaxMiB < 1 || s.SpoolMaxMiB > 1<<20:
@@ -77,13 +83,16 @@ func (s *site) openSpool(log *slog.Logger) (*spool.Spool, error) {
 
 func (s *site) uplink(store uplink.Store, take func(*wire.Assignment), log *slog.Logger) *uplink.Uplink {
 	return uplink.New(uplink.Config{
-		Collector: s.collector, Client: s.collector.Client(), Site: s.Site, Poll: s.Poll, Store: store,
+		Collector: s.collector, Client: s.client(), Site: s.Site, Poll: s.Poll, Store: store,
 		Take:      take,
 		Check:     func(a *wire.Assignment) error { return measure.Check(a, s.Site) },
-		UserAgent: "fibergauge-probe/" + cli.Version(),
+		Sign:      s.sign,
+		UserAgent: userAgent(),
 		Log:       log,
 	})
 }
+
+func userAgent() string { return "fibergauge-probe/" + cli.Version() }
 
 type runCommand struct {
 	site `embed:""`
@@ -95,6 +104,9 @@ type runCommand struct {
 // replies on their way, and delivers what it can within drainTime.
 func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	if err := c.check(); err != nil {
+		return cli.Usage(err)
+	}
+	if err := c.identify(env.Log); err != nil {
 		return cli.Usage(err)
 	}
 	clock := &labClock{file: c.LabClock, log: env.Log}
@@ -160,6 +172,7 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	}
 	talking.Go(func() { up.Follow(ctx) })
 	talking.Go(func() { responder.run(measuring) })
+	talking.Go(func() { c.renew(measuring, env.Log) })
 	talking.Go(func() { up.Deliver(measuring, talk) })
 	talking.Go(func() { summarise(measuring, func() { summary(measurer, up, store, env.Log, "summary") }) })
 
@@ -189,6 +202,10 @@ func summarise(ctx context.Context, summary func()) {
 
 func summary(m *measure.Measurer, up *uplink.Uplink, store *spool.Spool, log *slog.Logger, msg string) {
 	counts := store.Counts()
-	log.Info(msg, "made", m.Made(), "delivered", up.Delivered(), "refused", up.Refused(),
-		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "spool_bytes", counts.Bytes)
+	attributes := []any{"made", m.Made(), "delivered", up.Delivered(), "refused", up.Refused(),
+		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "spool_bytes", counts.Bytes}
+	if why := up.Trouble(); why != "" {
+		attributes = append(attributes, "trouble", why)
+	}
+	log.Info(msg, attributes...)
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Collector is where the collector listens.
@@ -56,13 +57,19 @@ func (c Collector) String() string {
 	return c.base
 }
 
-// Client makes an HTTP client for the collector.
-func (c Collector) Client() *http.Client {
+// TLS tells whether the collector is reached by TLS.
+func (c Collector) TLS() bool { return strings.HasPrefix(c.base, "https:") }
+
+// Client makes an HTTP client for the collector. carry gives a transport the
+// identity of the probe; nil: it goes without one.
+func (c Collector) Client(carry func(*http.Transport) http.RoundTripper) *http.Client {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 2,
 		TLSHandshakeTimeout: requestTimeout,
+		// So that connections of a certificate that was replaced end.
+		IdleConnTimeout: 90 * time.Second,
 	}
 	if c.socket != "" {
 		transport.Proxy = nil
@@ -70,10 +77,14 @@ func (c Collector) Client() *http.Client {
 			return (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 		}
 	}
-	return &http.Client{
+	client := &http.Client{
 		Transport: transport,
 		Timeout:   requestTimeout,
 		// A collector does not redirect, and a batch must not go elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if carry != nil {
+		client.Transport = carry(transport)
+	}
+	return client
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// envelope is what a batch is at most around its windows: schema, site, braces.
-const envelope = 256
+// envelope is what a batch is at most around its windows: schema, site, braces,
+// signature.
+const envelope = 512
 
 // mostWindows is how many windows go into one batch: fewer than may, because
 // all of them are in memory at once, as a rule just when a probe has made the
@@ -133,6 +134,9 @@ func (d *delivery) send(ctx context.Context, entries []spool.Entry) error {
 	batch := wire.Batch{Schema: wire.SchemaBatch, Site: d.cfg.Site}
 	for _, e := range entries {
 		batch.Windows = append(batch.Windows, e.Window)
+	}
+	if d.cfg.Sign != nil {
+		d.cfg.Sign(&batch)
 	}
 	var body bytes.Buffer
 	packed := gzip.NewWriter(&body)

@@ -48,7 +48,9 @@ type Config struct {
 	// Take is given each new assignment.
 	Take func(*wire.Assignment)
 	// Check tells whether an assignment can be used.
-	Check     func(*wire.Assignment) error
+	Check func(*wire.Assignment) error
+	// Sign signs a batch; nil: batches go without.
+	Sign      func(*wire.Batch)
 	UserAgent string
 	Log       *slog.Logger
 }
@@ -67,9 +69,11 @@ type Uplink struct {
 
 // New makes an Uplink.
 func New(cfg Config) *Uplink {
-	u := &Uplink{cfg: cfg, ask: make(chan struct{}, 1)}
-	u.fetching = complaint{log: cfg.Log, what: "the assignment could not be fetched; the last one stays in force, if there is one"}
-	u.sending = complaint{log: cfg.Log, what: "windows could not be delivered; they stay in the spool"}
+	u := &Uplink{
+		cfg: cfg, ask: make(chan struct{}, 1),
+		fetching: complaint{log: cfg.Log, what: "the assignment could not be fetched; the last one stays in force, if there is one"},
+		sending:  complaint{log: cfg.Log, what: "windows could not be delivered; they stay in the spool"},
+	}
 	none := ""
 	u.mesh.Store(&none)
 	return u
@@ -81,6 +85,16 @@ func (u *Uplink) Delivered() int64 { return u.delivered.Load() }
 // Refused is the number of windows set aside so far.
 func (u *Uplink) Refused() int64 { return u.refused.Load() }
 
+// Trouble is why windows or the assignment do not pass now; empty where they do.
+func (u *Uplink) Trouble() string {
+	for _, c := range []*complaint{&u.sending, &u.fetching} {
+		if now := c.now.Load(); now != nil && *now != "" {
+			return *now
+		}
+	}
+	return ""
+}
+
 // complaint logs a trouble when it begins and when it ends, and in between
 // once in a while or when it changes.
 type complaint struct {
@@ -89,9 +103,11 @@ type complaint struct {
 	last  string
 	since time.Time
 	said  time.Time
+	now   atomic.Pointer[string] // last, for others
 }
 
 func (c *complaint) note(err error) {
+	defer func() { last := c.last; c.now.Store(&last) }()
 	switch now := time.Now(); {
 	case err == nil && c.last != "":
 		c.log.Info("the collector answers again", "after", now.Sub(c.since).Round(time.Millisecond))

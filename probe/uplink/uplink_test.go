@@ -132,7 +132,7 @@ const meshA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 func newUplink(m *memory, collector roundTrip, log io.Writer) *Uplink {
 	to := Collector{base: "http://collector"}
-	client := to.Client()
+	client := to.Client(nil)
 	client.Transport = collector
 	u := New(Config{
 		Collector: to, Client: client, Site: "here",

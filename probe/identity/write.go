@@ -1,0 +1,101 @@
+package identity
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// newTLSKey makes a key for a certificate.
+func newTLSKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+// writeKey keeps a private key, for its owner only.
+func writeKey(dir, file string, key crypto.Signer) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return write(dir, file, 0o600, inPEM("PRIVATE KEY", der))
+}
+
+// write puts a file in its place at once, and returns when it is durable.
+func write(dir, file string, mode fs.FileMode, data []byte) (err error) {
+	f, err := os.CreateTemp(dir, "."+file+"-*")
+	if err != nil {
+		return hint(dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(hint(dir, err), ignoreClosed(f.Close()), os.Remove(f.Name()))
+		}
+	}()
+	if err := f.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err := giveToOwnerOf(dir, f); err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), filepath.Join(dir, file)); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// hint says who has to be able to write to the folder.
+func hint(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; the account that this runs as must be able to write there: chown ACCOUNT %s", err, dir)
+	}
+	return err
+}
+
+// settle gives the keys of the certificate in force their own names, where a
+// renewal or an enrolment was interrupted after it had put the certificate in
+// its place. The signing key goes first: as long as enrol-key.pem is there, the
+// signing key beside it is the one in force.
+func settle(dir string) error {
+	chain, err := certificates(dir, certificateFile)
+	if err != nil {
+		return err
+	}
+	_, file, err := fittingKey(dir, chain[0])
+	if err != nil || file == keyFile {
+		return err
+	}
+	if file == enrolKeyFile {
+		err := os.Rename(filepath.Join(dir, enrolSigningFile), filepath.Join(dir, signingFile))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return hint(dir, err)
+		}
+		if err := syncFolder(dir); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(filepath.Join(dir, file), filepath.Join(dir, keyFile)); err != nil {
+		return hint(dir, err)
+	}
+	return syncFolder(dir)
+}
