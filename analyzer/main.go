@@ -19,6 +19,7 @@ type grammar struct {
 
 	Report reportCommand `cmd:"" help:"Judge a period and print the result as a table or as JSON."`
 	Serve  serveCommand  `cmd:"" help:"Serve the same JSON over loopback."`
+	Verify verifyCommand `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
 	Check  checkCommand  `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
 	Policy policyCommand `cmd:"" help:"Print the default policy, or check one."`
 }

@@ -137,8 +137,10 @@ func fillSpans(ctx context.Context, tx *sql.Tx, page []store.Entry, at map[int64
 		if err := rows.Scan(&seq, &span.Src, &span.Dst, &span.Test, &span.FirstMS, &span.LastMS, &span.Windows); err != nil {
 			return err
 		}
-		e := &page[at[seq]]
-		e.Spans = append(e.Spans, span)
+		// Of an entry that was removed by hand nothing may go to another.
+		if i, known := at[seq]; known {
+			page[i].Spans = append(page[i].Spans, span)
+		}
 	}
 	for i := range page {
 		slices.SortFunc(page[i].Spans, func(a, b store.Span) int {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/fibergauge/fibergauge/analyzer/verify"
+	"github.com/fibergauge/fibergauge/collector/store/open"
+	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+type verifyCommand struct {
+	span   `embed:""`
+	Mesh   string `required:"" placeholder:"FILE" help:"The mesh: its time zone, and links to look at beside those of the archive."`
+	Store  string `required:"" placeholder:"SPEC" help:"What is verified: sqlite:PATH or influx:FILE."`
+	Format string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
+}
+
+// Run verifies a period; findings are a failure.
+func (c *verifyCommand) Run(ctx context.Context, env *cli.Env) (err error) {
+	m, err := mesh.Load(c.Mesh)
+	if err != nil {
+		return err
+	}
+	period, err := c.parse(m.Location())
+	if err != nil {
+		return err
+	}
+	s, err := open.Reader(ctx, c.Store, env.Log)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	progress, wipe := progressOn(env.Stderr)
+	r, err := verify.Run(ctx, s, m, period, verify.Options{GeneratedBy: generatedBy(), Progress: progress})
+	wipe()
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if c.Format == "json" {
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(r)
+	} else {
+		err = verify.Table(&out, r)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := env.Stdout.Write(out.Bytes()); err != nil {
+		return fmt.Errorf("write the findings: %w", err)
+	}
+	if !r.Good {
+		return fmt.Errorf("the store is not as it was stated: %d findings", len(r.Findings)+r.LeftOut)
+	}
+	return nil
+}
