@@ -106,7 +106,7 @@ func TestWrongUsage(t *testing.T) {
 		{"no store file", []string{"--mesh", "m.yaml", "--store", "influx:none.yaml", "--listen", "unix:c.sock"}, 2, "none.yaml: cannot be read: no such file or directory"},
 		{"another file as store", []string{"--mesh", "m.yaml", "--store", "sqlite:config.yaml", "--listen", "unix:c.sock"}, 2, "store config.yaml: is not an SQLite database; give another path"},
 		{"bad setting", append([]string{"--config", "config.yaml"}, good...), 2,
-			"config.yaml:2: listen_on: unknown setting; allowed: future-tolerance, listen, log-format, log-level, max-batches, mesh, site-rate, socket-mode, stop-timeout, store, store-timeout"},
+			"config.yaml:2: listen_on: unknown setting; allowed: future-tolerance, listen, log-format, log-level, max-batches, max-connections, mesh, past-tolerance, site-rate, socket-mode, stop-timeout, store, store-timeout"},
 	} {
 		for _, command := range []string{"serve", "check"} {
 			t.Run(c.name+"/"+command, func(t *testing.T) {
@@ -341,7 +341,7 @@ func startServing(t *testing.T, dir string) *serving {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		args := []string{"serve", "--mesh", filepath.Join(dir, "m.yaml"), "--store", "sqlite:" + filepath.Join(dir, "x.db"), "--listen", "unix:" + sock}
+		args := []string{"serve", "--mesh", filepath.Join(dir, "m.yaml"), "--store", "sqlite:" + filepath.Join(dir, "x.db"), "--listen", "unix:" + sock, "--past-tolerance=0s"}
 		ended <- cli.Run(ctx, "fibergauge-collector", about, &grammar{}, args, io.Discard, s.log)
 	}()
 	s.stop = sync.OnceValue(func() int { cancel(); return <-ended })

@@ -35,8 +35,10 @@ type settings struct {
 	Listen          string        `default:"127.0.0.1:8862" placeholder:"ADDR" help:"Where to listen: a loopback address such as 127.0.0.1:8862, or unix:PATH."`
 	SocketMode      string        `default:"0600" enum:"0600,0660" placeholder:"MODE" help:"Permissions of the Unix socket: 0600, or 0660 for the group too."`
 	FutureTolerance time.Duration `default:"60s" placeholder:"TIME" help:"How far after the collector's clock a window may end."`
+	PastTolerance   time.Duration `default:"43800h" placeholder:"TIME" help:"How long before the collector's clock a window may have ended; 0s is no limit."`
 	SiteRate        float64       `default:"20" placeholder:"N" help:"Requests a second that one site may send on average, twice as many at once."`
 	MaxBatches      int           `default:"32" placeholder:"N" help:"Batches in hand at once; each takes some 80 MiB at worst."`
+	MaxConnections  int           `default:"4096" placeholder:"N" help:"Connections open at once; above it, who has waited longest without a request makes room."`
 	StoreTimeout    time.Duration `default:"20s" placeholder:"TIME" help:"How long the store may take to confirm a batch."`
 	StopTimeout     time.Duration `default:"10s" placeholder:"TIME" help:"How long requests in hand may take after SIGTERM."`
 }
@@ -48,10 +50,14 @@ func (s *settings) check() (listen.Address, error) {
 	case err != nil:
 	case s.FutureTolerance < 0 || s.FutureTolerance > time.Hour:
 		err = fmt.Errorf("future-tolerance: %s is not within 0s to 1h", s.FutureTolerance)
+	case s.PastTolerance != 0 && s.PastTolerance < time.Hour || s.PastTolerance > 1_000_000*time.Hour:
+		err = fmt.Errorf("past-tolerance: %s is not 0s or within 1h to 1000000h", s.PastTolerance)
 	case !(s.SiteRate > 0 && s.SiteRate <= 10_000):
 		err = fmt.Errorf("site-rate: %g is not above 0 and at most 10000", s.SiteRate)
 	case s.MaxBatches < 1 || s.MaxBatches > 10_000:
 		err = fmt.Errorf("max-batches: %d is not within 1 to 10000", s.MaxBatches)
+	case s.MaxConnections < 16 || s.MaxConnections > 1_000_000:
+		err = fmt.Errorf("max-connections: %d is not within 16 to 1000000", s.MaxConnections)
 	case s.StoreTimeout < time.Second || s.StoreTimeout > 10*time.Minute:
 		err = fmt.Errorf("store-timeout: %s is not within 1s to 10m", s.StoreTimeout)
 	case s.StopTimeout < 0 || s.StopTimeout > 10*time.Minute:
@@ -67,6 +73,8 @@ func (s *settings) limits() api.Limits {
 	limits := api.DefaultLimits()
 	limits.SiteRate, limits.SiteBurst = s.SiteRate, max(1, int(2*s.SiteRate))
 	limits.Batches, limits.StoreTimeout = s.MaxBatches, s.StoreTimeout
+	limits.Connections = s.MaxConnections
+	limits.Arriving = min(limits.Arriving, max(1, s.MaxConnections/4))
 	return limits
 }
 
@@ -133,7 +141,7 @@ func assemble(s *settings, opened store.Store, log *slog.Logger) *collector {
 		api: api.New(api.Config{
 			Mesh: versions.Current,
 			Admitter: &admission.Desk{
-				Store: observed, Meshes: versions, Now: time.Now, FutureTolerance: s.FutureTolerance,
+				Store: observed, Meshes: versions, Now: time.Now, FutureTolerance: s.FutureTolerance, PastTolerance: s.PastTolerance,
 			},
 			Ready:    observed.Ready,
 			Identify: api.SiteInPath,

@@ -42,6 +42,10 @@ type Desk struct {
 	// FutureTolerance is how far a window may end after now: the probe's clock
 	// is not the collector's.
 	FutureTolerance time.Duration
+	// PastTolerance is how long before now a window may have ended; 0 is no
+	// limit. A store keeps windows by their time: a batch spread over centuries
+	// would make it open each of them.
+	PastTolerance time.Duration
 }
 
 // Fault is why a whole batch is not admitted. Nothing of it counts as stored.
@@ -82,6 +86,9 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 	}
 
 	judge := judge{site: site, versions: versions, latestEnd: d.Now().Add(d.FutureTolerance)}
+	if d.PastTolerance > 0 {
+		judge.earliestEnd = d.Now().Add(-d.PastTolerance)
+	}
 	ack := &wire.Ack{Schema: wire.SchemaAck, Batch: batch.Digest().String(), MeshSHA256: current.SHA256()}
 	good := make([]int, 0, len(batch.Windows))
 	for i := range batch.Windows {

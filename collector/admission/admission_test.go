@@ -150,6 +150,35 @@ func TestFaultsOfABatch(t *testing.T) {
 	}
 }
 
+// TestPastTolerance: a window that ended too long ago is refused, where there
+// is such a limit.
+func TestPastTolerance(t *testing.T) {
+	now := fakestore.Mesh("now")
+	w := fakestore.Window(now, 0)
+	age := fakestore.Now().Sub(time.UnixMilli(w.EndMS))
+	for _, c := range []struct {
+		tolerance time.Duration
+		refused   string
+	}{
+		{0, ""}, {age, ""},
+		{age - time.Millisecond, fmt.Sprintf("end_ms: %d is 1 ms earlier than the collector's clock allows; see to both clocks, and to --past-tolerance of the collector", w.EndMS)},
+	} {
+		d, _ := desk(t)
+		d.PastTolerance = c.tolerance
+		ack, err := d.Admit(t.Context(), "a1", fakestore.Batch(w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, r := range ack.Refused {
+			got += r.Message
+		}
+		if got != c.refused {
+			t.Errorf("%s: refused with %q, want %q", c.tolerance, got, c.refused)
+		}
+	}
+}
+
 // TestAnswerIsBounded: a refusal repeats the key, which nothing has checked yet.
 func TestAnswerIsBounded(t *testing.T) {
 	d, _ := desk(t)

@@ -26,6 +26,8 @@ type judge struct {
 	site      string // who sends them
 	versions  map[string]*mesh.Mesh
 	latestEnd time.Time
+	// earliestEnd is the zero time where there is no limit.
+	earliestEnd time.Time
 }
 
 // window tells why a window is not taken; nil if it is.
@@ -52,6 +54,9 @@ func (j *judge) window(w *wire.Window) *refusal {
 	}
 	if end := time.UnixMilli(w.EndMS); end.After(j.latestEnd) {
 		return refuse(wire.CodeFuture, "end_ms: %d is %d ms later than the collector's clock allows; synchronise the clocks", w.EndMS, w.EndMS-j.latestEnd.UnixMilli())
+	}
+	if end := time.UnixMilli(w.EndMS); end.Before(j.earliestEnd) {
+		return refuse(wire.CodeInvalidWindow, "end_ms: %d is %d ms earlier than the collector's clock allows; see to both clocks, and to --past-tolerance of the collector", w.EndMS, j.earliestEnd.UnixMilli()-w.EndMS)
 	}
 	return nil
 }
