@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -84,7 +83,7 @@ func Enrol(ctx context.Context, e Enrolment) (*Identity, error) {
 
 func there(dir, file string) bool {
 	_, err := os.Lstat(filepath.Join(dir, file))
-	return !errors.Is(err, fs.ErrNotExist)
+	return err == nil
 }
 
 // enrolKeys are the keys to enrol: those of an enrolment that was interrupted,
@@ -129,15 +128,17 @@ func (e *Enrolment) post(ctx context.Context, ask *wire.Enrolment) (*wire.Certif
 	}
 	answer, err := post(ctx, client, e.Collector+"/v1/enrol", e.UserAgent, ask)
 	var no *refused
+	var lost *unreached
+	var explained *Explained
 	switch {
 	case err == nil:
 		return answer, authority, nil
+	case errors.As(Explain(err, u.Hostname(), time.Now()), &explained):
+		err = explained
+	case errors.As(err, &lost):
+		err = fmt.Errorf("%w; when it answers run the same again: the keys are kept, and the token gives the same answer until it expires", err)
 	case !errors.As(err, &no):
-		err = Explain(err, u.Hostname(), time.Now())
-		var explained *Explained
-		if !errors.As(err, &explained) {
-			err = fmt.Errorf("%w; when it answers run the same again: the keys are kept, and the token gives the same answer until it expires", err)
-		}
+		// An answer that is none of a collector.
 	case no.status == http.StatusNotFound:
 		err = fmt.Errorf("%w; this collector enrols nobody: give --collector the one that runs with --pki", no)
 	case no.code == wire.CodeUnauthenticated && no.message == "":

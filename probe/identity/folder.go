@@ -1,10 +1,13 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,11 +83,20 @@ func (f *Folder) Current() *Identity {
 		f.log.Error("the identity has changed and cannot be used; the last one stays in force", "error", err)
 		return f.now
 	}
-	if f.now.Certificate.Leaf == nil || !id.Certificate.Leaf.Equal(f.now.Certificate.Leaf) {
-		f.log.Info("another certificate is in force", "until", moment(id.Certificate.Leaf.NotAfter))
+	f.stamps = stamps
+	if id.equal(f.now) {
+		return f.now
 	}
-	f.now, f.stamps = id, stamps
+	f.log.Info("another identity is in force", "until", moment(id.Certificate.Leaf.NotAfter))
+	f.now = id
 	return id
+}
+
+// equal tells whether nothing differs but the names of the files.
+func (id *Identity) equal(other *Identity) bool {
+	same := func(a, b []byte) bool { return bytes.Equal(a, b) }
+	return slices.EqualFunc(id.Certificate.Certificate, other.Certificate.Certificate, same) &&
+		slices.EqualFunc(id.Roots, other.Roots, (*x509.Certificate).Equal) && bytes.Equal(id.Signing, other.Signing)
 }
 
 func (f *Folder) look() [files]stamp {

@@ -56,6 +56,12 @@ func (r *refused) Error() string {
 	return text
 }
 
+// unreached is that no answer came, perhaps only back.
+type unreached struct{ err error }
+
+func (u *unreached) Error() string { return "reach collector: " + u.err.Error() }
+func (u *unreached) Unwrap() error { return u.err }
+
 // post sends a request and reads the answer.
 func post(ctx context.Context, client *http.Client, to, userAgent string, e *wire.Enrolment) (*wire.Certificate, error) {
 	body, err := json.Marshal(e)
@@ -75,12 +81,12 @@ func post(ctx context.Context, client *http.Client, to, userAgent string, e *wir
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err // without the URL
 		}
-		return nil, fmt.Errorf("reach collector: %w", err)
+		return nil, &unreached{err}
 	}
 	defer res.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the collector's answer: %w", err)
+		return nil, &unreached{err}
 	}
 	if res.StatusCode != http.StatusOK {
 		r := &refused{status: res.StatusCode}

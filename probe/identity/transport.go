@@ -1,16 +1,17 @@
 package identity
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
-
-	"crypto/tls"
-	"crypto/x509"
 )
 
 // transport speaks with the identity in force: it makes new connections when
@@ -42,10 +43,47 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	res, err := t.by(id).RoundTrip(req)
 	if err != nil {
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			err = t.listen(req, id, err)
+		}
 		return nil, Explain(err, req.URL.Hostname(), time.Now())
 	}
 	return res, nil
 }
+
+// listen finds out what the collector says where it hung up before it was
+// listened to. By TLS 1.3 it refuses a certificate when the client is speaking
+// already, and what it said is lost: so once more, without speaking.
+func (t *transport) listen(req *http.Request, id *Identity, err error) error {
+	if t.base.Proxy != nil {
+		if proxy, proxied := t.base.Proxy(req); proxy != nil || proxied != nil {
+			return err
+		}
+	}
+	port := req.URL.Port()
+	if port == "" {
+		port = "443"
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), listenTime)
+	defer cancel()
+	dialer := tls.Dialer{Config: id.TLS()}
+	conn, failed := dialer.DialContext(ctx, "tcp", net.JoinHostPort(req.URL.Hostname(), port))
+	if failed != nil {
+		return err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok && conn.SetReadDeadline(deadline) != nil {
+		return err
+	}
+	var said *net.OpError
+	if _, heard := conn.Read(make([]byte, 1)); errors.As(heard, &said) && said.Op == "remote error" {
+		return heard
+	}
+	return err
+}
+
+// listenTime is how long the collector may take to say why it hangs up.
+const listenTime = 5 * time.Second
 
 func (t *transport) by(id *Identity) *http.Transport {
 	t.mu.Lock()
