@@ -25,20 +25,30 @@ const (
 
 // Report is the answer to: which pairs of clusters comply over a period?
 type Report struct {
-	Schema       string  `json:"schema"`
-	GeneratedBy  string  `json:"generated_by"` // program and version
-	Period       Period  `json:"period"`
-	MeshSHA256   string  `json:"mesh_sha256"`   // of the bytes of mesh.yaml
-	PolicySHA256 string  `json:"policy_sha256"` // of the bytes of policy.yaml
-	DataSHA256   string  `json:"data_sha256"`   // of the windows; see Data
-	Mesh         Mesh    `json:"mesh"`
-	Policy       Policy  `json:"policy"`
-	Data         Data    `json:"data"`
-	Plane        string  `json:"plane"` // of the headline: rate and pairs
-	Rate         Rate    `json:"rate"`
-	Pairs        []Pair  `json:"pairs"`  // best carrier, headline plane; in the order of the mesh
-	Planes       []Plane `json:"planes"` // the same for every plane of the mesh
-	Links        []Pair  `json:"links"`  // every pair of sites that measure each other
+	Schema       string   `json:"schema"`
+	GeneratedBy  string   `json:"generated_by"`      // program and version
+	Excerpt      *Excerpt `json:"excerpt,omitempty"` // absent if the report is whole
+	Period       Period   `json:"period"`
+	MeshSHA256   string   `json:"mesh_sha256"`   // of the bytes of mesh.yaml
+	PolicySHA256 string   `json:"policy_sha256"` // of the bytes of policy.yaml
+	DataSHA256   string   `json:"data_sha256"`   // of the windows; see Data
+	Mesh         Mesh     `json:"mesh"`
+	Policy       Policy   `json:"policy"`
+	Data         Data     `json:"data"`
+	Plane        string   `json:"plane"` // of the headline: rate and pairs
+	Rate         Rate     `json:"rate"`
+	Pairs        []Pair   `json:"pairs"`  // best carrier, headline plane; in the order of the mesh
+	Planes       []Plane  `json:"planes"` // the same for every plane of the mesh
+	Links        []Pair   `json:"links"`  // every pair of sites that measure each other
+}
+
+// Excerpt says for whom a report was cut: of links of other carriers it has the
+// public figures only (Pair.Withheld), and Data.Conflicts counts those of the
+// links that are there in full. Rates, hashes and the other counts of Data are
+// of the whole.
+type Excerpt struct {
+	Role     string   `json:"role"`               // of the reader
+	Carriers []string `json:"carriers,omitempty"` // whose links are there in full
 }
 
 // Period is [from, to).
@@ -151,28 +161,31 @@ type Carrier struct {
 // Pair is two clusters, or two sites that stand for them, and how their RTT
 // compares with the limit.
 type Pair struct {
-	Pair             [2]string `json:"pair"` // clusters
-	Plane            string    `json:"plane"`
-	Carrier          string    `json:"carrier"` // empty where no carrier joins them
-	Sites            []string  `json:"sites"`   // in the order of pair; empty where none stand for it
-	DistanceKM       float64   `json:"distance_km"`
-	DistanceClass    string    `json:"distance_class"`
-	DistanceSource   string    `json:"distance_source"`
-	Estimated        bool      `json:"estimated"`   // the distance was not surveyed
-	Provisional      bool      `json:"provisional"` // the distance is of class C
-	GeodesicKM       float64   `json:"geodesic_km"`
-	TheoreticalRTTMS float64   `json:"theoretical_rtt_ms"` // rounded to the nanosecond
-	LimitRTTMS       float64   `json:"limit_rtt_ms"`       // rounded down to the nanosecond
-	MeasuredRTTMS    *float64  `json:"measured_rtt_ms"`    // the judged statistic of the worse end, exact
-	Ratio            *float64  `json:"ratio"`              // never rounded to the other side of the factor
-	Unbounded        bool      `json:"unbounded,omitempty"`
-	Verdict          Verdict   `json:"verdict"`
-	Reasons          []Reason  `json:"reasons"`      // why the verdict is not compliant; else empty
-	Flags            []Reason  `json:"flags"`        // what somebody should look at; no influence on the verdict
-	SingleEnded      bool      `json:"single_ended"` // the other end does not measure
-	Origins          Origins   `json:"origins"`
-	Ends             []End     `json:"ends"`
-	Parts            []Part    `json:"parts,omitempty"` // where the distance changed within the period
+	Pair    [2]string `json:"pair"` // clusters
+	Plane   string    `json:"plane"`
+	Carrier string    `json:"carrier"` // empty where no carrier joins them
+	// Withheld says that only the public figures are here: sites, ends, flags,
+	// distance_source and geodesic_km are empty or 0 whatever they were.
+	Withheld         bool     `json:"withheld,omitempty"`
+	Sites            []string `json:"sites"` // in the order of pair; empty where none stand for it
+	DistanceKM       float64  `json:"distance_km"`
+	DistanceClass    string   `json:"distance_class"`
+	DistanceSource   string   `json:"distance_source"`
+	Estimated        bool     `json:"estimated"`   // the distance was not surveyed
+	Provisional      bool     `json:"provisional"` // the distance is of class C
+	GeodesicKM       float64  `json:"geodesic_km"`
+	TheoreticalRTTMS float64  `json:"theoretical_rtt_ms"` // rounded to the nanosecond
+	LimitRTTMS       float64  `json:"limit_rtt_ms"`       // rounded down to the nanosecond
+	MeasuredRTTMS    *float64 `json:"measured_rtt_ms"`    // the judged statistic of the worse end, exact
+	Ratio            *float64 `json:"ratio"`              // never rounded to the other side of the factor
+	Unbounded        bool     `json:"unbounded,omitempty"`
+	Verdict          Verdict  `json:"verdict"`
+	Reasons          []Reason `json:"reasons"`      // why the verdict is not compliant; else empty
+	Flags            []Reason `json:"flags"`        // what somebody should look at; no influence on the verdict
+	SingleEnded      bool     `json:"single_ended"` // the other end does not measure
+	Origins          Origins  `json:"origins"`
+	Ends             []End    `json:"ends"`
+	Parts            []Part   `json:"parts,omitempty"` // where the distance changed within the period
 }
 
 // Reason is a code with its parameters; text is rendered from them.
@@ -195,6 +208,7 @@ const (
 	ReasonFasterThanFibre = "faster_than_fibre"     // src, dst, min_ms, floor_ms: quarantined
 	ReasonSiteUndecided   = "site_not_demonstrated" // sites: under the policy that all have to be
 	ReasonPartUndecided   = "part_not_demonstrated" // from, to: before or after the distance changed
+	ReasonWithheld        = "withheld"              // in an excerpt: there are reasons that are not public
 	FlagEndsDiffer        = "ends_differ"           // measured_rtt_ms of both ends
 	FlagRatioHigh         = "ratio_high"            // ratio, above
 	FlagResidence         = "residence_above_cap"   // src, dst, max_us, cap_us

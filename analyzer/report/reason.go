@@ -39,6 +39,8 @@ func Text(r api.Reason) string {
 		return "not every pair of sites is demonstrated: " + p("sites")
 	case api.ReasonPartUndecided:
 		return fmt.Sprintf("not demonstrated from %s to %s, between changes of the distance", p("from"), p("to"))
+	case api.ReasonWithheld:
+		return "the reason is not among the public figures"
 	case api.FlagEndsDiffer:
 		return fmt.Sprintf("the ends differ: %s ms", strings.ReplaceAll(p("measured_rtt_ms"), ", ", " and "))
 	case api.FlagRatioHigh:

@@ -35,6 +35,7 @@ func TestReasonText(t *testing.T) {
 		{api.ReasonFasterThanFibre, end("min_ms", 9.595, "floor_ms", 9.595979), "quarantined: a1 to b1 has seen 9.595 ms; fibre allows 9.595979 ms at best"},
 		{api.ReasonSiteUndecided, map[string]any{"sites": []string{"a1-b1", "a1-b2"}}, "not every pair of sites is demonstrated: a1-b1, a1-b2"},
 		{api.ReasonPartUndecided, map[string]any{"from": "x", "to": "y"}, "not demonstrated from x to y, between changes of the distance"},
+		{api.ReasonWithheld, nil, "the reason is not among the public figures"},
 		{api.FlagEndsDiffer, map[string]any{"measured_rtt_ms": []*float64{&a, nil}}, "the ends differ: 20.5 and ∞ ms"},
 		{api.FlagRatioHigh, map[string]any{"ratio": 5.1, "above": 5.0}, "ratio 5.1 is above 5"},
 		{api.FlagResidence, end("max_us", uint32(300), "cap_us", uint32(200)), "a1 to b1: the reflector claims 300 µs as its own, above 200 µs"},

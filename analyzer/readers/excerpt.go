@@ -1,0 +1,121 @@
+package readers
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// Excerpt is what the reader may see of a report: for regulators and
+// administrators the report itself. Else it names the reader's role, and of
+// links that are not the reader's it has the public figures only.
+//
+// Public is what says which pairs and carriers comply, and how near: the rates,
+// and of each pair or link its clusters, plane, carrier, distance, limit, RTT,
+// ratio and verdict, with the marks without which these mislead (estimated,
+// provisional, single-ended, origins). Not public is what tells of a carrier's
+// network or of how well it measures: sites, ends, conflicts, flags, reasons
+// that name an end, and texts that people wrote.
+//
+// An excerpt is built out of what is public, so that a field which is new to
+// the report stays out until somebody decides.
+func (r *Reader) Excerpt(full *api.Report) *api.Report {
+	if r.Role == Regulator || r.Role == Admin {
+		return full
+	}
+	x := excerpt{own: r.Carriers}
+	out := &api.Report{
+		Schema: full.Schema, GeneratedBy: full.GeneratedBy,
+		Excerpt: &api.Excerpt{Role: string(r.Role), Carriers: r.Carriers},
+		Period:  full.Period, MeshSHA256: full.MeshSHA256, PolicySHA256: full.PolicySHA256, DataSHA256: full.DataSHA256,
+		Mesh: full.Mesh, Policy: full.Policy,
+		Data: api.Data{
+			Windows: full.Data.Windows, FirstStart: full.Data.FirstStart, LastEnd: full.Data.LastEnd,
+			Origins: full.Data.Origins, Timestamps: full.Data.Timestamps, MeshVersions: full.Data.MeshVersions,
+		},
+		Plane: full.Plane, Rate: full.Rate,
+		Pairs: x.pairs(full.Pairs), Links: x.pairs(full.Links), Planes: []api.Plane{},
+	}
+	for _, plane := range full.Planes {
+		out.Planes = append(out.Planes, api.Plane{
+			Plane: plane.Plane, Rate: plane.Rate, Carriers: plane.Carriers, Pairs: x.pairs(plane.Pairs),
+		})
+	}
+	for i := range out.Links {
+		for _, end := range out.Links[i].Ends {
+			out.Data.Conflicts += end.Conflicts
+		}
+	}
+	return out
+}
+
+type excerpt struct{ own []string }
+
+func (x excerpt) pairs(all []api.Pair) []api.Pair {
+	out := make([]api.Pair, len(all))
+	for i := range all {
+		if all[i].Carrier != "" && slices.Contains(x.own, all[i].Carrier) {
+			out[i] = all[i]
+		} else {
+			out[i] = public(&all[i])
+		}
+	}
+	return out
+}
+
+func public(p *api.Pair) api.Pair {
+	out := api.Pair{
+		Pair: p.Pair, Plane: p.Plane, Carrier: p.Carrier, Withheld: true,
+		DistanceKM: p.DistanceKM, DistanceClass: p.DistanceClass, Estimated: p.Estimated, Provisional: p.Provisional,
+		TheoreticalRTTMS: p.TheoreticalRTTMS, LimitRTTMS: p.LimitRTTMS,
+		MeasuredRTTMS: p.MeasuredRTTMS, Ratio: p.Ratio, Unbounded: p.Unbounded,
+		Verdict: p.Verdict, Reasons: publicReasons(p.Reasons), Flags: []api.Reason{},
+		SingleEnded: p.SingleEnded, Origins: p.Origins,
+		Sites: []string{}, Ends: []api.End{},
+	}
+	for i := range p.Parts {
+		part := &p.Parts[i]
+		out.Parts = append(out.Parts, api.Part{
+			From: part.From, To: part.To, DistanceKM: part.DistanceKM, DistanceClass: part.DistanceClass,
+			TheoreticalRTTMS: part.TheoreticalRTTMS, LimitRTTMS: part.LimitRTTMS,
+			MeasuredRTTMS: part.MeasuredRTTMS, Ratio: part.Ratio, Unbounded: part.Unbounded,
+			Verdict: part.Verdict, Reasons: publicReasons(part.Reasons),
+		})
+	}
+	return out
+}
+
+// publicParams tells whether a reason is public, and which of its parameters
+// are.
+func publicParams(code string) (names []string, ok bool) {
+	switch code {
+	case api.ReasonAboveLimit:
+		return []string{"measured_rtt_ms", "limit_rtt_ms"}, true
+	case api.ReasonPartUndecided:
+		return []string{"from", "to"}, true
+	case api.ReasonNoSites, api.ReasonNoDistance:
+		return nil, true
+	}
+	return nil, false
+}
+
+// publicReasons keeps the public ones; one that says so stands for all others.
+func publicReasons(reasons []api.Reason) []api.Reason {
+	out := []api.Reason{}
+	withheld := false
+	for _, reason := range reasons {
+		allowed, ok := publicParams(reason.Code)
+		if !ok {
+			withheld = true
+			continue
+		}
+		params := maps.Clone(reason.Params)
+		maps.DeleteFunc(params, func(name string, _ any) bool { return !slices.Contains(allowed, name) })
+		out = append(out, api.Reason{Code: reason.Code, Params: params})
+	}
+	if withheld {
+		out = append(out, api.Reason{Code: api.ReasonWithheld})
+	}
+	return out
+}

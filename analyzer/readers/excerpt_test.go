@@ -1,0 +1,235 @@
+package readers_test
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/report"
+)
+
+// fill puts a text with a mark into every text below v and a number into every
+// number, also of fields that the report gets one day.
+func fill(t *rapid.T, v reflect.Value, mark string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprintf("%s-%d", mark, rapid.IntRange(0, 99).Draw(t, "n")))
+	case reflect.Bool:
+		v.SetBool(rapid.Bool().Draw(t, "bool"))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(rapid.Int64Range(1, 1e9).Draw(t, "int"))
+	case reflect.Float64:
+		v.SetFloat(rapid.Float64Range(0, 1e6).Draw(t, "float"))
+	case reflect.Pointer:
+		if rapid.Bool().Draw(t, "there") {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(t, v.Elem(), mark)
+		}
+	case reflect.Struct:
+		for _, f := range v.Fields() {
+			fill(t, f, mark)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), mark)
+		}
+	case reflect.Slice:
+		n := rapid.IntRange(0, 2).Draw(t, "length")
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			fill(t, v.Index(i), mark)
+		}
+	case reflect.Map: // of a reason's parameters
+		v.Set(reflect.ValueOf(map[string]any{
+			"src": mark + "-src", "dst": mark + "-dst", "sites": []string{mark + "-a", mark + "-b"}, "nested": map[string]any{"address": mark + "-192.0.2.1"},
+			mark + "-name": 1,
+		}))
+	default:
+		t.Fatalf("nobody has decided what of a %s in a report is public", v.Type())
+	}
+}
+
+// drawPair draws a pair of a carrier in which every text bears the carrier's
+// mark, but those that are public.
+func drawPair(t *rapid.T, carrier string) api.Pair {
+	var p api.Pair
+	fill(t, reflect.ValueOf(&p).Elem(), "mark."+carrier+".")
+	p.Pair, p.Plane, p.Carrier, p.DistanceClass, p.Withheld = [2]string{"a", "b"}, "optical", carrier, "A", false
+	verdict := rapid.SampledFrom([]api.Verdict{api.Compliant, api.NonCompliant, api.NotDemonstrated})
+	code := rapid.SampledFrom([]string{
+		api.ReasonAboveLimit, api.ReasonUnbounded, api.ReasonNoSites, api.ReasonNoWindows, api.ReasonFasterThanLight,
+		api.ReasonSiteUndecided, api.ReasonPartUndecided, api.FlagConflicts, "mark." + carrier + ".code",
+	})
+	name := func(reasons []api.Reason) {
+		for i := range reasons {
+			reasons[i].Code = code.Draw(t, "code")
+		}
+	}
+	p.Verdict = verdict.Draw(t, "verdict")
+	name(p.Reasons)
+	for i := range p.Parts {
+		p.Parts[i].From, p.Parts[i].To, p.Parts[i].DistanceClass = "2025-06-01T00:00:00Z", "2025-06-02T00:00:00Z", "B"
+		p.Parts[i].Verdict = verdict.Draw(t, "verdict")
+		name(p.Parts[i].Reasons)
+	}
+	return p
+}
+
+func drawReport(t *rapid.T) *api.Report {
+	pairs := rapid.Custom(func(t *rapid.T) api.Pair {
+		return drawPair(t, rapid.SampledFrom([]string{"one", "two", "three", ""}).Draw(t, "carrier"))
+	})
+	var r api.Report
+	fill(t, reflect.ValueOf(&r).Elem(), "whole")
+	r.Excerpt = nil
+	r.Pairs = rapid.SliceOfN(pairs, 0, 3).Draw(t, "pairs")
+	r.Links = rapid.SliceOfN(pairs, 0, 4).Draw(t, "links")
+	for i := range r.Planes {
+		r.Planes[i].Pairs = rapid.SliceOfN(pairs, 0, 3).Draw(t, "pairs of a plane")
+	}
+	return &r
+}
+
+func bytesOf(t interface{ Fatal(...any) }, r *api.Report) []byte {
+	data, err := report.JSON(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// Whatever the report, nothing of another carrier's sites, addresses or texts
+// is in the bytes that a carrier or viewer gets, and what is the carrier's own
+// is there unchanged.
+func TestExcerptHasNothingOfOthers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole := drawReport(t)
+		before := bytesOf(t, whole)
+		for _, reader := range []readers.Reader{
+			{Role: readers.Viewer},
+			{Role: readers.Carrier, Carriers: []string{"one"}},
+			{Role: readers.Carrier, Carriers: []string{"one", "two"}},
+			{Role: "of a later version"},
+		} {
+			excerpt := reader.Excerpt(whole)
+			data := bytesOf(t, excerpt)
+			own := map[string]bool{}
+			for _, c := range reader.Carriers {
+				own[c] = true
+			}
+			for _, carrier := range []string{"one", "two", "three", ""} {
+				if mark := "mark." + carrier + "."; !own[carrier] && bytes.Contains(data, []byte(mark)) {
+					at := bytes.Index(data, []byte(mark))
+					t.Fatalf("%+v gets %s", reader, data[max(0, at-200):min(len(data), at+100)])
+				}
+			}
+			check := func(what string, from, to []api.Pair) {
+				if len(from) != len(to) {
+					t.Fatalf("%s: %d of %d pairs", what, len(to), len(from))
+				}
+				for i := range from {
+					if own[from[i].Carrier] {
+						if diff := cmp.Diff(from[i], to[i]); diff != "" {
+							t.Fatalf("%s: own pair differs: %s", what, diff)
+						}
+						continue
+					}
+					if p := to[i]; !p.Withheld || len(p.Ends) > 0 || len(p.Flags) > 0 || len(p.Sites) > 0 || p.DistanceSource != "" || p.GeodesicKM != 0 {
+						t.Fatalf("%s: %+v is not withheld", what, p)
+					}
+					if (len(from[i].Reasons) == 0) != (len(to[i].Reasons) == 0) {
+						t.Fatalf("%s: a verdict has lost its reasons: %+v", what, to[i])
+					}
+				}
+			}
+			check("pairs", whole.Pairs, excerpt.Pairs)
+			check("links", whole.Links, excerpt.Links)
+			for i := range whole.Planes {
+				check("pairs of a plane", whole.Planes[i].Pairs, excerpt.Planes[i].Pairs)
+			}
+			// It says for whom it was cut, and still names what it was cut from.
+			want := &api.Excerpt{Role: string(reader.Role), Carriers: reader.Carriers}
+			if diff := cmp.Diff(want, excerpt.Excerpt); diff != "" || excerpt.DataSHA256 != whole.DataSHA256 || excerpt.MeshSHA256 != whole.MeshSHA256 {
+				t.Fatal(diff)
+			}
+			if diff := cmp.Diff(whole.Rate, excerpt.Rate); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+		for _, role := range []readers.Role{readers.Regulator, readers.Admin} {
+			if got := (&readers.Reader{Role: role}).Excerpt(whole); !bytes.Equal(bytesOf(t, got), before) {
+				t.Fatalf("%s gets another report", role)
+			}
+		}
+		if !bytes.Equal(bytesOf(t, whole), before) {
+			t.Fatal("an excerpt changed the report that it was made from")
+		}
+	})
+}
+
+// The same of reports that the analyzer makes: two carriers on the same
+// clusters, with losses, silence, conflicts and distances of their own.
+func TestExcerptOfRealReports(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var sites []string
+		for _, carrier := range []string{"one", "two"} {
+			for _, cluster := range "abc" {
+				sites = append(sites, fmt.Sprintf("zq-%s-%c %c %s optical both", carrier, cluster, cluster, carrier))
+			}
+		}
+		m := scenario.Mesh(t, "UTC", sites, []string{
+			"{clusters: [a, b], km: 1537, class: A, source: register}",
+			"{sites: [zq-one-a, zq-one-c], km: 1400, class: A, source: survey of zq-one-a}",
+			"{sites: [zq-two-a, zq-two-c], km: 1400, class: A, source: survey of zq-two-a}",
+		})
+		period, err := report.ParsePeriod("", "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z", time.UTC)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		s := &scenario.Store{}
+		for _, carrier := range []string{"one", "two"} {
+			for _, link := range []string{"ab", "ba", "ac", "ca", "bc", "cb"} {
+				src, dst := fmt.Sprintf("zq-%s-%c", carrier, link[0]), fmt.Sprintf("zq-%s-%c", carrier, link[1])
+				for range rapid.IntRange(0, 2).Draw(rt, "windows") {
+					rtts := rapid.SliceOfN(rapid.Uint32Range(5_000, 30_000), 0, 60).Draw(rt, "rtts")
+					s.Put(t, scenario.Window(m, src, dst, period.From, rtts, 60-len(rtts)))
+				}
+			}
+		}
+		plan, err := report.NewPlan(m, policy.Default(), period)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		whole, err := report.Build(t.Context(), plan, s, report.Options{GeneratedBy: "test"})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if !bytes.Contains(bytesOf(rt, whole), []byte("zq-two-a")) {
+			rt.Fatal("the report names no site, so this proves nothing")
+		}
+		for _, c := range []struct {
+			reader readers.Reader
+			hidden []string
+		}{
+			{readers.Reader{Role: readers.Viewer}, []string{"zq-", "192.0.2."}},
+			{readers.Reader{Role: readers.Carrier, Carriers: []string{"one"}}, []string{"zq-two", "192.0.2."}},
+			{readers.Reader{Role: readers.Carrier, Carriers: []string{"two"}}, []string{"zq-one", "192.0.2."}},
+		} {
+			data := bytesOf(rt, c.reader.Excerpt(whole))
+			for _, secret := range c.hidden {
+				if at := bytes.Index(data, []byte(secret)); at >= 0 {
+					rt.Fatalf("%+v gets %s", c.reader, data[max(0, at-200):min(len(data), at+100)])
+				}
+			}
+		}
+	})
+}
