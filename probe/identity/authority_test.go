@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -182,6 +183,13 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		a.t.Error(err)
 	}
+}
+
+// heard are the enrolments that were asked for, and the certificates shown.
+func (a *authority) heard() ([]*wire.Enrolment, []*x509.Certificate) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked), slices.Clone(a.shown)
 }
 
 // set changes the authority between requests.

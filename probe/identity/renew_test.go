@@ -97,14 +97,15 @@ func TestRenewal(t *testing.T) {
 		first := r.folder.Current()
 		time.Sleep(life*2/3 - time.Second)
 		synctest.Wait()
-		if len(r.asked) != 0 {
-			t.Errorf("renewed %d times before a third was left", len(r.asked))
+		if asked, _ := r.heard(); len(asked) != 0 {
+			t.Errorf("renewed %d times before a third was left", len(asked))
 		}
 		time.Sleep(life/60 + time.Minute)
 		synctest.Wait()
 		second := r.folder.Current()
-		if len(r.asked) != 1 || second.Certificate.Leaf.Equal(first.Certificate.Leaf) {
-			t.Fatalf("%d requests\n%s", len(r.asked), r.log)
+		asked, shown := r.heard()
+		if len(asked) != 1 || second.Certificate.Leaf.Equal(first.Certificate.Leaf) {
+			t.Fatalf("%d requests\n%s", len(asked), r.log)
 		}
 		if fits(first.Certificate.PrivateKey.(crypto.Signer), second.Certificate.Leaf) {
 			t.Error("renewed with the old key")
@@ -112,13 +113,13 @@ func TestRenewal(t *testing.T) {
 		if !second.Signing.Equal(first.Signing) {
 			t.Error("the signing key was changed")
 		}
-		if !r.shown[0].Equal(first.Certificate.Leaf) {
+		if !shown[0].Equal(first.Certificate.Leaf) {
 			t.Error("asked with another certificate than that in force")
 		}
 		time.Sleep(life)
 		synctest.Wait()
-		if len(r.asked) != 2 || !r.shown[1].Equal(second.Certificate.Leaf) {
-			t.Errorf("after another life: %d requests", len(r.asked))
+		if asked, shown := r.heard(); len(asked) != 2 || !shown[1].Equal(second.Certificate.Leaf) {
+			t.Errorf("after another life: %d requests", len(asked))
 		}
 		if n := len(contents(t, r.dir)); n != 4 {
 			t.Errorf("%d files are left", n)
@@ -206,7 +207,8 @@ func TestRenewalOfAnAuthorityThatEnds(t *testing.T) {
 		r.set(func() { r.life, r.begin = 3*time.Hour, -150*time.Minute })
 		time.Sleep(2*time.Hour + 20*time.Minute)
 		synctest.Wait()
-		if n := len(r.asked); n < 2 || n > 30 {
+		asked, _ := r.heard()
+		if n := len(asked); n < 2 || n > 30 {
 			t.Errorf("asked %d times in a quarter of an hour", n)
 		}
 	})
@@ -236,7 +238,7 @@ func TestConnectionsFollowTheIdentity(t *testing.T) {
 		if err := ask(); err != nil {
 			t.Fatal(err)
 		}
-		if r.shown[0].Equal(r.shown[1]) {
+		if _, shown := r.heard(); shown[0].Equal(shown[1]) {
 			t.Error("the old certificate was shown")
 		}
 		r.set(func() { r.told = problem(503, wire.CodeInternal, "") }) // it cannot be renewed either
@@ -264,7 +266,7 @@ func TestCollectorRefuses(t *testing.T) {
 		{"ended by the clock there", func(c *tls.Config) { c.Time = func() time.Time { return until.AddDate(0, 0, 1) } },
 			"for the collector, this probe's certificate is not in force; compare the clocks of both"},
 	} {
-		for _, protocols := range [][]string{{"http/1.1"}, {"h2"}} {
+		for _, protocols := range [][]string{{"http/1.1"}, {"h2", "http/1.1"}} {
 			t.Run(tt.name+" "+protocols[0], func(t *testing.T) {
 				config := a.tls(a.server(from, until, "127.0.0.1"))
 				config.NextProtos = protocols

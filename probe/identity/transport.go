@@ -94,6 +94,9 @@ func (t *transport) by(id *Identity) *http.Transport {
 		}
 		t.of, t.current = id, t.base.Clone()
 		t.current.TLSClientConfig = id.TLS()
+		// By HTTP/1.1 what the collector says of a certificate is heard; an
+		// HTTP/2 connection that ends at its beginning hides it.
+		t.current.ForceAttemptHTTP2 = false
 	}
 	return t.current
 }
