@@ -62,15 +62,10 @@ func (v *verification) judge(e *store.Entry) (worth evidence, code string) {
 // whether all that it brought is there.
 func (v *verification) entry(ctx context.Context, p *part, e *store.Entry) error {
 	worth, code := v.judge(e)
-	ref := &Entry{e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Batch}
 	if v.reports(p, e) {
 		v.count(e, worth)
 		if code != "" {
-			f := Finding{Code: code, Site: e.Site, Entry: ref, Windows: e.Windows}
-			if e.Signature != nil {
-				f.KeyID = e.Signature.KeyID
-			}
-			v.findings.add(f)
+			v.findings.add(findingOf(e, code))
 		}
 	}
 	found := v.speak(p, e, worth)
@@ -83,18 +78,30 @@ func (v *verification) entry(ctx context.Context, p *part, e *store.Entry) error
 		}
 		number := v.number(link{s.Src, s.Dst, s.Test})
 		if worth == unstated {
-			p.old = append(p.old, oldSpan{number, s.FirstMS, s.LastMS, s.Windows, ref})
+			p.old = append(p.old, oldSpan{number, s.FirstMS, s.LastMS, s.Windows, entryOf(e)})
 			continue
 		}
 		within := s.FirstMS >= p.from && s.LastMS < p.to
 		if within && found[number] >= s.Windows || !within && !v.begins(p, s.FirstMS) {
 			continue
 		}
-		if err := v.missing(ctx, e, s, ref); err != nil {
+		if err := v.missing(ctx, e, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func entryOf(e *store.Entry) *Entry {
+	return &Entry{e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Batch}
+}
+
+func findingOf(e *store.Entry, code string) Finding {
+	f := Finding{Code: code, Site: e.Site, Entry: entryOf(e), Windows: e.Windows}
+	if e.Signature != nil {
+		f.KeyID = e.Signature.KeyID
+	}
+	return f
 }
 
 // speak has an entry speak for the windows that it states, and counts, by link,
@@ -153,7 +160,7 @@ func (v *verification) count(e *store.Entry, worth evidence) {
 // missing asks the store itself for the windows that an entry brought: those of
 // the part may have been read before they were stored, or not contain the whole
 // span.
-func (v *verification) missing(ctx context.Context, e *store.Entry, s store.Span, ref *Entry) error {
+func (v *verification) missing(ctx context.Context, e *store.Entry, s store.Span) error {
 	stored := map[wire.Digest]bool{}
 	for r, err := range v.source.Windows(ctx, store.Query{Src: s.Src, Dst: s.Dst, Test: s.Test, FromMS: s.FirstMS, ToMS: s.LastMS + 1}) {
 		if err != nil {
@@ -170,7 +177,7 @@ func (v *verification) missing(ctx context.Context, e *store.Entry, s store.Span
 		}
 	}
 	if found < s.Windows {
-		v.lost(e.Site, s, s.Windows-found, ref)
+		v.lost(e.Site, s, s.Windows-found, entryOf(e))
 	}
 	return nil
 }

@@ -37,16 +37,15 @@ type Source interface {
 // Options are what a verification needs besides its data.
 type Options struct {
 	GeneratedBy string // program and version
-	// Held is about how many windows are held in memory at once, at 40 bytes
-	// each; 0 means DefaultHeld. The journal is read once for each such part of
-	// the period.
+	// Held is how many windows are held in memory at once, and up to a day
+	// more; 0 means DefaultHeld.
 	Held int
 	// Progress, if set, is told after each day how many of all are read.
 	Progress func(done, total int)
 }
 
-// DefaultHeld has room for a month of the national mesh.
-const DefaultHeld = 4_000_000
+// DefaultHeld takes a week of the national mesh.
+const DefaultHeld = 1_000_000
 
 const dayMS = 24 * 60 * 60 * 1000
 
@@ -59,6 +58,8 @@ type verification struct {
 	archived map[string]bool // mesh versions
 	links    []link
 	numbers  map[link]uint32 // places in links
+	reach    []reach         // of each day
+	end      store.Cursor    // of the journal, when the verification began
 
 	sites    map[string]*Site
 	used     map[string]int // entries that are good by a key, by site and id
@@ -77,6 +78,7 @@ func Run(ctx context.Context, source Source, m *mesh.Mesh, period report.Period,
 	v := &verification{
 		source: source, options: o, from: period.From.UnixMilli(), to: period.To.UnixMilli(),
 		keys: map[string][]store.SigningKey{}, archived: map[string]bool{}, numbers: map[link]uint32{},
+		reach: make([]reach, (period.To.UnixMilli()-period.From.UnixMilli()+dayMS-1)/dayMS),
 		sites: map[string]*Site{}, used: map[string]int{}, unmeshed: map[string]int{},
 		result: &Result{
 			Schema: SchemaVerification, GeneratedBy: o.GeneratedBy,
@@ -125,17 +127,7 @@ func (v *verification) prepare(ctx context.Context, m *mesh.Mesh) error {
 			v.addLinks(old)
 		}
 	}
-	for e, err := range v.source.Journal(ctx, "") {
-		if err != nil {
-			return err
-		}
-		for _, s := range e.Spans {
-			if s.LastMS >= v.from && s.FirstMS < v.to {
-				v.number(link{s.Src, s.Dst, s.Test})
-			}
-		}
-	}
-	return nil
+	return v.survey(ctx)
 }
 
 // addLinks adds those that a mesh measures at any time.
@@ -243,15 +235,8 @@ func (v *verification) hold(ctx context.Context, p *part) error {
 			p.note(digest)
 		}
 	}
-	for e, err := range v.source.Journal(ctx, "") {
-		if err != nil {
-			return err
-		}
-		if p.concerns(&e) {
-			if err := v.entry(ctx, p, &e); err != nil {
-				return err
-			}
-		}
+	if err := v.entries(ctx, p); err != nil {
+		return err
 	}
 	p.markUnstated()
 	if err := v.unstatedLost(ctx, p); err != nil {

@@ -22,6 +22,8 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/verify"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/conformance"
+	"github.com/fibergauge/fibergauge/collector/store/influx"
+	"github.com/fibergauge/fibergauge/collector/store/influx/influxtest"
 	"github.com/fibergauge/fibergauge/collector/store/sqlite"
 	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
@@ -39,17 +41,27 @@ func midnight(m *mesh.Mesh) time.Time { return time.Date(2025, 6, 3, 0, 0, 0, 0,
 // changeOfKey is when a1 got its new key.
 const changeOfKey = 30 * time.Hour
 
-// stage is a store of three days, of which the second and third are verified:
-// from each site a batch every three hours, of ten minutes of both its links,
-// those at midnight from both days; the first window of each batch was refused.
+// stage makes a store in a file.
 func stage(t *testing.T) (file string, m *mesh.Mesh, period report.Period) {
 	t.Helper()
-	m = scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
 	file = filepath.Join(t.TempDir(), "store.sqlite")
 	s, err := sqlite.Open(t.Context(), file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	m, period = fill(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file, m, period
+}
+
+// fill puts three days, of which the second and third are verified:
+// from each site a batch every three hours, of ten minutes of both its links,
+// those at midnight from both days; the first window of each batch was refused.
+func fill(t *testing.T, s store.Store) (m *mesh.Mesh, period report.Period) {
+	t.Helper()
+	m = scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
 	begin := midnight(m)
 	keys := []store.SigningKey{
 		conformance.SigningKey("a1", oldKeyOfA1, begin), conformance.SigningKey("a1", keyOfA1, begin.Add(changeOfKey)),
@@ -71,10 +83,7 @@ func stage(t *testing.T) (file string, m *mesh.Mesh, period report.Period) {
 	}
 	// A batch whose acknowledgement was lost comes again.
 	put(t, s, batch(m, "b1", begin.Add(36*time.Hour)), begin.Add(37*time.Hour))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return file, m, report.Period{From: begin.AddDate(0, 0, 1), To: begin.AddDate(0, 0, 3)}
+	return m, report.Period{From: begin.AddDate(0, 0, 1), To: begin.AddDate(0, 0, 3)}
 }
 
 // batch has windows from five minutes before a moment to five after, first one
@@ -339,8 +348,9 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
-// TestWhileWritten verifies days into which a collector puts, through one link
-// after the other: what comes between reading windows and journal is not lost.
+// TestWhileWritten verifies days into which a collector puts: neither is lost
+// what comes after the windows of its day were read, nor unknown what comes
+// before.
 func TestWhileWritten(t *testing.T) {
 	file, m, period := stage(t)
 	s, err := sqlite.Open(t.Context(), file, slog.New(slog.DiscardHandler))
@@ -351,12 +361,18 @@ func TestWhileWritten(t *testing.T) {
 	n := 0
 	source := &beside{s, func() {
 		n++
-		at := midnight(m).Add(25*time.Hour + time.Duration(n)*11*time.Minute)
-		put(t, s, batch(m, "c1", at), at.Add(5*time.Minute))
+		for _, hours := range []time.Duration{25, 49} {
+			at := midnight(m).Add(hours*time.Hour + time.Duration(n)*11*time.Minute)
+			put(t, s, batch(m, "c1", at), at.Add(5*time.Minute))
+		}
 	}}
 	r, err := verify.Run(t.Context(), source, m, period, verify.Options{Held: 1})
-	if err != nil || !r.Good || n != 3 {
-		t.Errorf("%d batches beside it: %v, %v", n, r.Counts, err)
+	if err != nil || !r.Good || n != 5 {
+		t.Fatalf("%d times beside it: %v, %v", n, r.Counts, err)
+	}
+	// Before the first day one batch of it had come, before the second three.
+	if r.Total.Windows != 960+(1+3)*20 {
+		t.Errorf("%d windows", r.Total.Windows)
 	}
 }
 
@@ -369,6 +385,34 @@ type beside struct {
 func (b *beside) Journal(ctx context.Context, after store.Cursor) iter.Seq2[store.Entry, error] {
 	b.do()
 	return b.Source.Journal(ctx, after)
+}
+
+// TestInflux verifies what real servers hold, and a window written there by
+// hand.
+func TestInflux(t *testing.T) {
+	for _, series := range influxtest.Series() {
+		t.Run(series, func(t *testing.T) {
+			server := influxtest.Start(t, series)
+			config := server.NewBucket(t)
+			s, err := influx.Open(config, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			m, period := fill(t, s)
+			r, err := verify.Run(t.Context(), s, m, period, verify.Options{})
+			if err != nil || !r.Good || r.Total.Windows != 960 || r.Total.Signed != 640 {
+				t.Fatalf("untouched: %+v, %v, %v", r.Total, r.Counts, err)
+			}
+			w := scenario.Window(m, "a1", "b1", midnight(m).Add(37*time.Hour), scenario.Same(1, 3), 0)
+			text := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(string(w.Canonical()))
+			server.Write(t, config, fmt.Sprintf(`rtt,src=a1,dst=b1,test=icmp window="%s",end_reason="full" %d000000`, text, w.StartMS))
+			r, err = verify.Run(t.Context(), s, m, period, verify.Options{})
+			if diff := cmp.Diff(map[string]int{verify.WindowNotJournalled: 1}, r.Counts); err != nil || diff != "" {
+				t.Errorf("a window invented: %v, findings differ (-want +got):\n%s", err, diff)
+			}
+		})
+	}
 }
 
 func TestTable(t *testing.T) {
