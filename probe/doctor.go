@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/doctor"
+	"github.com/fibergauge/fibergauge/probe/identity"
 	"github.com/fibergauge/fibergauge/probe/measure"
 	"github.com/fibergauge/fibergauge/probe/reflect"
 	"github.com/fibergauge/fibergauge/probe/uplink"
@@ -30,6 +32,7 @@ type doctorCommand struct {
 	Spool       string `help:"Folder of the spool, as for run." placeholder:"DIR"`
 	SpoolMaxMiB int64  `name:"spool-max-mib" default:"1024" help:"Largest size of what the spool keeps, in MiB, as for run." placeholder:"N"`
 	StampKeys   string `help:"Keys of authenticated STAMP, as for run." placeholder:"FILE"`
+	Identity    string `help:"Folder with the certificate and the keys of this site, as for run." placeholder:"DIR"`
 	JSON        bool   `name:"json" help:"Print one JSON object."`
 
 	collector uplink.Collector
@@ -64,8 +67,8 @@ func (doctorCommand) Help() string {
 It sends a few packets to this host, and out of each of at most 16 interfaces
 up to three small multicast packets with TTL 1, which no router passes on (UDP
 to 224.0.0.1 or ff02::1, port 9). It asks the collector for the assignment, opens
-the reflector's port for a moment, and writes a file into the folder of the spool
-and removes it. It changes nothing.
+the reflector's port for a moment, and writes a file into the folders of the
+spool and the identity and removes it. It changes nothing.
 
 Marks: ✓ well, ! measures but not as well as it could, ✗ must be mended,
 – not asked. Exit status: 0 without ✗, 1 with one.`
@@ -105,6 +108,17 @@ func (c *doctorCommand) Run(ctx context.Context, env *cli.Env) error {
 	return nil
 }
 
+// client speaks as the probe would, where it has an identity to speak with.
+func (c *doctorCommand) client(log *slog.Logger) *http.Client {
+	if c.collector.TLS() && c.Identity != "" && c.Site != "" {
+		if folder, err := identity.Open(c.Identity, c.Site, log); err == nil {
+			return c.collector.Client(folder.Transport)
+		}
+		// Why not, the check of the identity tells.
+	}
+	return c.collector.Client(nil)
+}
+
 func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 	root, ipv6 := os.DirFS("/"), doctor.HasIPv6()
 	groups, _ := os.Getgroups() // none where the system has none
@@ -118,7 +132,7 @@ func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 		},
 	}
 	if c.Collector != "" {
-		collector.URL, collector.Base, collector.Client = c.collector.String(), c.collector.String(), c.collector.Client(nil)
+		collector.URL, collector.Base, collector.Client = c.collector.String(), c.collector.String(), c.client(env.Log)
 		if strings.HasPrefix(collector.URL, "unix:") {
 			collector.Base, collector.Proxy = "http://collector", nil // never looked up
 		}
@@ -130,6 +144,7 @@ func (c *doctorCommand) checks(env *cli.Env) []doctor.Check {
 		doctor.HostTimestamps(ipv6, env.Log).Check,
 		doctor.Clock(measure.ClockState, root),
 		doctor.Spool(c.Spool, c.SpoolMaxMiB<<20, doctor.Free),
+		doctor.Identity(c.Identity, c.Site, c.collector.TLS(), time.Now),
 		collector.Resolve,
 		collector.Ask,
 		collector.STAMP(doctor.Listen, func(a netip.Addr) bool { return reflect.Secret(c.keys, a) != nil }),

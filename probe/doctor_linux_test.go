@@ -24,7 +24,7 @@ func doctorAlone(t *testing.T, args ...string) (status int, stdout, stderr strin
 	cmd.Stdout, cmd.Stderr = &out, &log
 	alone := testnet.New(t)
 	alone.Sysctl(t, "ipv4/ping_group_range", "1 0") // as it is on a host that nobody has touched
-	alone.Do(t, func() { _ = cmd.Run() }) // its status tells
+	alone.Do(t, func() { _ = cmd.Run() })           // its status tells
 	return cmd.ProcessState.ExitCode(), out.String(), log.String()
 }
 
@@ -75,7 +75,7 @@ func TestDoctorCommand(t *testing.T) {
 		}
 		want := []string{
 			"rights CAP_NET_RAW", "rights port 862", "rights real-time", "ping_group_range", "icmp ipv4", "icmp ipv6",
-			"timestamps icmp", "timestamps udp ipv4", "clock", "clock frequency", "clock daemon", "spool", "spool disk", "resolve", "collector", "certificate", "clock offset", "reflector", "mtu lo",
+			"timestamps icmp", "timestamps udp ipv4", "clock", "clock frequency", "clock daemon", "spool", "spool disk", "identity", "resolve", "collector", "certificate", "clock offset", "reflector", "mtu lo",
 		}
 		if diff := cmp.Diff(want, checks); diff != "" || report.Schema != doctor.Schema || report.Site != "here" || report.Version == "" || report.Failed != 0 {
 			t.Errorf("%+v (-want +got)\n%s", report, diff)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fibergauge/fibergauge/probe/identity"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -144,6 +145,10 @@ func (c *Collector) unreached(err error) Finding {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // without the URL
+	}
+	var explained *identity.Explained
+	if errors.As(err, &explained) {
+		return found("collector", "", "%s: %s", c.URL, explained.Text).but(StatusFailed, "%s", explained.Do)
 	}
 	f := found("collector", "", "%s cannot be reached: %v", c.URL, err)
 	var untrusted *tls.CertificateVerificationError

@@ -54,11 +54,6 @@ func equal(a, b [files]stamp) bool {
 // Open reads the identity of a site from a folder; see Read.
 func Open(dir, site string, log *slog.Logger) (*Folder, error) {
 	f := &Folder{dir: dir, site: site, log: log}
-	// What an interrupted renewal or enrolment left is put in its place; where
-	// the folder cannot be written, it is found where it is.
-	if err := settle(dir); err != nil {
-		log.Debug("the identity is left as it is", "error", err)
-	}
 	f.stamps = f.look()
 	var err error
 	f.now, err = Read(dir, site)

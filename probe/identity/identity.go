@@ -83,7 +83,9 @@ func ReadSigningKey(dir string) (ed25519.PrivateKey, error) {
 	if err := checkFolder(dir); err != nil {
 		return nil, err
 	}
-	_ = settle(dir) // fails without a certificate, of which there is no need here
+	if id, err := readAny(dir); err == nil {
+		return id.Signing, nil
+	}
 	return signingKey(dir, signingFile)
 }
 

@@ -203,7 +203,7 @@ func TestInterruptedSwap(t *testing.T) {
 				}
 			}
 			holds("as it was left")
-			if _, err := Open(dir, "zjk-a", slog.New(slog.DiscardHandler)); err != nil {
+			if err := settle(dir); err != nil {
 				t.Error(err)
 			}
 			holds("at the next start")

@@ -34,6 +34,11 @@ type Renewal struct {
 
 // Run renews until the context ends.
 func (r *Renewal) Run(ctx context.Context) {
+	// What an interrupted renewal or enrolment left is put in its place; where
+	// the folder cannot be written, it is found where it is.
+	if err := settle(r.Folder.dir); err != nil {
+		r.Log.Debug("the identity is left as it is", "error", err)
+	}
 	var of *x509.Certificate
 	var due time.Time
 	var pause time.Duration
