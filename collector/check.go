@@ -40,6 +40,10 @@ func (c *check) Run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	describe(env.Stdout, c.Mesh, m, time.Now())
+	security, err := c.encryption.describe(env.Stdout, time.Now())
+	if err != nil {
+		return err
+	}
 	if err := address.Check(ctx); err != nil {
 		return err
 	}
@@ -51,7 +55,7 @@ func (c *check) Run(ctx context.Context, env *cli.Env) error {
 		state = c.Store + ": " + state
 	}
 	fmt.Fprintf(env.Stdout, "store    %s\n", state)
-	fmt.Fprintf(env.Stdout, "listen   %s, without TLS: local connections only\n", address)
+	fmt.Fprintf(env.Stdout, "listen   %s, %s\n", address, security)
 	return nil
 }
 

@@ -19,13 +19,17 @@ is followed: a change is served within seconds, a bad file is reported and the
 version before it stays. SIGHUP looks at once; SIGTERM finishes what is in
 hand and stops.
 
-Without TLS the collector listens on a loopback address or a Unix socket only.`
+With TLS (--tls-certificate, --tls-key, and --client-ca or --pki) each probe
+speaks by a certificate for its own site only, and signs what it sends. Without
+TLS the collector listens on a loopback address or a Unix socket only.`
 
 type grammar struct {
 	cli.Globals
 
-	Serve serve `cmd:"" help:"Serve assignments and admit windows, until stopped."`
-	Check check `cmd:"" help:"Check flags, mesh and store, and say what serve would do. Changes nothing."`
+	Serve serve       `cmd:"" help:"Serve assignments and admit windows, until stopped."`
+	Check check       `cmd:"" help:"Check flags, mesh and store, and say what serve would do. Changes nothing."`
+	PKI   pkiCommands `cmd:"" name:"pki" help:"A certificate authority for the sites, in a folder."`
+	Key   keyCommands `cmd:"" help:"Keys by which sites sign, where the certificates are of an outside authority."`
 }
 
 func main() { os.Exit(cli.Main("fibergauge-collector", about, &grammar{})) }

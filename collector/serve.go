@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,7 @@ const meshPoll = 2 * time.Second
 // good serve takes. The store is not among them: check goes without one.
 type settings struct {
 	Mesh            string        `required:"" placeholder:"FILE" help:"The mesh file."`
-	Listen          string        `default:"127.0.0.1:8862" placeholder:"ADDR" help:"Where to listen: a loopback address such as 127.0.0.1:8862, or unix:PATH."`
+	Listen          string        `default:"127.0.0.1:8862" placeholder:"ADDR" help:"Where to listen: a loopback address such as 127.0.0.1:8862, or unix:PATH; with TLS any address of this machine, or :8862 for all."`
 	SocketMode      string        `default:"0600" enum:"0600,0660" placeholder:"MODE" help:"Permissions of the Unix socket: 0600, or 0660 for the group too."`
 	FutureTolerance time.Duration `default:"60s" placeholder:"TIME" help:"How far after the collector's clock a window may end."`
 	PastTolerance   time.Duration `default:"43800h" placeholder:"TIME" help:"How long before the collector's clock a window may have ended; 0s is no limit."`
@@ -41,11 +42,19 @@ type settings struct {
 	MaxConnections  int           `default:"4096" placeholder:"N" help:"Connections open at once; above it, who has waited longest without a request makes room."`
 	StoreTimeout    time.Duration `default:"20s" placeholder:"TIME" help:"How long the store may take to confirm a batch."`
 	StopTimeout     time.Duration `default:"10s" placeholder:"TIME" help:"How long requests in hand may take after SIGTERM."`
+	encryption      `embed:""`
 }
 
 // check tells what is wrong with the flags by themselves.
 func (s *settings) check() (listen.Address, error) {
-	address, err := listen.ParseAddress(s.Listen)
+	parse := listen.ParseAddress
+	if s.encrypted() {
+		parse = listen.ParseAnyAddress
+	}
+	address, err := parse(s.Listen)
+	if err == nil {
+		err = s.encryption.check()
+	}
 	switch {
 	case err != nil:
 	case s.FutureTolerance < 0 || s.FutureTolerance > time.Hour:
@@ -94,6 +103,10 @@ func (s *serve) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
+	guard, err := s.guard(env.Log)
+	if err != nil {
+		return err
+	}
 	mode, err := strconv.ParseUint(s.SocketMode, 8, 32)
 	if err != nil {
 		panic(err) // the enum of the flag allows no other
@@ -107,7 +120,7 @@ func (s *serve) Run(ctx context.Context, env *cli.Env) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	c := assemble(&s.settings, opened, env.Log)
+	c := assemble(&s.settings, opened, guard, env.Log)
 	c.announce(listener, s.Store, m)
 	return c.run(ctx, listener, m)
 }
@@ -117,13 +130,25 @@ type collector struct {
 	*settings
 	follower *meshes.Follower
 	api      *api.API
+	guard    *guard // nil without TLS
 	log      *slog.Logger
 }
 
-func assemble(s *settings, opened store.Store, log *slog.Logger) *collector {
+func assemble(s *settings, opened store.Store, guard *guard, log *slog.Logger) *collector {
 	counters := metrics.New(cli.Version())
 	observed := counters.Observe(opened)
+	config := api.Config{Identify: api.SiteInPath}
+	if guard != nil {
+		guard.admit(&config, observed, counters, log)
+	}
 	versions := meshes.NewVersions(observed, time.Now, log)
+	config.Mesh = versions.Current
+	config.Admitter = &admission.Desk{
+		Store: observed, Meshes: versions, Now: time.Now, FutureTolerance: s.FutureTolerance,
+		SignedOnly: guard != nil && !s.AllowUnsigned,
+	}
+	config.Ready, config.Metrics, config.Limits = observed.Ready, counters, s.limits()
+	config.Now, config.Log = time.Now, log
 	return &collector{
 		settings: s,
 		log:      log,
@@ -138,23 +163,17 @@ func assemble(s *settings, opened store.Store, log *slog.Logger) *collector {
 			},
 			Failed: counters.MeshRefused,
 		},
-		api: api.New(api.Config{
-			Mesh: versions.Current,
-			Admitter: &admission.Desk{
-				Store: observed, Meshes: versions, Now: time.Now, FutureTolerance: s.FutureTolerance, PastTolerance: s.PastTolerance,
-			},
-			Ready:    observed.Ready,
-			Identify: api.SiteInPath,
-			Metrics:  counters,
-			Limits:   s.limits(),
-			Now:      time.Now,
-			Log:      log,
-		}),
+		api:   api.New(config),
+		guard: guard,
 	}
 }
 
 func (c *collector) announce(listener net.Listener, spec string, m *mesh.Mesh) {
-	c.log.Info("collector started, without TLS: local connections only",
+	started := "collector started, without TLS: local connections only"
+	if c.guard != nil {
+		started = "collector started, with TLS"
+	}
+	c.log.Info(started,
 		append([]any{"version", cli.Version(), "address", display(listener.Addr()), "store", spec, "mesh_file", c.Mesh},
 			meshAttrs(m, time.Now())...)...)
 }
@@ -173,6 +192,10 @@ func (c *collector) run(ctx context.Context, listener net.Listener, m *mesh.Mesh
 	following, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { c.follower.Run(following) })
+	if c.guard != nil {
+		listener = tls.NewListener(listener, c.guard.keeper.TLS())
+		wg.Go(func() { c.guard.run(following) })
+	}
 	err := c.api.Serve(ctx, listener, c.StopTimeout)
 	stop()
 	wg.Wait()

@@ -21,9 +21,11 @@ import (
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// Store is where admitted windows go; see store.Store for what Put promises.
+// Store is where admitted windows go, and where the keys are by which they are
+// signed; see store.Store for what it promises.
 type Store interface {
 	Put(ctx context.Context, a store.Admission) error
+	SigningKeys(ctx context.Context) ([]store.SigningKey, error)
 }
 
 // Meshes gives the versions of the mesh by which windows are judged.
@@ -42,6 +44,11 @@ type Desk struct {
 	// FutureTolerance is how far a window may end after now: the probe's clock
 	// is not the collector's.
 	FutureTolerance time.Duration
+	// SignedOnly refuses batches without a signature of all sites. Those of a
+	// site that has a signing key in force are refused in any case.
+	SignedOnly bool
+
+	ring keyRing
 	// PastTolerance is how long before now a window may have ended; 0 is no
 	// limit. A store keeps windows by their time: a batch spread over centuries
 	// would make it open each of them.
@@ -83,6 +90,9 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 	}
 	if current.Site(site) == nil && !known(site, versions) {
 		return nil, UnknownSite(site)
+	}
+	if err := d.signed(ctx, site, batch); err != nil {
+		return nil, err
 	}
 
 	judge := judge{site: site, versions: versions, latestEnd: d.Now().Add(d.FutureTolerance)}

@@ -9,10 +9,13 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -20,20 +23,79 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/collector/admission"
+	"github.com/fibergauge/fibergauge/collector/identity"
 	"github.com/fibergauge/fibergauge/collector/metrics"
 	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// Identify tells which site sends a request. It is where identities from TLS
-// certificates take over; until then the path is believed.
-type Identify func(r *http.Request) (site string, ok bool)
+// Identify tells which site sends a request to a path with a site in it, or why
+// it is not let in.
+type Identify func(r *http.Request) (site string, no *Denial)
+
+// Denial is why a request is not let in.
+type Denial struct {
+	Code    wire.Code // bad_request, unauthenticated or forbidden
+	Message string    // for the sender
+}
 
 // SiteInPath believes the path. It is good enough only where nobody but the
 // machine itself can connect.
-func SiteInPath(r *http.Request) (string, bool) {
+func SiteInPath(r *http.Request) (string, *Denial) {
 	site := r.PathValue("site")
-	return site, wire.IsIdentifier(site)
+	if !wire.IsIdentifier(site) {
+		return "", &Denial{wire.CodeBadRequest, fmt.Sprintf("site: %.80q is not 1 to %d characters out of A-Z a-z 0-9 . _ -", site, wire.MaxIdentifier)}
+	}
+	return site, nil
+}
+
+// Certificates tells of TLS connections whose they are. It is package identity's
+// Keeper.
+type Certificates interface {
+	// Site fails where no certificate is shown or it is not in force any longer,
+	// and with an *identity.Foreign where it names no site.
+	Site(c *tls.ConnectionState) (string, error)
+	// Known tells whether a certificate in force is shown, whatever it names.
+	Known(c *tls.ConnectionState) bool
+}
+
+// SiteInCertificate believes certificates: a path of a site is for the site that
+// the certificate of the connection names.
+func SiteInCertificate(certificates Certificates) Identify {
+	return func(r *http.Request) (string, *Denial) {
+		site, no := SiteInPath(r)
+		if no != nil {
+			return "", no
+		}
+		own, err := certificates.Site(r.TLS)
+		var foreign *identity.Foreign
+		switch {
+		case errors.As(err, &foreign):
+			return "", &Denial{wire.CodeForbidden, err.Error()}
+		case err != nil:
+			return "", &Denial{wire.CodeUnauthenticated, err.Error()}
+		case own != site:
+			return "", &Denial{wire.CodeForbidden, fmt.Sprintf("the certificate is of site %s, and the request is for site %s; a probe speaks for its own site only", own, site)}
+		}
+		return own, nil
+	}
+}
+
+// MetricsToFriends lets this machine, and whoever shows a certificate that is in
+// force, read /metrics.
+func MetricsToFriends(certificates Certificates) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		// What has no port comes through a Unix socket.
+		return err != nil || from.Addr().Unmap().IsLoopback() || certificates.Known(r.TLS)
+	}
+}
+
+// Enroller is package enrol's Desk. Errors of type *admission.Fault are answered
+// as they say.
+type Enroller interface {
+	Enrol(ctx context.Context, e *wire.Enrolment) (*wire.Certificate, error)
+	Renew(ctx context.Context, site string, e *wire.Enrolment) (*wire.Certificate, error)
 }
 
 // Admitter is package admission's Desk.
@@ -41,12 +103,15 @@ type Admitter interface {
 	Admit(ctx context.Context, site string, batch *wire.Batch) (*wire.Ack, error)
 }
 
-// Config is everything that the interface needs; no field may be left out.
+// Config is everything that the interface needs; no field may be left out but
+// those that say so.
 type Config struct {
 	Mesh     func() *mesh.Mesh // served now; nil before there is one
 	Admitter Admitter
 	Ready    func(context.Context) error // of the store
 	Identify Identify
+	Enroller Enroller                 // nil: this collector has no authority
+	Scrapes  func(*http.Request) bool // who may read /metrics; nil: everybody
 	Metrics  *metrics.Metrics
 	Limits   Limits
 	Now      func() time.Time
@@ -60,6 +125,7 @@ type API struct {
 	gate    *gate
 	bodies  *arrivals
 	scrape  http.Handler
+	crowd   *crowd    // who enrols
 	quarrel *throttle // log of windows refused
 	trouble *throttle // log of requests refused
 }
@@ -71,15 +137,18 @@ func New(c Config) *API {
 		gate:    newGate(c.Limits, c.Now),
 		bodies:  newArrivals(c.Limits),
 		scrape:  c.Metrics.Handler(),
+		crowd:   newCrowd(c.Now),
 		quarrel: newThrottle(c.Now),
 		trouble: newThrottle(c.Now),
 	}
 	a.routes = map[string]route{
-		"/v1/sites/{site}/assignment": {[]string{http.MethodGet, http.MethodHead}, a.assignment},
-		"/v1/sites/{site}/windows":    {[]string{http.MethodPost}, a.windows},
-		"/healthz":                    {[]string{http.MethodGet, http.MethodHead}, a.healthz},
-		"/readyz":                     {[]string{http.MethodGet, http.MethodHead}, a.readyz},
-		"/metrics":                    {[]string{http.MethodGet, http.MethodHead}, nil},
+		"/v1/sites/{site}/assignment":  {[]string{http.MethodGet, http.MethodHead}, a.assignment},
+		"/v1/sites/{site}/windows":     {[]string{http.MethodPost}, a.windows},
+		"/v1/sites/{site}/certificate": {[]string{http.MethodPost}, a.renew},
+		"/v1/enrol":                    {[]string{http.MethodPost}, a.enrol},
+		"/healthz":                     {[]string{http.MethodGet, http.MethodHead}, a.healthz},
+		"/readyz":                      {[]string{http.MethodGet, http.MethodHead}, a.readyz},
+		"/metrics":                     {[]string{http.MethodGet, http.MethodHead}, nil},
 	}
 	return a
 }
@@ -115,6 +184,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		allowed := strings.Join(route.methods, ", ")
 		answer = problem(http.StatusMethodNotAllowed, wire.CodeMethodNotAllowed,
 			"this path takes %s only", allowed).with("Allow", allowed)
+	case pattern == "/metrics" && a.Scrapes != nil && !a.Scrapes(r):
+		answer = problem(http.StatusUnauthorized, wire.CodeUnauthenticated,
+			"metrics are for the collector's own machine, and for whoever shows a certificate")
 	case pattern == "/metrics":
 		a.scrape.ServeHTTP(w, r)
 		a.Metrics.Request(pattern, http.StatusOK, "")
@@ -233,6 +305,14 @@ func faultReply(fault *admission.Fault) *reply {
 		answer = problem(http.StatusServiceUnavailable, fault.Code, "%s", fault.Message).after(storePause)
 	case wire.CodeTooLarge:
 		answer = tooLarge("%s", fault.Message)
+	case wire.CodeUnauthenticated:
+		answer = problem(http.StatusUnauthorized, fault.Code, "%s", fault.Message)
+	case wire.CodeForbidden, wire.CodeBadSignature:
+		answer = problem(http.StatusForbidden, fault.Code, "%s", fault.Message)
+	case wire.CodeOverloaded:
+		answer = problem(http.StatusTooManyRequests, fault.Code, "%s", fault.Message).after(10 * time.Minute)
+	case wire.CodeInternal:
+		answer = problem(http.StatusInternalServerError, fault.Code, "%s", fault.Message)
 	default:
 		answer = problem(http.StatusBadRequest, fault.Code, "%s", fault.Message)
 	}

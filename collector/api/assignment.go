@@ -17,10 +17,9 @@ import (
 // the mesh has such a site is not asked: one that was taken out of it may still
 // have windows to send.
 func (a *API) visitor(r *http.Request) (*mesh.Mesh, string, *reply) {
-	id, ok := a.Identify(r)
-	if !ok {
-		return nil, "", problem(http.StatusBadRequest, wire.CodeBadRequest,
-			"site: %.80q is not 1 to %d characters out of A-Z a-z 0-9 . _ -", id, wire.MaxIdentifier)
+	id, denial := a.Identify(r)
+	if denial != nil {
+		return nil, "", faultReply(&admission.Fault{Code: denial.Code, Message: denial.Message})
 	}
 	m := a.Mesh()
 	if m == nil {

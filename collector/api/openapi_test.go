@@ -71,11 +71,12 @@ func readOpenAPI(t *testing.T) (document, map[string]any) {
 func TestOpenAPIMatchesTheTypes(t *testing.T) {
 	doc, _ := readOpenAPI(t)
 	c := &comparison{t: t, schemas: doc.Components.Schemas, seen: map[string]bool{}}
-	for _, message := range []any{wire.Batch{}, wire.Ack{}, wire.Assignment{}, wire.Problem{}} {
+	for _, message := range []any{wire.Batch{}, wire.Ack{}, wire.Assignment{}, wire.Problem{}, wire.Enrolment{}, wire.Certificate{}} {
 		c.structure(reflect.TypeOf(message))
 	}
 	for name, want := range map[string]string{
 		"Batch": wire.SchemaBatch, "Ack": wire.SchemaAck, "Assignment": wire.SchemaAssignment, "Problem": wire.SchemaError,
+		"Enrolment": wire.SchemaEnrolment, "Certificate": wire.SchemaCertificate,
 	} {
 		if got := c.schemas[name].Properties["schema"].Const; got != want {
 			t.Errorf("%s.schema: const %q, want %q", name, got, want)

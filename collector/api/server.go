@@ -11,8 +11,8 @@ import (
 )
 
 // Serve answers on a listener until the context ends, then finishes the
-// requests in hand for at most grace. HTTP/1.1 and unencrypted HTTP/2 are
-// spoken. The listener is closed on return.
+// requests in hand for at most grace. HTTP/1.1 and HTTP/2 are spoken, by TLS
+// where the listener gives connections of package tls. The listener is closed on return.
 func (a *API) Serve(ctx context.Context, listener net.Listener, grace time.Duration) error {
 	limits := a.Limits
 	limits.Connections = withinDescriptors(limits.Connections, a.Log)
@@ -33,6 +33,7 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, grace time.Durat
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 32, MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20},
 	}
 	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 
 	stopped := make(chan error, 1)

@@ -3,7 +3,8 @@
 //
 // Without TLS nobody can tell who posts windows, so only what the machine
 // itself reaches is allowed: a loopback address or a Unix socket. The address
-// comes from the command line; the listener goes to the HTTP server.
+// comes from the command line; the listener goes to the HTTP server, by way of
+// TLS where there is some.
 package listen
 
 import (
@@ -66,6 +67,28 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, fmt.Errorf("listen: %q can be reached from other machines, and without TLS anybody could post windows there; use a loopback address such as 127.0.0.1:%s, or unix:PATH", s, port)
 	}
 	return Address{"tcp", net.JoinHostPort(host, port)}, nil
+}
+
+// ParseAnyAddress reads what ParseAddress does and the addresses that other
+// machines reach, also :PORT for all of this machine. It is for TLS.
+func ParseAnyAddress(s string) (Address, error) {
+	if strings.HasPrefix(s, unixPrefix) {
+		return ParseAddress(s)
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err == nil && host != "" && host != "localhost" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return Address{}, fmt.Errorf("listen: %q is not an IP address of this machine; write 192.0.2.1:8862, :8862 for all, or unix:PATH", s)
+		}
+	}
+	if err != nil || host == "localhost" {
+		return ParseAddress(s)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return Address{}, fmt.Errorf("listen: %q is not a port; 0 to 65535 are allowed, 0 meaning any free one", port)
+	}
+	return Address{"tcp", net.JoinHostPort(host, strconv.FormatUint(n, 10))}, nil
 }
 
 // String is the address in the form that ParseAddress reads.

@@ -30,6 +30,9 @@ type Metrics struct {
 	storeErrors *prometheus.CounterVec
 	mesh        *prometheus.GaugeVec
 	meshRefused prometheus.Counter
+	tlsEnds     *prometheus.GaugeVec
+	tlsRevoked  *prometheus.GaugeVec
+	tlsRefused  prometheus.Counter
 	connections prometheus.Gauge
 	ended       *prometheus.CounterVec
 }
@@ -67,6 +70,18 @@ func New(version string) *Metrics {
 			Name: "fibergauge_collector_mesh_refused_total",
 			Help: "Mesh files that were refused while an earlier version stayed.",
 		}),
+		tlsEnds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "fibergauge_collector_tls_ends_timestamp_seconds",
+			Help: "Unix time at which what a TLS listener lives on ends: certificate (its own), authority (of the sites, the first to end) or crl (list of revoked certificates, the first to expire).",
+		}, []string{"what"}),
+		tlsRevoked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "fibergauge_collector_tls_revoked_certificates",
+			Help: "Certificates that the lists in force name as revoked.",
+		}, nil),
+		tlsRefused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "fibergauge_collector_tls_files_refused_total",
+			Help: "Looks at the TLS files that found them wrong; what was in force stayed.",
+		}),
 	}
 	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "fibergauge_collector_connections",
@@ -85,7 +100,8 @@ func New(version string) *Metrics {
 	}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(
-		m.requests, m.stored, m.refused, m.storeTime, m.storeErrors, m.mesh, m.meshRefused, build, m.connections, m.ended,
+		m.requests, m.stored, m.refused, m.storeTime, m.storeErrors, m.mesh, m.meshRefused, build,
+		m.tlsEnds, m.tlsRevoked, m.tlsRefused, m.connections, m.ended,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -132,6 +148,21 @@ func (m *Metrics) Connections(open int) { m.connections.Set(float64(open)) }
 
 // ConnectionEnded counts a connection that did not end well.
 func (m *Metrics) ConnectionEnded(cause End) { m.ended.WithLabelValues(string(cause)).Inc() }
+
+// TLSLoaded notes when what a TLS listener lives on ends; a zero moment is of
+// nothing that there is.
+func (m *Metrics) TLSLoaded(certificate, authority, crl time.Time, revoked int) {
+	m.tlsEnds.Reset()
+	for what, at := range map[string]time.Time{"certificate": certificate, "authority": authority, "crl": crl} {
+		if !at.IsZero() {
+			m.tlsEnds.WithLabelValues(what).Set(float64(at.Unix()))
+		}
+	}
+	m.tlsRevoked.WithLabelValues().Set(float64(revoked))
+}
+
+// TLSRefused counts a look that found the TLS files wrong.
+func (m *Metrics) TLSRefused() { m.tlsRefused.Inc() }
 
 // Observe wraps a store so that the calls that a collector makes are timed and
 // their errors counted.
