@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fibergauge/fibergauge/probe/identity"
 	"github.com/fibergauge/fibergauge/probe/spool"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -177,6 +179,19 @@ func TestAnswersToABatch(t *testing.T) {
 			outcome{0, 10, none}},
 		{"not allowed", func(int, *http.Request) (*http.Response, error) { return problem(403, "forbidden", nil) },
 			outcome{0, 10, none}},
+		{"signature of no enrolled key", func(int, *http.Request) (*http.Response, error) { return problem(403, wire.CodeBadSignature, nil) },
+			outcome{0, 10, none}},
+		{"no certificate", func(int, *http.Request) (*http.Response, error) { return problem(401, wire.CodeUnauthenticated, nil) },
+			outcome{0, 10, none}},
+		{"refused by TLS", func(int, *http.Request) (*http.Response, error) {
+			return nil, &identity.Explained{Text: "the collector refuses this probe's certificate", Do: "enrol again"}
+		}, outcome{0, 10, none}},
+		{"refused for a while", func(call int, r *http.Request) (*http.Response, error) {
+			if call < 5 {
+				return problem(403, wire.CodeBadSignature, nil)
+			}
+			return ok(r)
+		}, outcome{10, 0, none}},
 		{"encoding not known", func(int, *http.Request) (*http.Response, error) { return problem(415, wire.CodeUnsupported, nil) },
 			outcome{0, 10, none}},
 		{"somebody else on the way says 400", func(int, *http.Request) (*http.Response, error) { return respond(400, nil, "go away") },
@@ -322,6 +337,41 @@ func TestClockOfTheCollectorIsBehind(t *testing.T) {
 		}
 		if !strings.Contains(log.String(), "the collector's clock is behind") {
 			t.Error("nobody was told")
+		}
+	})
+}
+
+// TestBatchesAreSigned: each try carries a signature over what it sends, and
+// what keeps it from passing can be asked for.
+func TestBatchesAreSigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		public, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, calls := newMemory(10), 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var u *Uplink
+		u = newUplink(m, func(r *http.Request) (*http.Response, error) {
+			calls++
+			b := batchOf(r)
+			if b.Signature == nil || b.Signature.Verify(public, b.Canonical()) != nil {
+				t.Errorf("call %d: %d windows are signed by %+v", calls, len(b.Windows), b.Signature)
+			}
+			switch {
+			case calls == 1:
+				return problem(403, wire.CodeBadSignature, nil)
+			case !strings.Contains(u.Trouble(), "403 Forbidden: told so (bad_signature)"):
+				t.Errorf("trouble: %q", u.Trouble())
+			}
+			return respond(200, nil, ackOf(b))
+		}, io.Discard)
+		u.cfg.Sign = func(b *wire.Batch) { b.Sign(key) }
+		over, stop := context.WithCancel(t.Context())
+		stop()
+		if !u.Deliver(over, ctx) || m.settled != 10 || u.Trouble() != "" {
+			t.Errorf("%d settled in %d calls, trouble %q", m.settled, calls, u.Trouble())
 		}
 	})
 }
