@@ -33,6 +33,7 @@ type grammar struct {
 	Reflect reflectCommand `cmd:"" help:"Answer the STAMP packets of others, until told to stop."`
 	Enrol   enrolCommand   `cmd:"" help:"Have a collector certify this probe, once, by a token of its operators."`
 	Check   checkCommand   `cmd:"" help:"Check the flags, the collector, the sockets and the spool of \"run\", and say what it would do."`
+	Spool   spoolCommand   `cmd:"" help:"List, retry or drop what a stopped probe's spool holds."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out whether this host lets a probe measure well, and what to do where not."`
 }
 

@@ -78,7 +78,11 @@ func (s *site) check() error {
 }
 
 func (s *site) openSpool(log *slog.Logger) (*spool.Spool, error) {
-	return spool.Open(s.Spool, s.SpoolMaxMiB<<20, log)
+	store, err := spool.Open(s.Spool, s.SpoolMaxMiB<<20, log)
+	if errors.Is(err, spool.ErrNewer) {
+		return nil, cli.Usage(err) // to start again would not help
+	}
+	return store, err
 }
 
 func (s *site) uplink(store uplink.Store, take func(*wire.Assignment), log *slog.Logger) *uplink.Uplink {
@@ -203,7 +207,7 @@ func summarise(ctx context.Context, summary func()) {
 func summary(m *measure.Measurer, up *uplink.Uplink, store *spool.Spool, log *slog.Logger, msg string) {
 	counts := store.Counts()
 	attributes := []any{"made", m.Made(), "delivered", up.Delivered(), "refused", up.Refused(),
-		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "spool_bytes", counts.Bytes}
+		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "lost_unspooled", m.Lost(), "spool_bytes", counts.Bytes}
 	if why := up.Trouble(); why != "" {
 		attributes = append(attributes, "trouble", why)
 	}

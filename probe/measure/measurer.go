@@ -110,6 +110,10 @@ func New(cfg Config) *Measurer {
 	return m
 }
 
+// Lost is the number of windows that no spool took and for which there was no
+// more room in memory.
+func (m *Measurer) Lost() int64 { return m.lost.Load() }
+
 // Made is the number of windows made and put so far.
 func (m *Measurer) Made() int64 { return m.made.Load() }
 
@@ -335,6 +339,7 @@ func (m *Measurer) putLater(now time.Duration, err error) {
 	if over := len(m.unsaved) - maxUnsaved; over > 0 {
 		m.cfg.Log.Error("too many windows wait in memory for the spool: the oldest are dropped", "windows", over)
 		m.unsaved = slices.Delete(m.unsaved, 0, over)
+		m.lost.Add(int64(over))
 	}
 }
 
@@ -359,6 +364,7 @@ func (m *Measurer) finish() error {
 		m.put(nil)
 	}
 	if len(m.unsaved) > 0 {
+		m.lost.Add(int64(len(m.unsaved)))
 		return fmt.Errorf("stop: %d windows could not be spooled and are lost", len(m.unsaved))
 	}
 	return nil

@@ -77,6 +77,9 @@ func TestSpoolThatTakesNothing(t *testing.T) {
 		if len(m.unsaved) != maxUnsaved {
 			t.Errorf("%d windows wait; want %d", len(m.unsaved), maxUnsaved)
 		}
+		if m.Lost() != 1000 {
+			t.Errorf("%d windows are counted as lost; want 1000", m.Lost())
+		}
 		full = false
 		if err := m.finish(); err != nil {
 			t.Error(err)

@@ -50,6 +50,31 @@ func keySession() []byte    { return []byte("session") }
 func keyAssignment() []byte { return []byte("assignment") }
 func keyTag() []byte        { return []byte("assignment-tag") }
 func keyCounts() []byte     { return []byte("counts") }
+func keyVersion() []byte    { return []byte("version") } // absent: 1
+
+// version is that of the file's form. It rises when a program that knows only
+// the ones before would misread the file. Version 2 has checksums of the counts
+// and of what was set aside.
+const version = "2"
+
+// ErrNewer means that a later version of the program has written the file.
+var ErrNewer = errors.New("the spool was written by a later version of fibergauge-probe")
+
+func checkVersion(tx *bolt.Tx) error {
+	state := tx.Bucket(bucketState())
+	if state == nil {
+		return nil
+	}
+	stored := state.Get(keyVersion())
+	found, ok := unsealed(stored)
+	switch {
+	case stored == nil, ok && string(found) == version:
+		return nil
+	case ok:
+		return fmt.Errorf("%w: its version is %.20s, and this program knows 1 to %s; run that version again, or give --spool another folder", ErrNewer, found, version)
+	}
+	return fmt.Errorf("%w: its version does not read", errDamaged)
+}
 
 // Counts are what the spool holds and what it had to let go since its file was
 // begun.
@@ -64,11 +89,12 @@ type Counts struct {
 
 // Refused is a window that was set aside, and why.
 type Refused struct {
-	At      time.Time       `json:"at"`
-	Code    wire.Code       `json:"code"`
-	Message string          `json:"message"`
-	Window  json.RawMessage `json:"window,omitempty"` // absent where its bytes are damaged
-	Raw     []byte          `json:"raw,omitempty"`    // the damaged bytes
+	Sequence uint64          `json:"-"` // rises in the order of setting aside
+	At       time.Time       `json:"at"`
+	Code     wire.Code       `json:"code"`
+	Message  string          `json:"message"`
+	Window   json.RawMessage `json:"window,omitempty"` // absent where its bytes are damaged
+	Raw      []byte          `json:"raw,omitempty"`    // the damaged bytes
 }
 
 // Entry is a window in the spool.
@@ -91,6 +117,12 @@ type Spool struct {
 	lastLoud time.Time // of dropping
 	unsaid   int64     // dropped since then
 	added    chan struct{}
+}
+
+// Exists tells whether there is a spool in a folder.
+func Exists(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, fileName))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // Open opens or makes the spool in a folder. It keeps at most limit bytes of
@@ -138,6 +170,8 @@ func (s *Spool) open() error {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	case errors.Is(err, errDamaged):
 		return err
+	case errors.Is(err, ErrNewer):
+		return fmt.Errorf("open spool: %s: %w", s.path, err)
 	case isSystemError(err):
 		return fmt.Errorf("open spool: %s: %w; give --spool a folder on a local disk that can be written, and the process room to map the file", s.path, err)
 	}
@@ -178,6 +212,12 @@ func (s *Spool) verify() error {
 		if info.Size() < tx.Size() {
 			return fmt.Errorf("%w: it is %d bytes long and ought to be %d", errDamaged, info.Size(), tx.Size())
 		}
+		if err := checkPages(s.path, tx); err != nil {
+			return err
+		}
+		if err := checkVersion(tx); err != nil {
+			return err
+		}
 		for _, name := range [][]byte{bucketWindows(), bucketRefused(), bucketState()} {
 			bucket, err := tx.CreateBucketIfNotExists(name)
 			if err != nil {
@@ -192,9 +232,17 @@ func (s *Spool) verify() error {
 			}
 		}
 		if stored := tx.Bucket(bucketState()).Get(keyCounts()); stored != nil {
-			if err := json.Unmarshal(stored, &s.counts); err != nil {
+			data, ok := unsealed(stored)
+			if !ok {
+				data = stored // of version 1, without a checksum
+			}
+			if err := json.Unmarshal(data, &s.counts); err != nil {
+				s.counts = Counts{}
 				s.log.Error("the counts in the spool do not read: they begin at 0", "error", err)
 			}
+		}
+		if err := tx.Bucket(bucketState()).Put(keyVersion(), sealed([]byte(version))); err != nil {
+			return err
 		}
 		s.counts.Windows, s.counts.Refused, s.counts.Bytes = 0, 0, 0
 		previous := []byte{}
@@ -222,17 +270,20 @@ func size(value []byte) int64 { return int64(len(value)) + perEntry }
 // renew moves a damaged file aside and begins a fresh one.
 func (s *Spool) renew(cause error) error {
 	aside := s.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	s.log.Error("the spool file is damaged: it is moved aside and a fresh one is begun; windows in it that were not delivered are missing until somebody recovers them",
+	s.log.Error("the spool file is damaged: it is moved aside and a fresh one is begun, with all of it that is whole",
 		"file", aside, "error", cause)
 	if err := os.Rename(s.path, aside); err != nil {
 		return fmt.Errorf("open spool: move the damaged file aside: %w", err)
 	}
 	// The old file stays open and mapped until the process ends: to close what
 	// is damaged may block or fail.
+	before := s.counts
 	s.counts = Counts{}
 	if err := s.open(); err != nil {
 		return fmt.Errorf("open spool: begin a fresh file: %w", err)
 	}
+	s.counts.Dropped, s.counts.RefusedEver, s.counts.DeliveredEver = before.Dropped, before.RefusedEver, before.DeliveredEver
+	s.recover(aside, before)
 	return nil
 }
 
@@ -250,7 +301,7 @@ func (s *Spool) update(do func(tx *bolt.Tx, c *Counts) error) error {
 				if err != nil {
 					return err
 				}
-				return tx.Bucket(bucketState()).Put(keyCounts(), data)
+				return tx.Bucket(bucketState()).Put(keyCounts(), sealed(data))
 			})
 		})
 		if err == nil {

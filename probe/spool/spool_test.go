@@ -360,7 +360,7 @@ func TestLateAckAfterDamage(t *testing.T) {
 	s, _ := open(t, t.TempDir(), roomy)
 	put(t, s, windows(0, 5))
 	before := oldest(t, s, 5)
-	s.mu.Lock()
+	s.mu.Lock() // the five are under way
 	err := s.renew(errDamaged)
 	s.mu.Unlock()
 	if err != nil {
@@ -374,7 +374,11 @@ func TestLateAckAfterDamage(t *testing.T) {
 	if err := s.Settle(sequences, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(oldest(t, s, 10)); got != 5 {
-		t.Errorf("%d windows are left; want the 5 put after the damage", got)
+	var want []wire.Key
+	for n := range 10 {
+		want = append(want, window(n).Key)
+	}
+	if diff := cmp.Diff(want, keysOf(oldest(t, s, 20))); diff != "" {
+		t.Errorf("left are those taken over and those put after the damage (-want +got)\n%s", diff)
 	}
 }

@@ -19,6 +19,8 @@ const loudEvery = 10 * time.Second
 // codeDamaged is the code of a window whose bytes are not those that were put.
 const codeDamaged wire.Code = "damaged_in_spool"
 
+const damagedMessage = "its bytes on disk are not those that were written"
+
 // Put makes windows durable, in one transaction. Where the spool is full the
 // oldest make room: first those set aside, then those not delivered.
 func (s *Spool) Put(windows []wire.Window) error {
@@ -159,7 +161,7 @@ func (s *Spool) Oldest(windows, size int) ([]Entry, error) {
 func reasons(damaged []uint64) map[uint64]Refused {
 	aside := map[uint64]Refused{}
 	for _, sequence := range damaged {
-		aside[sequence] = Refused{Code: codeDamaged, Message: "its bytes on disk are not those that were written"}
+		aside[sequence] = Refused{Code: codeDamaged, Message: damagedMessage}
 	}
 	return aside
 }
@@ -239,7 +241,19 @@ func (r Refused) encode(stored []byte) ([]byte, error) {
 	} else {
 		r.Raw = stored
 	}
-	return json.Marshal(r)
+	data, err := json.Marshal(r)
+	return sealed(data), err
+}
+
+func decodeRefused(stored []byte) (r Refused, err error) {
+	data, ok := unsealed(stored)
+	if !ok {
+		data = stored // of version 1, without a checksum
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Refused{Code: codeDamaged, Message: damagedMessage, Raw: bytes.Clone(stored)}, err
+	}
+	return r, nil
 }
 
 // Aside lists what was set aside, oldest first.
@@ -249,11 +263,12 @@ func (s *Spool) Aside() ([]Refused, error) {
 	var list []Refused
 	err := guarded(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
-			return tx.Bucket(bucketRefused()).ForEach(func(_, v []byte) error {
-				var r Refused
-				if err := json.Unmarshal(v, &r); err != nil {
-					return err
+			return tx.Bucket(bucketRefused()).ForEach(func(k, v []byte) error {
+				r, err := decodeRefused(v)
+				if err != nil {
+					s.log.Error("what was set aside does not read", "error", err)
 				}
+				r.Sequence = binary.BigEndian.Uint64(k)
 				list = append(list, r)
 				return nil
 			})
@@ -263,4 +278,150 @@ func (s *Spool) Aside() ([]Refused, error) {
 		return nil, fmt.Errorf("read what was set aside: %w", err)
 	}
 	return list, nil
+}
+
+// Retry puts windows that were set aside back among those that wait, in one
+// transaction, and gives their number. What is damaged stays where it is.
+func (s *Spool) Retry(which func(Refused) bool) (int, error) {
+	return s.clear(which, true)
+}
+
+// Drop forgets windows that were set aside, which are counted as dropped, and
+// gives their number.
+func (s *Spool) Drop(which func(Refused) bool) (int, error) {
+	return s.clear(which, false)
+}
+
+func (s *Spool) clear(which func(Refused) bool, again bool) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.update(func(tx *bolt.Tx, c *Counts) error {
+		n = 0
+		aside, windows := tx.Bucket(bucketRefused()), tx.Bucket(bucketWindows())
+		var keys [][]byte
+		err := aside.ForEach(func(k, v []byte) error {
+			r, _ := decodeRefused(v)
+			if r.Sequence = binary.BigEndian.Uint64(k); !which(r) {
+				return nil
+			}
+			c.Bytes -= size(v)
+			if again {
+				w, err := wire.DecodeWindow(r.Window)
+				if err != nil {
+					c.Bytes += size(v)
+					return nil
+				}
+				value := sealed(w.Canonical())
+				if err := add(windows, value); err != nil {
+					return err
+				}
+				c.Bytes += size(value)
+				c.Windows++
+			} else {
+				c.Dropped++
+			}
+			c.Refused--
+			n++
+			keys = append(keys, bytes.Clone(k))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if err := aside.Delete(k); err != nil {
+				return err
+			}
+		}
+		s.last = windows.Sequence()
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("take out what was set aside: %w", err)
+	}
+	return n, nil
+}
+
+// recover puts what is whole in a damaged file into the one that was begun in
+// its place. Windows of it that were delivered before may be among them: they
+// are delivered again, which changes nothing.
+func (s *Spool) recover(damaged string, before Counts) {
+	seen := map[wire.Digest]bool{}
+	var again int64
+	var values [][]byte
+	flush := func() error {
+		some := values
+		values = nil
+		return s.update(func(tx *bolt.Tx, c *Counts) error {
+			for _, value := range some {
+				if err := add(tx.Bucket(bucketWindows()), value); err != nil {
+					return err
+				}
+				c.Windows++
+				c.Bytes += size(value)
+			}
+			s.last = tx.Bucket(bucketWindows()).Sequence()
+			return s.makeRoom(tx, c)
+		})
+	}
+	err := whole(damaged, func(value []byte) error {
+		w, err := wire.DecodeWindow(value)
+		if err != nil {
+			var r Refused
+			if json.Unmarshal(value, &r) != nil || len(r.Window) == 0 {
+				return nil // counts, a session, an assignment
+			}
+			// It is refused again, if it still is.
+			if w, err = wire.DecodeWindow(r.Window); err != nil {
+				return nil
+			}
+		}
+		digest := w.Digest()
+		if seen[digest] {
+			return nil
+		}
+		seen[digest] = true
+		again++
+		if values = append(values, sealed(w.Canonical())); len(values) < recoverAtOnce {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	attrs := []any{"file", damaged, "windows", again}
+	if before.Windows > 0 || before.Refused > 0 {
+		attrs = append(attrs, "were_in_it", before.Windows+before.Refused)
+	}
+	if err != nil {
+		s.log.Error("not all that is whole in the damaged spool file was taken over", append(attrs, "error", err)...)
+		return
+	}
+	s.log.Warn("what is whole in the damaged spool file was taken over", attrs...)
+}
+
+// recoverAtOnce bounds the memory of one transaction.
+const recoverAtOnce = 1000
+
+// Each gives every window that waits and reads as it was written, oldest first.
+func (s *Spool) Each(do func(*wire.Window)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := guarded(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			return tx.Bucket(bucketWindows()).ForEach(func(_, v []byte) error {
+				if value, ok := unsealed(v); ok {
+					if w, err := wire.DecodeWindow(value); err == nil {
+						do(w)
+					}
+				}
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("read spool: %w", err)
+	}
+	return nil
 }
