@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"text/tabwriter"
 	"time"
 
@@ -41,6 +43,45 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	return perform(ctx, env, run.Plan{
 		MeshFile: c.Mesh, WANFile: c.WAN, For: c.For, Out: c.Out,
 		Store: c.Store, Bin: c.Bin, Serve: c.Serve, ProbeLogLevel: c.ProbeLogLevel,
+	})
+}
+
+type chaosCommand struct {
+	files
+
+	For         time.Duration `default:"3m" placeholder:"TIME" help:"How long to measure and to do harm, 30s to 24h."`
+	Seed        uint64        `default:"1" placeholder:"N" help:"What goes wrong, when and with whom follows from it."`
+	Out         string        `required:"" placeholder:"DIR" help:"Folder for windows, logs, faults and the account. One of an earlier run is emptied; any other must be empty or absent."`
+	Store       string        `default:"sqlite" placeholder:"SPEC" help:"Where windows are kept: sqlite, a file in DIR, or influx:FILE, which is not killed and must hold no windows of these links."`
+	Influxd     string        `placeholder:"PROGRAM" help:"Store in an InfluxDB 1.8 that this program starts, and kill it too, instead of --store."`
+	Bin         string        `placeholder:"DIR" help:"Folder of the probe, the collector and the analyzer; by default that of this program."`
+	Older       string        `placeholder:"DIR" help:"Folder of an older probe and collector that take over for a while. Without it this kind of fault is left out."`
+	SpoolMaxMiB int           `name:"spool-max-mib" default:"1" placeholder:"N" help:"Largest size of what each spool keeps, 1 to 4 MiB: its disk has 12."`
+}
+
+// Run checks the flags and starts.
+func (c *chaosCommand) Run(ctx context.Context, env *cli.Env) error {
+	switch {
+	case c.For < 30*time.Second || c.For > 24*time.Hour:
+		return cli.Usage(fmt.Errorf("--for %s is not within 30s to 24h", c.For))
+	case c.SpoolMaxMiB < 1 || c.SpoolMaxMiB > 4:
+		return cli.Usage(fmt.Errorf("--spool-max-mib %d is not within 1 to 4", c.SpoolMaxMiB))
+	case c.Influxd != "" && c.Store != "sqlite":
+		return cli.Usage(errors.New("--influxd and --store exclude each other"))
+	}
+	if _, w, err := c.load(); err != nil {
+		return err
+	} else if len(w.Collector) > 0 {
+		return cli.Usage(fmt.Errorf("%s takes the collector away by itself; chaos wants a file without \"collector\"", c.WAN))
+	}
+	if c.Influxd != "" {
+		if _, err := exec.LookPath(c.Influxd); err != nil {
+			return cli.Usage(fmt.Errorf("--influxd: %w", err))
+		}
+	}
+	return performChaos(ctx, env, run.ChaosPlan{
+		Plan: run.Plan{MeshFile: c.Mesh, WANFile: c.WAN, For: c.For, Out: c.Out, Store: c.Store, Bin: c.Bin},
+		Seed: c.Seed, Influxd: c.Influxd, Older: c.Older, SpoolMaxMiB: c.SpoolMaxMiB,
 	})
 }
 

@@ -26,6 +26,10 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("version: 1\nseed: 1\ndefaults: {rtt_ms: fast}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	away := filepath.Join(dir, "away.yaml")
+	if err := os.WriteFile(away, []byte("version: 1\nseed: 1\ndefaults: {stretch: 1.1}\ncollector: [{at: 5s, for: 5s, how: stop}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	out := filepath.Join(dir, "out")
 	for _, c := range []struct {
 		name string
@@ -37,6 +41,11 @@ func TestBadInput(t *testing.T) {
 		{"bad wan", []string{"check", "--mesh", mesh, "--wan", bad}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
 		{"bad wan, told before anything is made", []string{"run", "--mesh", mesh, "--wan", bad, "--out", out}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
 		{"no time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "0s"}, "--for 0s is not within 1s to 24h"},
+		{"too little chaos", []string{"chaos", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "5s"}, "--for 5s is not within 30s to 24h"},
+		{"a spool larger than its disk", []string{"chaos", "--mesh", mesh, "--wan", wan, "--out", out, "--spool-max-mib", "64"}, "--spool-max-mib 64 is not within 1 to 4"},
+		{"two stores", []string{"chaos", "--mesh", mesh, "--wan", wan, "--out", out, "--influxd", "/bin/true", "--store", "influx:x"}, "--influxd and --store exclude each other"},
+		{"no such server", []string{"chaos", "--mesh", mesh, "--wan", wan, "--out", out, "--influxd", dir + "/none"}, `--influxd: exec: "` + dir + `/none": stat ` + dir + `/none: no such file or directory`},
+		{"outages twice", []string{"chaos", "--mesh", mesh, "--wan", away, "--out", out}, away + ` takes the collector away by itself; chaos wants a file without "collector"`},
 		{"odd time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "5x"}, `--for: expected duration but got "5x": time: unknown unit "x" in duration "5x"; see fibergauge-lab run --help`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -27,6 +27,7 @@ type grammar struct {
 	cli.Globals
 
 	Run   runCommand   `cmd:"" help:"Run a mesh over an emulated network for a while, and report."`
+	Chaos chaosCommand `cmd:"" help:"Run a mesh while things go wrong, by a seed, and account for every window."`
 	Check checkCommand `cmd:"" help:"Check the files and the privileges, and say what run would make. Changes nothing."`
 }
 

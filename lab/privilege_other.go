@@ -15,3 +15,5 @@ var errLinux = errors.New("run needs Linux, for its network namespaces; the prob
 func privilege() (string, error) { return "", errLinux }
 
 func perform(context.Context, *cli.Env, run.Plan) error { return errLinux }
+
+func performChaos(context.Context, *cli.Env, run.ChaosPlan) error { return errLinux }

@@ -15,6 +15,9 @@ import (
 // insideEnv marks the lab's second self, which runs in a user namespace.
 const insideEnv = "FIBERGAUGE_LAB_INSIDE"
 
+// mountsEnv marks a second self that has its mounts for itself.
+const mountsEnv = "FIBERGAUGE_LAB_MOUNTS"
+
 // Privilege says what lets the lab make namespaces.
 type Privilege string
 
@@ -63,15 +66,37 @@ func Inside() bool { return os.Getenv(insideEnv) != "" }
 // Reexec runs this program with the same arguments in a user namespace where
 // it is root, passes the signals from stop on to it, and gives its exit status.
 func Reexec(stop <-chan struct{}) (int, error) {
+	return again(stop, userNamespace(), insideEnv)
+}
+
+// OwnMounts tells whether this process is one that ReexecOwnMounts started.
+func OwnMounts() bool { return os.Getenv(mountsEnv) != "" }
+
+// ReexecOwnMounts is Reexec into a mount namespace too: what is mounted there is
+// seen by nobody else, and gone with the last process in it.
+func ReexecOwnMounts(how Privilege, stop <-chan struct{}) (int, error) {
+	attr, marks := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}, []string{mountsEnv}
+	if how == UserNamespace {
+		attr, marks = userNamespace(), []string{mountsEnv, insideEnv}
+	}
+	attr.Unshareflags = syscall.CLONE_NEWNS
+	return again(stop, attr, marks...)
+}
+
+// again runs this program as attr says, with variables that mark it.
+func again(stop <-chan struct{}, attr *syscall.SysProcAttr, marks ...string) (int, error) {
 	// The thread that starts it is watched for its death signal.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideEnv+"=yes")
-	cmd.SysProcAttr = userNamespace()
+	cmd.Env = os.Environ()
+	for _, mark := range marks {
+		cmd.Env = append(cmd.Env, mark+"=yes")
+	}
+	cmd.SysProcAttr = attr
 	if err := cmd.Start(); err != nil {
-		return 0, fmt.Errorf("%w (make a user namespace: %w)", ErrForbidden, err)
+		return 0, fmt.Errorf("%w (start anew in namespaces: %w)", ErrForbidden, err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -80,13 +105,13 @@ func Reexec(stop <-chan struct{}) (int, error) {
 	case err = <-ended:
 	case <-stop:
 		if sigErr := cmd.Process.Signal(syscall.SIGTERM); sigErr != nil && !errors.Is(sigErr, os.ErrProcessDone) {
-			return 0, fmt.Errorf("stop the lab in its user namespace: %w", sigErr)
+			return 0, fmt.Errorf("stop the lab in its namespaces: %w", sigErr)
 		}
 		err = <-ended
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return 0, fmt.Errorf("run the lab in a user namespace: %w", err)
+		return 0, fmt.Errorf("run the lab in its namespaces: %w", err)
 	}
 	return cmd.ProcessState.ExitCode(), nil
 }

@@ -35,6 +35,11 @@ type child struct {
 // the path of the Unix socket is short wherever that is. It writes into
 // logs/NAME.log, after what an earlier one of the name has written.
 func (c *crew) start(name string, in *namespace.Namespace, program string, args ...string) (*child, error) {
+	return c.startIn(nil, name, in, program, args...)
+}
+
+// startIn is start with more in the environment of the program.
+func (c *crew) startIn(env []string, name string, in *namespace.Namespace, program string, args ...string) (*child, error) {
 	ch := &child{name: name, log: c.folder.file("logs/" + name + ".log"), ended: make(chan struct{})}
 	out, err := os.OpenFile(ch.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -42,6 +47,9 @@ func (c *crew) start(name string, in *namespace.Namespace, program string, args 
 	}
 	ch.cmd = exec.Command(program, args...)
 	ch.cmd.Dir = c.folder.path
+	if len(env) > 0 {
+		ch.cmd.Env = append(os.Environ(), env...)
+	}
 	ch.cmd.Stdout, ch.cmd.Stderr = out, out
 	ended, err := namespace.Start(ch.cmd, in)
 	if closeErr := out.Close(); err == nil && closeErr != nil {

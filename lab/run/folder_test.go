@@ -80,20 +80,20 @@ func files(t *testing.T, dir string) []string {
 func TestFindPrograms(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"fibergauge-probe", "fibergauge-collector", "fibergauge-analyzer"} {
-		if _, err := findPrograms(dir); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, name)+" is not a program; ") {
+		if _, err := findPrograms(dir, true); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, name)+" is not a program; ") {
 			t.Errorf("without %s: error %v", name, err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := findPrograms(dir); err != nil {
+	if _, err := findPrograms(dir, true); err != nil {
 		t.Error(err)
 	}
 	if err := os.Chmod(filepath.Join(dir, "fibergauge-probe"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := findPrograms(dir); err == nil {
+	if _, err := findPrograms(dir, true); err == nil {
 		t.Error("a file that cannot be executed is taken for a program")
 	}
 }

@@ -36,11 +36,26 @@ func (s *stage) build() error {
 		s.places = append(s.places, place)
 		ports[i] = emulator.Port{Addr: addr, TUN: place.TUN()}
 	}
-	s.emulator = emulator.New(s.network, ports)
+	s.emulator = emulator.New(s.model, ports)
 	s.collector = &collector{crew: s.crew, program: s.programs.collector, log: s.out.Log, args: []string{
 		"serve", "--mesh", s.folder.file("mesh.yaml"), "--store", s.store, "--listen", "unix:" + socket,
 	}}
 	return nil
+}
+
+// emulate lets the network work until stop is called, which waits for its end.
+// broken gives the emulator's result.
+func (s *stage) emulate(ctx context.Context) (broken <-chan error, stop func()) {
+	emulated, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	result, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		result <- s.emulator.Run(emulated)
+	}()
+	return result, func() {
+		cancel()
+		<-ended // before the devices are closed
+	}
 }
 
 // measure starts collector and probes and lets them work for the time of the
@@ -111,22 +126,27 @@ func (s *stage) makeKeys() error {
 	return nil
 }
 
-func (s *stage) startProbes() error {
+// probeArgs are the flags of the probe of a site.
+func (s *stage) probeArgs(id, socket string) []string {
 	level := s.plan.ProbeLogLevel
 	if level == "" {
 		level = "info"
 	}
+	args := []string{
+		"run", "--site", id, "--collector", "unix:" + socket, "--spool", s.folder.file("spools/" + id),
+		"--origin", "emulated", "--log-level", level,
+	}
+	if s.keys != "" {
+		args = append(args, "--stamp-keys", s.keys)
+	}
+	return args
+}
+
+func (s *stage) startProbes() error {
 	for _, i := range Probing(s.mesh, s.wan, s.from) {
 		id := s.mesh.Sites[i].ID
 		s.say("starting the probe of %s", id)
-		args := []string{
-			"run", "--site", id, "--collector", "unix:" + socket, "--spool", s.folder.file("spools/" + id),
-			"--origin", "emulated", "--log-level", level,
-		}
-		if s.keys != "" {
-			args = append(args, "--stamp-keys", s.keys)
-		}
-		child, err := s.crew.start("probe-"+id, s.places[i], s.programs.probe, args...)
+		child, err := s.crew.start("probe-"+id, s.places[i], s.programs.probe, s.probeArgs(id, socket)...)
 		if err != nil {
 			return err
 		}

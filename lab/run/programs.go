@@ -12,7 +12,8 @@ import (
 type programs struct{ probe, collector, analyzer string }
 
 // findPrograms looks in a folder, by default in that of the lab's own program.
-func findPrograms(folder string) (programs, error) {
+// all asks for the analyzer too.
+func findPrograms(folder string, all bool) (programs, error) {
 	if folder == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -29,7 +30,11 @@ func findPrograms(folder string) (programs, error) {
 		collector: filepath.Join(folder, "fibergauge-collector"),
 		analyzer:  filepath.Join(folder, "fibergauge-analyzer"),
 	}
-	for _, path := range []string{p.probe, p.collector, p.analyzer} {
+	needed := []string{p.probe, p.collector}
+	if all {
+		needed = append(needed, p.analyzer)
+	}
+	for _, path := range needed {
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
 			return p, cli.Usage(fmt.Errorf("%s is not a program; build all four with `make build`, or say with --bin where they are", path))
 		}

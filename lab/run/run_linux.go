@@ -32,6 +32,7 @@ type stage struct {
 	mesh      *mesh.Mesh
 	wan       *wan.WAN
 	network   *wan.Network
+	model     emulator.Model // the network, and what passes over it
 	programs  programs
 	folder    folder
 	store     string
@@ -62,16 +63,8 @@ func Run(ctx context.Context, plan Plan, out Output) (err error) {
 	if err := s.build(); err != nil {
 		return err
 	}
-	emulated, stopEmulator := context.WithCancel(context.WithoutCancel(ctx))
-	broken, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		broken <- s.emulator.Run(emulated)
-	}()
-	defer func() {
-		stopEmulator()
-		<-ended // before the devices are closed
-	}()
+	broken, stopEmulator := s.emulate(ctx)
+	defer stopEmulator()
 	if err := s.measure(ctx, broken); err != nil {
 		return err
 	}
@@ -118,7 +111,7 @@ func (s *stage) read() (err error) {
 	for _, warning := range append(s.mesh.Warnings(), s.wan.Beyond(s.plan.For)...) {
 		s.out.Log.Warn(warning)
 	}
-	if s.programs, err = findPrograms(s.plan.Bin); err != nil {
+	if s.programs, err = findPrograms(s.plan.Bin, true); err != nil {
 		return err
 	}
 	if s.folder, err = findFolder(s.plan.Out); err != nil {
@@ -135,6 +128,7 @@ func (s *stage) read() (err error) {
 		return err
 	}
 	s.network = s.wan.Network(time.Now())
+	s.model = s.network
 	return s.folder.write("wan.yaml", s.wan.Bytes())
 }
 

@@ -55,18 +55,11 @@ const (
 	startWait = time.Minute
 )
 
-// Start runs a server of a series until the test ends. Without an executable
-// the test is skipped, or fails if RequireEnv lists the series.
+// Start runs a server of a series until the test ends. Without an executable it
+// is with the test as Executable says.
 func Start(t testing.TB, series string) *Server {
 	t.Helper()
-	executable, err := find(t.Context(), series)
-	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv(RequireEnv), ","), series) {
-			t.Fatalf("no InfluxDB %s, which %s asks for: %v", series, RequireEnv, err)
-		}
-		t.Skipf("SKIPPED: no InfluxDB %s to test with: %v", series, err)
-	}
-	s := &Server{Series: series, executable: executable, folder: t.TempDir()}
+	s := &Server{Series: series, executable: Executable(t, series), folder: t.TempDir()}
 	t.Cleanup(s.Kill)
 	// A port that is free now may be taken a moment later, by a test beside
 	// this one.
@@ -84,6 +77,20 @@ func Start(t testing.TB, series string) *Server {
 		t.Fatalf("set up InfluxDB %s: %v", series, err)
 	}
 	return s
+}
+
+// Executable is the program of a series, for whoever starts it otherwise. Without
+// it the test is skipped, or fails if RequireEnv lists the series.
+func Executable(t testing.TB, series string) string {
+	t.Helper()
+	executable, err := find(t.Context(), series)
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv(RequireEnv), ","), series) {
+			t.Fatalf("no InfluxDB %s, which %s asks for: %v", series, RequireEnv, err)
+		}
+		t.Skipf("SKIPPED: no InfluxDB %s to test with: %v", series, err)
+	}
+	return executable
 }
 
 // find asks the script, which builds the server if need be.
