@@ -69,6 +69,7 @@ type Measurer struct {
 	putNext   time.Duration // monotonic; no Put before
 	collected time.Duration // monotonic, when windows were looked for last
 	made      atomic.Int64
+	lost      atomic.Int64
 
 	saidKernel, saidHurried bool // for the log
 
