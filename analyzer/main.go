@@ -17,11 +17,12 @@ Reads the windows that collectors stored, and changes nothing there.`
 type grammar struct {
 	cli.Globals
 
-	Report reportCommand `cmd:"" help:"Judge a period and print the result as a table or as JSON."`
-	Serve  serveCommand  `cmd:"" help:"Serve the same JSON over loopback."`
-	Verify verifyCommand `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
-	Check  checkCommand  `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
-	Policy policyCommand `cmd:"" help:"Print the default policy, or check one."`
+	Report  reportCommand  `cmd:"" help:"Judge a period and print the result as a table or as JSON."`
+	Serve   serveCommand   `cmd:"" help:"Serve the same JSON over HTTP, to each reader what their role allows."`
+	Readers readersCommand `cmd:"" help:"Say who may ask serve --readers: add, list, revoke."`
+	Verify  verifyCommand  `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
+	Check   checkCommand   `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
+	Policy  policyCommand  `cmd:"" help:"Print the default policy, or check one."`
 }
 
 func main() {

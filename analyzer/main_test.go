@@ -249,7 +249,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + empty, "--period", "2025"}, "store " + empty + ": the file is empty; give the one that the collector writes"},
 		{[]string{"report", "--mesh", meshFile, "--store", "store.sqlite", "--period", "2025"}, `store "store.sqlite" is neither sqlite:PATH nor influx:FILE`},
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + meshFile, "--period", "2025"}, "store " + meshFile + ": is not an SQLite database; give another path"},
-		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "0.0.0.0:80"}, "--listen 0.0.0.0:80 is not loopback; this program serves 127.0.0.0/8 and [::1] only"},
+		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "0.0.0.0:80"}, "--listen 0.0.0.0:80 is not loopback; without --readers this program serves 127.0.0.0/8 and [::1] only"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "localhost"}, "--listen localhost is not an address and port such as 127.0.0.1:8470"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--from", "2025-06-01"}, "from goes with to; give both"},
 		{[]string{"policy", "--print", "--policy", broken}, "--print shows the default policy; leave out --policy " + broken},

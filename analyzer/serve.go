@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/analyzer/serve"
 	"github.com/fibergauge/fibergauge/collector/store/open"
@@ -16,16 +21,19 @@ import (
 )
 
 type serveCommand struct {
-	rules  `embed:""`
-	span   `embed:""`
-	Store  string `required:"" placeholder:"SPEC" help:"Where the windows are: sqlite:PATH or influx:FILE."`
-	Listen string `default:"127.0.0.1:8470" placeholder:"ADDRESS" help:"Loopback address and port, such as 127.0.0.1:8470; port 0 takes a free one."`
+	rules          `embed:""`
+	span           `embed:""`
+	Store          string `required:"" placeholder:"SPEC" help:"Where the windows are: sqlite:PATH or influx:FILE."`
+	Listen         string `default:"127.0.0.1:8470" placeholder:"ADDRESS" help:"Address and port, such as 127.0.0.1:8470; port 0 takes a free one. Other than loopback needs --readers and TLS."`
+	Readers        string `placeholder:"FILE" help:"Answer only those who stand in this file, each as their role says; 'readers add' makes it. It is read again when it changes."`
+	TLSCertificate string `name:"tls-certificate" placeholder:"FILE" help:"Speak TLS 1.3 only, with this certificate and what comes between it and the root, as PEM. It is read again when it changes."`
+	TLSKey         string `name:"tls-key" placeholder:"FILE" help:"Its key, as PEM."`
 }
 
 // Run serves reports until the context ends. A period on the command line is
 // the one of requests that name none.
 func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
-	address, err := loopback(c.Listen)
+	address, err := c.address()
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -34,6 +42,15 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		return err
 	}
 	fallback, err := c.fallback(m, p)
+	if err != nil {
+		return err
+	}
+	metrics := serve.NewMetrics(cli.Version())
+	who, err := c.whoMayAsk(m, metrics, env.Log)
+	if err != nil {
+		return err
+	}
+	certificate, err := c.certificate(metrics, env.Log)
 	if err != nil {
 		return err
 	}
@@ -49,9 +66,27 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		}
 		return fmt.Errorf("listen on %s: %w; give another address with --listen", c.Listen, err)
 	}
-	env.Log.Info("serving reports", "url", "http://"+listener.Addr().String()+serve.ReportPath)
-	server := &serve.Server{Mesh: m, Policy: p, Store: s, Fallback: fallback, GeneratedBy: generatedBy(), Log: env.Log}
-	return server.Run(ctx, listener)
+	server := &serve.Server{
+		Mesh: m, Policy: p, Store: s, Fallback: fallback,
+		GeneratedBy: generatedBy(), Metrics: metrics, Log: env.Log,
+	}
+	scheme, encryption := "http", (*tls.Config)(nil)
+	if certificate != nil {
+		scheme, encryption = "https", serve.TLS(certificate)
+	}
+	env.Log.Info("serving reports", "url", scheme+"://"+listener.Addr().String()+serve.ReportPath)
+	var following sync.WaitGroup
+	defer following.Wait() // after stop
+	follow, stop := context.WithCancel(ctx)
+	defer stop()
+	if who != nil {
+		server.Readers = who.Current
+		following.Go(func() { who.Run(follow) })
+	}
+	if certificate != nil {
+		following.Go(func() { certificate.Run(follow) })
+	}
+	return server.Run(ctx, listener, encryption)
 }
 
 // fallback is the period of requests that name none; nil if none is given. It
@@ -73,15 +108,53 @@ func (c *serveCommand) fallback(m *mesh.Mesh, p *policy.Policy) (*report.Period,
 	return &period, nil
 }
 
-// loopback refuses every address from which another machine could ask: there
-// is neither TLS nor identity here.
-func loopback(listen string) (netip.AddrPort, error) {
-	address, err := netip.ParseAddrPort(listen)
-	if err != nil {
-		return address, fmt.Errorf("--listen %s is not an address and port such as 127.0.0.1:8470", listen)
-	}
-	if !address.Addr().IsLoopback() {
-		return address, fmt.Errorf("--listen %s is not loopback; this program serves 127.0.0.0/8 and [::1] only", listen)
+// address refuses every combination by which a token could be read on the way,
+// or somebody without one could ask from another machine.
+func (c *serveCommand) address() (netip.AddrPort, error) {
+	address, err := netip.ParseAddrPort(c.Listen)
+	switch {
+	case err != nil:
+		return address, fmt.Errorf("--listen %s is not an address and port such as 127.0.0.1:8470", c.Listen)
+	case (c.TLSCertificate == "") != (c.TLSKey == ""):
+		return address, errors.New("--tls-certificate goes with --tls-key; give both")
+	case address.Addr().Unmap().IsLoopback():
+		return address, nil
+	case c.Readers == "":
+		return address, fmt.Errorf("--listen %s is not loopback; without --readers this program serves 127.0.0.0/8 and [::1] only", c.Listen)
+	case c.TLSKey == "":
+		return address, fmt.Errorf("--listen %s is not loopback, and without TLS everybody on the way could read the tokens; give --tls-certificate and --tls-key", c.Listen)
 	}
 	return address, nil
+}
+
+// whoMayAsk follows the readers file; nil if there is none.
+func (c *serveCommand) whoMayAsk(m *mesh.Mesh, metrics *serve.Metrics, log *slog.Logger) (*serve.Followed[readers.List], error) {
+	if c.Readers == "" {
+		return nil, nil
+	}
+	load := func() (*readers.List, error) { return readers.Load(c.Readers) }
+	if _, err := load(); err != nil {
+		return nil, err // before its hash, whose errors say less
+	}
+	return serve.Follow("readers", []string{c.Readers}, load, func(l *readers.List) {
+		for _, r := range l.Readers() {
+			for _, carrier := range r.Carriers {
+				if !slices.ContainsFunc(m.Carriers, func(c mesh.Carrier) bool { return c.ID == carrier }) {
+					log.Warn("a reader stands for a carrier that the mesh does not have, and sees no links of it", "reader", r.Name, "carrier", carrier)
+				}
+			}
+		}
+	}, metrics, log)
+}
+
+// certificate follows certificate and key; nil if there are none.
+func (c *serveCommand) certificate(metrics *serve.Metrics, log *slog.Logger) (*serve.Followed[tls.Certificate], error) {
+	if c.TLSKey == "" {
+		return nil, nil
+	}
+	followed, err := serve.FollowCertificate(c.TLSCertificate, c.TLSKey, metrics, log)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return followed, nil
 }

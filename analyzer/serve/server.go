@@ -1,38 +1,54 @@
 // Package serve answers reports over HTTP: GET /api/v1/report with a period
-// gives the JSON that the command prints, GET /healthz tells whether the store
-// answers. Errors are problems in the form of RFC 9457.
+// gives the JSON that the command prints, or the excerpt that the reader may
+// see, and GET /healthz tells whether the store answers. Administrators also
+// read who the readers are, and /metrics. Errors are problems in the form of
+// RFC 9457.
+//
+// Who asks is said by a token (package readers). Without a list of readers
+// everybody who can connect sees everything, so the command then listens on
+// loopback only.
 package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
-// ReportPath is where reports are; the query is period, or from and to, as on
-// the command line.
-const ReportPath = "/api/v1/report"
+// Paths that are answered.
+const (
+	ReportPath  = "/api/v1/report"  // the query is period, or from and to, as on the command line
+	ReadersPath = "/api/v1/readers" // no query
+	metricsPath = "/metrics"
+	healthPath  = "/healthz"
+)
 
 // Bounds on a connection. A report of a month reads for seconds, one of a year
-// for minutes.
+// for minutes; once it is made, it has to be taken.
 const (
-	readTimeout  = 5 * time.Second
-	writeTimeout = 10 * time.Minute
-	idleTimeout  = 2 * time.Minute
-	drainTimeout = 5 * time.Second
+	readTimeout    = 5 * time.Second // also of the TLS handshake
+	writeTimeout   = 10 * time.Minute
+	takeTimeout    = 2 * time.Minute
+	idleTimeout    = 2 * time.Minute
+	drainTimeout   = 5 * time.Second
+	maxHeaderBytes = 16 << 10
 )
 
 // Store is what the server needs of a store.Store.
@@ -46,22 +62,35 @@ type Server struct {
 	Mesh        *mesh.Mesh
 	Policy      *policy.Policy
 	Store       Store
-	Fallback    *report.Period // of requests that name no period; nil: they are refused
+	Fallback    *report.Period       // of requests that name no period; nil: they are refused
+	Readers     func() *readers.List // who may ask; nil: everybody, everything
 	GeneratedBy string
+	Metrics     *Metrics
 	Log         *slog.Logger
 }
 
 // Run serves on the listener until the context ends, and then lets what is
-// under way finish for a few seconds.
-func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+// under way finish for a few seconds. With a TLS configuration nothing else is
+// spoken.
+func (s *Server) Run(ctx context.Context, listener net.Listener, encryption *tls.Config) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	server := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		BaseContext: func(net.Listener) context.Context { return requests },
-		ErrorLog:    slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	listener = newCrowd(listener, maxConnections, maxConnectionsOfEach, s.Metrics.crowded.Inc)
+	if encryption != nil {
+		listener = tls.NewListener(listener, encryption)
 	}
+	server := &http.Server{
+		Handler:                      s.Handler(),
+		DisableGeneralOptionsHandler: true, // its answer asks nobody who they are
+		ReadHeaderTimeout:            readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		BaseContext:    func(net.Listener) context.Context { return requests },
+		ErrorLog:       log.New(newQuiet(s.Log), "", 0),
+		Protocols:      new(http.Protocols),
+	}
+	// One request at a time on a connection, so that the bounds on connections
+	// are bounds on requests.
+	server.Protocols.SetHTTP1(true)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -78,29 +107,69 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// Handler answers the requests.
-func (s *Server) Handler() http.Handler {
-	// Two reports at once keep the memory bounded, and a second reader served.
-	slots := make(chan struct{}, 2)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+ReportPath, func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			s.report(w, r)
-		case <-r.Context().Done():
-		}
-	})
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc(ReportPath, notAllowed)
-	mux.HandleFunc("/healthz", notAllowed)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		problem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %.80q; reports are at %s", r.URL.Path, ReportPath))
-	})
-	return mux
+// route is how one path is answered, and to whom.
+type route struct {
+	roles  []readers.Role
+	answer func(w http.ResponseWriter, r *http.Request, reader *readers.Reader)
 }
 
-func (s *Server) report(w http.ResponseWriter, r *http.Request) {
+// Handler answers the requests.
+func (s *Server) Handler() http.Handler {
+	everybody, admin := readers.Roles(), []readers.Role{readers.Admin}
+	metrics := s.Metrics.handler()
+	desk := newDesk()
+	routes := map[string]route{
+		ReportPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.report(w, r, reader, desk)
+		}},
+		ReadersPath: {admin, s.readers},
+		metricsPath: {admin, func(w http.ResponseWriter, r *http.Request, _ *readers.Reader) { metrics.ServeHTTP(w, r) }},
+		healthPath:  {everybody, s.health},
+	}
+	door := &access{list: s.Readers, now: time.Now, tries: newTries(), metrics: s.Metrics, log: newQuiet(s.Log)}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &answer{ResponseWriter: w, status: http.StatusOK}
+		path, role := "", ""
+		// Strangers do not even learn which paths there are.
+		if reader := door.identify(answer, r); reader != nil {
+			path, role = s.dispatch(routes, door, answer, r, reader), string(reader.Role)
+		}
+		s.Metrics.requests.WithLabelValues(path, role, strconv.Itoa(answer.status)).Inc()
+	})
+}
+
+// dispatch answers a request of a known reader and gives the path of its route,
+// empty if there is none.
+func (s *Server) dispatch(routes map[string]route, door *access, w http.ResponseWriter, r *http.Request, reader *readers.Reader) string {
+	route, ok := routes[r.URL.Path]
+	switch {
+	case !ok:
+		problem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %.80q; reports are at %s", r.URL.Path, ReportPath))
+		return ""
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		problem(w, http.StatusMethodNotAllowed, fmt.Sprintf("%.20q is not answered here; use GET", r.Method))
+	case door.permit(w, reader, r, route.roles...):
+		route.answer(w, r, reader)
+	}
+	return r.URL.Path
+}
+
+// answer remembers the status.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+func (a *answer) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController through.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.Reader, desk *desk) {
 	period, err := s.period(r)
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
@@ -111,9 +180,13 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	made, err := report.Build(r.Context(), plan, s.Store, report.Options{
-		GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(period.To),
-	})
+	if !desk.ask(reader.Name) {
+		w.Header().Set("Retry-After", "5")
+		problem(w, http.StatusTooManyRequests, "a report for this reader is being made; ask for the next after it")
+		return
+	}
+	defer desk.done(reader.Name)
+	made, err := s.build(r.Context(), desk, plan)
 	if err != nil {
 		if r.Context().Err() == nil {
 			s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
@@ -121,14 +194,42 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
 		return
 	}
-	body, err := report.JSON(made)
+	body, err := report.JSON(reader.Excerpt(made))
 	if err != nil {
 		problem(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	s.write(w, body)
+	if reader.Name != "" {
+		s.Log.Info("a report was asked for", "reader", reader.Name, "role", reader.Role, "from", period.From, "to", period.To)
+	}
+	s.write(w, "application/json", body)
+}
+
+// build makes a report when its turn has come.
+func (s *Server) build(ctx context.Context, desk *desk, plan *report.Plan) (*api.Report, error) {
+	select {
+	case desk.slots <- struct{}{}:
+		defer func() { <-desk.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return report.Build(ctx, plan, s.Store, report.Options{
+		GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(plan.Period.To),
+	})
+}
+
+// readers tells who the readers are.
+func (s *Server) readers(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
+	if s.Readers == nil {
+		problem(w, http.StatusNotFound, "there is no list of readers here; serve --readers FILE has one")
+		return
+	}
+	body, err := json.MarshalIndent(s.Readers().Public(time.Now()), "", "  ")
+	if err != nil {
+		problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.write(w, "application/json", append(body, '\n'))
 }
 
 // period reads the query strictly: a parameter that is misspelt would
@@ -154,25 +255,23 @@ func (s *Server) period(r *http.Request) (report.Period, error) {
 	return report.ParsePeriod(value("period"), value("from"), value("to"), s.Mesh.Location())
 }
 
-func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+func (s *Server) health(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
 	if err := s.Store.Ready(r.Context()); err != nil {
 		s.Log.Warn("store is not ready", "error", err)
 		problem(w, http.StatusServiceUnavailable, "the store does not answer; the log of the analyzer says why")
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	s.write(w, []byte("ok\n"))
+	s.write(w, "text/plain; charset=utf-8", []byte("ok\n"))
 }
 
-func (s *Server) write(w http.ResponseWriter, body []byte) {
+func (s *Server) write(w http.ResponseWriter, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
+	// A recorder in a test has no deadlines.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takeTimeout))
 	if _, err := w.Write(body); err != nil {
 		s.Log.Debug("answer not delivered", "error", err)
 	}
-}
-
-func notAllowed(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Allow", "GET, HEAD")
-	problem(w, http.StatusMethodNotAllowed, fmt.Sprintf("%.20q is not answered here; use GET", r.Method))
 }
 
 func problem(w http.ResponseWriter, status int, detail string) {

@@ -32,7 +32,7 @@ func minute(t *testing.T) (*Server, *scenario.Store, report.Period) {
 	}
 	s := &scenario.Store{}
 	s.Both(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_000, 60), 0, nil)
-	return &Server{Mesh: m, Policy: policy.Default(), Store: s, GeneratedBy: "test", Log: slog.New(slog.DiscardHandler)}, s, period
+	return &Server{Mesh: m, Policy: policy.Default(), Store: s, GeneratedBy: "test", Metrics: NewMetrics("test"), Log: slog.New(slog.DiscardHandler)}, s, period
 }
 
 func TestReport(t *testing.T) {
@@ -129,7 +129,7 @@ func TestRun(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, listener) }()
+	go func() { done <- s.Run(ctx, listener, nil) }()
 	client := &http.Client{Timeout: time.Minute}
 	for path, want := range map[string]string{"/healthz": "ok\n", ReportPath: `{`} {
 		response, err := client.Get("http://" + listener.Addr().String() + path)

@@ -1,0 +1,60 @@
+package serve
+
+import (
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics count what the server does, for Prometheus.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests     *prometheus.CounterVec
+	failed       *prometheus.CounterVec
+	crowded      prometheus.Counter
+	refusedFiles *prometheus.CounterVec
+}
+
+// NewMetrics makes the counters of a program of the given version.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fibergauge_analyzer_requests_total",
+			Help: "Requests answered, by route, role of the reader (empty for strangers) and HTTP status.",
+		}, []string{"route", "role", "status"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fibergauge_analyzer_failed_tries_total",
+			Help: "Requests without the good token of a reader, by what was wrong with it.",
+		}, []string{"token"}),
+		crowded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "fibergauge_analyzer_connections_refused_total",
+			Help: "Connections closed at once because there were too many.",
+		}),
+		refusedFiles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fibergauge_analyzer_files_refused_total",
+			Help: "Changed files that were refused while what was there before stayed.",
+		}, []string{"file"}),
+	}
+	for _, kind := range []string{tryMissing, tryMalformed, tryUnknown, tryExpired} {
+		m.failed.WithLabelValues(kind) // so that a first one is seen as a rise
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "fibergauge_analyzer_build_info",
+		Help: "1 for the version that runs.",
+	}, []string{"version", "goversion"})
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	m.registry.MustRegister(
+		m.requests, m.failed, m.crowded, m.refusedFiles, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+func (m *Metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
