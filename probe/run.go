@@ -38,6 +38,7 @@ type site struct {
 	SpoolMaxMiB int64         `name:"spool-max-mib" default:"1024" help:"Largest size of what the spool keeps, in MiB; above it the oldest windows are dropped." placeholder:"N"`
 	Origin      string        `default:"measured" help:"What the windows say they tell of: measured (a real network) or emulated (a lab)." placeholder:"ORIGIN"`
 	Poll        time.Duration `default:"30s" help:"Time between two questions for the assignment, 1s to 1h." placeholder:"D"`
+	CatchUpRate float64       `default:"500" help:"Most windows a second that are delivered after an outage; 0 is no limit." placeholder:"N"`
 	StampKeys   string        `help:"YAML list of {prefix, key} for authenticated STAMP, by the addresses of reflectors measured and of sources answered. Only the owner may be able to read the file." placeholder:"FILE"`
 	Identity    string        `help:"Folder with the certificate and the keys of this site, as fibergauge-probe enrol fills it. https needs one; without https the windows are signed if a signing key is there." placeholder:"DIR"`
 	Seed        *uint64       `help:"Seed of the random moments of sending; drawn and logged if absent." placeholder:"N"`
@@ -69,6 +70,8 @@ func (s *site) check() error {
 		return errors.New("--spool: is empty; give a folder")
 	case s.SpoolMaxMiB < 1 || s.SpoolMaxMiB > 1<<20:
 		return fmt.Errorf("--spool-max-mib: %d is not within 1 to %d", s.SpoolMaxMiB, 1<<20)
+	case !(s.CatchUpRate == 0 || s.CatchUpRate >= 1 && s.CatchUpRate <= 1e6):
+		return fmt.Errorf("--catch-up-rate: %g is not 0 or within 1 to 1000000", s.CatchUpRate)
 	case s.Origin != string(wire.OriginMeasured) && s.Origin != string(wire.OriginEmulated):
 		return fmt.Errorf("--origin: %.40q is not measured or emulated", s.Origin)
 	case s.Poll < time.Second || s.Poll > time.Hour:
@@ -87,7 +90,7 @@ func (s *site) openSpool(log *slog.Logger) (*spool.Spool, error) {
 
 func (s *site) uplink(store uplink.Store, take func(*wire.Assignment), log *slog.Logger) *uplink.Uplink {
 	return uplink.New(uplink.Config{
-		Collector: s.collector, Client: s.client(), Site: s.Site, Poll: s.Poll, Store: store,
+		Collector: s.collector, Client: s.client(), Site: s.Site, Poll: s.Poll, Store: store, CatchUp: s.CatchUpRate,
 		Take:      take,
 		Check:     func(a *wire.Assignment) error { return measure.Check(a, s.Site) },
 		Sign:      s.sign,

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/fibergauge/fibergauge/probe/spool"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -25,8 +27,15 @@ const mostWindows = 250
 // Deliver sends what the spool holds, oldest first and one batch at a time.
 // When the first context ends it goes on until the spool is empty, and when the
 // second ends it stops at once. It tells whether the spool is empty.
+//
+// The order stays that of their making also after an outage: so a gap closes
+// from its beginning, and whoever judges a day waits for one end only. How long
+// the newest wait then is bounded by the pace, Config.CatchUp.
 func (u *Uplink) Deliver(until, atMost context.Context) bool {
-	d := &delivery{Uplink: u, windows: mostWindows}
+	d := &delivery{Uplink: u, windows: mostWindows, pace: rate.NewLimiter(rate.Inf, 0)}
+	if u.cfg.CatchUp > 0 {
+		d.pace = rate.NewLimiter(rate.Limit(u.cfg.CatchUp), catchUpBurst)
+	}
 	for atMost.Err() == nil {
 		sent, wait := d.step(atMost)
 		switch {
@@ -52,7 +61,12 @@ type delivery struct {
 	*Uplink
 	windows int // of the next batch, at most
 	backoff backoff
+	pace    *rate.Limiter
 }
+
+// catchUpBurst is how many windows go out at once before the pace of catching up
+// counts: what the largest probe makes in a minute is not to wait.
+const catchUpBurst = 2000
 
 // step delivers one batch. It gives false where the spool is empty, and how
 // long to wait before the next step.
@@ -68,7 +82,7 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 		d.sending.note(nil)
 		d.backoff.reset()
 		d.windows = min(2*d.windows, mostWindows)
-		return true, 0
+		return true, d.pace.ReserveN(time.Now(), len(entries)).Delay()
 	}
 	if ctx.Err() != nil {
 		return true, d.backoff.pause(0)

@@ -45,6 +45,9 @@ type Config struct {
 	Site      string
 	Poll      time.Duration // between two questions for the assignment
 	Store     Store
+	// CatchUp is the most windows a second that are delivered for longer than a
+	// moment; 0 is no limit.
+	CatchUp float64
 	// Take is given each new assignment.
 	Take func(*wire.Assignment)
 	// Check tells whether an assignment can be used.
@@ -125,10 +128,15 @@ func (c *complaint) note(err error) {
 type backoff struct{ next time.Duration }
 
 // pause is how long to wait now: at random within the upper half, so that many
-// probes do not come back together, and at least as long as was asked for.
+// probes do not come back together. Where it is less than was asked for, it comes
+// on top of that: who was told the same by one collector must not obey it in step.
 func (b *backoff) pause(atLeast time.Duration) time.Duration {
 	b.next = min(max(2*b.next, firstBackoff), maxBackoff)
-	return max(b.next/2+rand.N(b.next/2), atLeast)
+	wait := b.next/2 + rand.N(b.next/2)
+	if wait < atLeast {
+		wait += atLeast
+	}
+	return wait
 }
 
 func (b *backoff) reset() { b.next = 0 }

@@ -571,6 +571,56 @@ func TestFollow(t *testing.T) {
 	})
 }
 
+// TestCatchUpIsPaced: what is above a moment's work goes out at the pace, and
+// without a pace as fast as it is taken.
+func TestCatchUpIsPaced(t *testing.T) {
+	const n = catchUpBurst + 10*mostWindows
+	for _, c := range []struct {
+		pace float64
+		want time.Duration
+	}{{0, 0}, {500, n*time.Second/500 - catchUpBurst*time.Second/500}} {
+		synctest.Test(t, func(t *testing.T) {
+			u := newUplink(newMemory(n), func(r *http.Request) (*http.Response, error) { return respond(200, nil, ackOf(batchOf(r))) }, io.Discard)
+			u.cfg.CatchUp = c.pace
+			ctx, cancel := context.WithCancel(t.Context())
+			begin, done := time.Now(), make(chan struct{})
+			go func() { u.Deliver(ctx, ctx); close(done) }()
+			for u.Delivered() < n {
+				time.Sleep(time.Millisecond)
+			}
+			if took := time.Since(begin); took < c.want-time.Second || took > c.want+time.Second {
+				t.Errorf("%g a second: %d windows took %v, want %v", c.pace, n, took, c.want)
+			}
+			cancel()
+			<-done
+		})
+	}
+}
+
+// TestBackoff: each pause is at random within the upper half of a time that
+// doubles up to a limit, and on top of what was asked for where that is longer.
+func TestBackoff(t *testing.T) {
+	for range 100 {
+		var b backoff
+		for next := firstBackoff; next < 4*maxBackoff; next *= 2 {
+			most := min(next, maxBackoff)
+			if got := b.pause(0); got < most/2 || got >= most {
+				t.Fatalf("%v is not within %v and %v", got, most/2, most)
+			}
+		}
+		told := map[time.Duration]bool{}
+		for range 5 {
+			got := b.pause(time.Minute)
+			if told[got] = true; got < time.Minute || got > time.Minute+maxBackoff {
+				t.Fatalf("%v after being told to wait a minute", got)
+			}
+		}
+		if len(told) < 2 {
+			t.Fatal("always the same")
+		}
+	}
+}
+
 // TestFollowWaitsAsTold: the question for the assignment honours Retry-After
 // too, beyond the usual time between two of them.
 func TestFollowWaitsAsTold(t *testing.T) {
@@ -583,8 +633,14 @@ func TestFollowWaitsAsTold(t *testing.T) {
 			asked = append(asked, time.Since(begin))
 			return problem(429, wire.CodeOverloaded, http.Header{"Retry-After": {"90"}})
 		}, io.Discard).Follow(ctx)
-		if diff := cmp.Diff([]time.Duration{0, 90 * time.Second, 180 * time.Second}, asked); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+		if len(asked) != 3 || asked[0] != 0 {
+			t.Fatalf("asked %v", asked)
+		}
+		for i := 1; i < len(asked); i++ {
+			// Never sooner than told, and not all at the same moment.
+			if d := asked[i] - asked[i-1]; d < 90*time.Second || d > 90*time.Second+maxBackoff {
+				t.Errorf("asked again after %v", d)
+			}
 		}
 	})
 }
