@@ -7,6 +7,7 @@ LDFLAGS := -s -w -X github.com/fibergauge/fibergauge/internal/cli.version=$(VERS
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 PROGRAMS := probe collector analyzer lab
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # For `make demo`: how long to measure, and whether to serve the result after.
 FOR ?= 60s
@@ -40,6 +41,12 @@ lint: ## gofmt, vet, staticcheck
 	@go vet ./...
 	@go run $(STATICCHECK) ./...
 	@for os in darwin windows; do GOOS=$$os CGO_ENABLED=0 go vet ./probe/... || exit 1; done
+
+# The database of vulnerabilities; file:///path is a copy of it.
+VULNDB ?= https://vuln.go.dev
+.PHONY: vuln
+vuln: ## known vulnerabilities of what we depend on; needs their database
+	@go run $(GOVULNCHECK) -db $(VULNDB) ./...
 
 .PHONY: generated
 generated: ## generated files are what their generators make
