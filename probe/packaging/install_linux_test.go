@@ -30,7 +30,7 @@ const (
 	state       = "var/lib/fibergauge-probe"
 
 	// next is what the one who installs it reads.
-	next = "edit /etc/fibergauge/probe.yaml, then: systemctl enable --now fibergauge-probe"
+	next = "edit /etc/fibergauge/probe.yaml and enrol, then: systemctl enable --now fibergauge-probe"
 )
 
 const meshFile = `

@@ -11,11 +11,16 @@ esac
 
 systemd-sysusers fibergauge-probe.conf
 
+# Before the first start, so that the site can be enrolled. The mode is the
+# unit's StateDirectoryMode=; the folder of the keys is the service's alone.
+install -d -o fibergauge -g fibergauge -m 0750 /var/lib/fibergauge-probe
+install -d -o fibergauge -g fibergauge -m 0700 /var/lib/fibergauge-probe/identity
+
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 	# Only where it runs: what was stopped stays stopped.
 	[ -z "$before" ] || systemctl try-restart fibergauge-probe.service
 fi
 if [ -z "$before" ]; then
-	echo "fibergauge-probe: edit /etc/fibergauge/probe.yaml, then: systemctl enable --now fibergauge-probe"
+	echo "fibergauge-probe: edit /etc/fibergauge/probe.yaml and enrol, then: systemctl enable --now fibergauge-probe"
 fi
