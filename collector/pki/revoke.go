@@ -23,7 +23,7 @@ func reasons() map[string]int {
 func (f *Folder) crl() (*x509.RevocationList, error) {
 	der, err := decodePEM(f.CRLPath(), "X509 CRL")
 	if err != nil {
-		return nil, fmt.Errorf("pki: %w", err)
+		return nil, fmt.Errorf("pki: %w; put back the list that was there, also from a collector that has a copy: without it all that was revoked would be let in", err)
 	}
 	list, err := x509.ParseRevocationList(der)
 	if err == nil {
