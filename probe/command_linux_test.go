@@ -33,7 +33,7 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, `expected one of "run", "ping", "trace", "reflect", "check", ...; see fibergauge-probe --help`},
+		{nil, `expected one of "run", "ping", "trace", "reflect", "enrol", ...; see fibergauge-probe --help`},
 		{[]string{"measure"}, `unexpected argument measure; see fibergauge-probe --help`},
 		{[]string{"run"}, `missing flags: --collector=URL, --site=ID, --spool=DIR; see fibergauge-probe run --help`},
 		{[]string{"ping"}, `expected "<target>"; see fibergauge-probe ping --help`},

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -191,7 +193,8 @@ func (s *Spool) settle(delivered []uint64, refused map[uint64]Refused) error {
 			c.DeliveredEver++
 		}
 		aside := tx.Bucket(bucketRefused())
-		for sequence, why := range refused {
+		for _, sequence := range slices.Sorted(maps.Keys(refused)) {
+			why := refused[sequence]
 			value, err := remove(bucket, sequence)
 			if err != nil {
 				return err
