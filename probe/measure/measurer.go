@@ -206,7 +206,7 @@ func newFlow(line *timeline, matcher *matcher, p planned, seed uint64, timeout t
 func newBook(line *timeline, p planned, due func(slot int64) int64, timeout time.Duration) *window.Book {
 	return window.New(window.Config{
 		Labels: p.labels, Grid: p.grid, Timeout: timeout, Grace: wire.Grace,
-		Due: due, Session: line.currentSession, Clock: ClockState,
+		Due: due, Session: line.sessionOf, Clock: ClockState,
 	})
 }
 

@@ -22,7 +22,7 @@ func empties(t *testing.T, n int) []wire.Window {
 			Method: "icmp", Origin: wire.OriginSynthetic, MeshSHA256: string(make64('a')), ProbeVersion: "devel",
 		},
 		Grid: grid, Timeout: wire.Timeout, Grace: wire.Grace,
-		Due: grid.Begin, Session: func() uint64 { return 1 }, Clock: ClockState,
+		Due: grid.Begin, Session: func(int) uint64 { return 1 }, Clock: ClockState,
 	})
 	book.Start(grid.Slot(now.Wall), 0)
 	now.Wall += int64(n) * int64(time.Second)

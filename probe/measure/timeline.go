@@ -35,7 +35,13 @@ type timeline struct {
 	mu      sync.Mutex // protects all following fields
 	last    window.Moment
 	session uint64
-	ends    []window.Moment // of the latest epochs, each on its own clock
+	ends    []ended // the latest epochs
+}
+
+// ended is how an epoch ended, on its own clock, and its session.
+type ended struct {
+	window.Moment
+	session uint64
 }
 
 // maxEnds is how many ends of epochs are remembered: a flow asks for one within
@@ -66,7 +72,8 @@ func (t *timeline) now() window.Moment {
 	if len(t.ends) == maxEnds {
 		t.ends = slices.Delete(t.ends, 0, 1)
 	}
-	t.ends = append(t.ends, window.Moment{Wall: t.last.Wall + int64(at.Mono-t.last.Mono), Mono: at.Mono, Epoch: t.last.Epoch})
+	end := window.Moment{Wall: t.last.Wall + int64(at.Mono-t.last.Mono), Mono: at.Mono, Epoch: t.last.Epoch}
+	t.ends = append(t.ends, ended{end, t.session})
 	t.stepped(step)
 	at.Epoch++
 	t.last = at
@@ -99,11 +106,16 @@ func (t *timeline) stepped(step time.Duration) {
 	t.log.Warn("the wall clock stepped back: windows are cut and the session is raised", "by", step, "session", t.session)
 }
 
-// currentSession is the session of windows that begin now.
-func (t *timeline) currentSession() uint64 {
+// sessionOf is the session of windows that begin in an epoch. One that has ended
+// keeps its own: a window that is dated by its clock may be seen only after a
+// step back, and the new session will come to that time again.
+func (t *timeline) sessionOf(epoch int) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.session
+	if epoch >= t.last.Epoch || len(t.ends) == 0 {
+		return t.session
+	}
+	return t.ended(epoch).session
 }
 
 // endOf tells when an epoch ended, on its own clock. For one that is forgotten
@@ -111,12 +123,17 @@ func (t *timeline) currentSession() uint64 {
 func (t *timeline) endOf(epoch int) window.Moment {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	end := t.ends[0]
-	for _, e := range t.ends {
-		if e.Epoch == epoch {
-			end = e
-		}
-	}
+	end := t.ended(epoch).Moment
 	end.Epoch = epoch
 	return end
+}
+
+// ended finds an epoch that has ended, or the oldest that is remembered.
+func (t *timeline) ended(epoch int) ended {
+	for _, e := range t.ends {
+		if e.Epoch == epoch {
+			return e
+		}
+	}
+	return t.ends[0]
 }

@@ -47,8 +47,8 @@ func TestTimelineSeesSteps(t *testing.T) {
 			line := newTimeline(script(append([]reading{{100 * s, 0}}, tt.next...)...), 7,
 				func() (uint64, error) { return 8, nil }, slog.New(slog.DiscardHandler))
 			at := line.now()
-			if at.Epoch != tt.epoch || line.currentSession() != tt.session {
-				t.Errorf("epoch %d, session %d; want %d, %d", at.Epoch, line.currentSession(), tt.epoch, tt.session)
+			if at.Epoch != tt.epoch || line.sessionOf(at.Epoch) != tt.session {
+				t.Errorf("epoch %d, session %d; want %d, %d", at.Epoch, line.sessionOf(at.Epoch), tt.epoch, tt.session)
 			}
 			last := tt.next[len(tt.next)-1]
 			if at.Wall != int64(last.wall) || at.Mono != last.mono {
@@ -60,6 +60,9 @@ func TestTimelineSeesSteps(t *testing.T) {
 			}
 			if tt.epoch > 0 {
 				// The old epoch ended now, on the old clock.
+				if session := line.sessionOf(0); session != 7 {
+					t.Errorf("the old epoch is of session %d, want still 7", session)
+				}
 				if end := line.endOf(0); end.Wall != int64(100*s+last.mono) || end.Epoch != 0 {
 					t.Errorf("the old epoch ended at %+v", end)
 				}
@@ -93,7 +96,7 @@ func TestSessionRisesWithoutTheSpool(t *testing.T) {
 	line := newTimeline(script(reading{100 * time.Second, 0}, reading{50 * time.Second, 0}), 7,
 		func() (uint64, error) { return 0, errors.New("disk full") }, slog.New(slog.DiscardHandler))
 	line.now()
-	if got := line.currentSession(); got != 8 {
+	if got := line.sessionOf(1); got != 8 {
 		t.Errorf("session %d; want 8", got)
 	}
 }

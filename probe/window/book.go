@@ -71,8 +71,8 @@ type Config struct {
 	// Due is the wall-clock time in Unix ns at which the packet of a slot is
 	// due. It lies inside the slot and is always the same for the same slot.
 	Due func(slot int64) int64
-	// Session numbers the windows that begin now.
-	Session func() uint64
+	// Session numbers the windows that begin in an epoch, which may have ended.
+	Session func(epoch int) uint64
 	// Clock tells the state of the wall clock, for the window that ends now.
 	Clock func() wire.Clock
 }
@@ -144,7 +144,7 @@ func (b *Book) Start(slot int64, epoch int) {
 
 func (b *Book) begin(slot int64, epoch int) {
 	b.open = &draft{
-		labels: b.cfg.Labels, session: b.cfg.Session(), epoch: epoch,
+		labels: b.cfg.Labels, session: b.cfg.Session(epoch), epoch: epoch,
 		start: b.cfg.Grid.Begin(slot), end: b.cfg.Grid.windowEnd(slot), firstSlot: slot,
 	}
 }

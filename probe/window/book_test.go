@@ -26,7 +26,7 @@ func config(interval, length time.Duration, session *uint64) Config {
 		Grid:    Grid{Interval: interval, Length: length},
 		Timeout: wire.Timeout, Grace: wire.Grace,
 		Due:     func(slot int64) int64 { return slot*int64(interval) + int64(interval)/2 },
-		Session: func() uint64 { return *session },
+		Session: func(int) uint64 { return *session },
 		Clock:   func() wire.Clock { return wire.Clock{State: wire.ClockUnknown} },
 	}
 }
@@ -467,5 +467,27 @@ func TestAWindowHasOneSource(t *testing.T) {
 				t.Errorf("RTTs (-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestAnEndedEpochKeepsItsSession: where a step back is noticed only after a
+// window was full, the next one on the old clock is of the old session; the new
+// session will come to that time again.
+func TestAnEndedEpochKeepsItsSession(t *testing.T) {
+	current := uint64(1)
+	cfg := config(time.Second, 10*time.Second, &current)
+	cfg.Session = func(epoch int) uint64 { return uint64(epoch) + 1 }
+	b := New(cfg)
+	b.Start(noon/second, 0)
+	b.Cut(at(12*time.Second), wire.EndClockStep)
+	b.Start(noon/second, 1)
+	b.Cut(Moment{Wall: noon + 12*second, Mono: 24 * time.Second, Epoch: 1}, wire.EndStop)
+	var keys []wire.Key
+	for _, w := range b.Take(at(time.Hour)) {
+		keys = append(keys, wire.Key{Session: w.Session, StartMS: w.StartMS - noon/int64(time.Millisecond)})
+	}
+	want := []wire.Key{{Session: 1, StartMS: 0}, {Session: 1, StartMS: 10_000}, {Session: 2, StartMS: 0}, {Session: 2, StartMS: 10_000}}
+	if d := cmp.Diff(want, keys); d != "" {
+		t.Error(d)
 	}
 }
