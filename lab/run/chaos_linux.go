@@ -401,9 +401,7 @@ func (c *chaos) windUp(ctx context.Context) error {
 			c.probes = append(c.probes, k.child)
 		}
 	}
-	// One that was only just started is not to be stopped before it listens to
-	// signals.
-	rest(ctx, 2*time.Second)
+	rest(ctx, listens) // for those that were only just started
 	return c.wind(ctx)
 }
 

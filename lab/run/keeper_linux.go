@@ -18,11 +18,16 @@ type keeper struct {
 	mayDie func() bool
 	report func(event)
 
-	mu    sync.Mutex // protects all following fields
-	child *child     // nil while it is away
-	older bool
-	died  int
+	mu      sync.Mutex // protects all following fields
+	child   *child     // nil while it is away
+	started time.Time  // the child
+	older   bool
+	died    int
 }
+
+// listens is how long a program may take until it hears a signal to stop: one
+// that comes before ends it as kill -9 would.
+const listens = 2 * time.Second
 
 // restartAfter is the pause before a program that ended by itself is started
 // again.
@@ -66,7 +71,10 @@ func (k *keeper) keep(ctx context.Context) {
 		if !rest(ctx, restartAfter) {
 			return
 		}
-		k.bring(k.older)
+		k.mu.Lock()
+		older := k.older
+		k.mu.Unlock()
+		k.bring(older)
 	}
 }
 
@@ -94,7 +102,7 @@ func (k *keeper) bring(older bool) {
 		k.report(event{What: "cannot be started", Target: k.name, Detail: err.Error()})
 		return
 	}
-	k.child = child
+	k.child, k.started = child, time.Now()
 }
 
 // kill is kill -9.
@@ -117,6 +125,7 @@ func (k *keeper) stop(ctx context.Context) {
 	if k.child == nil {
 		return
 	}
+	rest(ctx, time.Until(k.started.Add(listens)))
 	child := k.child
 	k.child = nil
 	err := child.signal(syscall.SIGTERM)
