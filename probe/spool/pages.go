@@ -216,6 +216,9 @@ func (c *pageCheck) tree(number uint64, depth int) error {
 				return fmt.Errorf("%w: page %d has a bucket that does not read", errDamaged, number)
 			}
 			if child = binary.LittleEndian.Uint64(e.value); child == 0 {
+				if !wholeInside(e.value) {
+					return fmt.Errorf("%w: page %d has a bucket that does not read", errDamaged, number)
+				}
 				continue
 			}
 		}
@@ -250,6 +253,15 @@ func whole(path string, do func(value []byte) error) error {
 		}
 	}
 	return nil
+}
+
+// wholeInside tells whether the small bucket in a value reads.
+func wholeInside(value []byte) bool {
+	if len(value) < 16+pageHeader || binary.LittleEndian.Uint16(value[16+8:]) != kindLeaf {
+		return false
+	}
+	_, damaged := parse(kindLeaf, value[16:])
+	return !damaged
 }
 
 // inside gives the values of an element: its own, or those of a small bucket

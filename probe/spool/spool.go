@@ -231,9 +231,10 @@ func (s *Spool) verify() error {
 				}
 			}
 		}
+		counted := false
 		if stored := tx.Bucket(bucketState()).Get(keyCounts()); stored != nil {
-			data, ok := unsealed(stored)
-			if !ok {
+			var data []byte
+			if data, counted = unsealed(stored); !counted {
 				data = stored // of version 1, without a checksum
 			}
 			if err := json.Unmarshal(data, &s.counts); err != nil {
@@ -244,6 +245,7 @@ func (s *Spool) verify() error {
 		if err := tx.Bucket(bucketState()).Put(keyVersion(), sealed([]byte(version))); err != nil {
 			return err
 		}
+		written := s.counts
 		s.counts.Windows, s.counts.Refused, s.counts.Bytes = 0, 0, 0
 		previous := []byte{}
 		walk := func(count *int64) func(k, v []byte) error {
@@ -261,7 +263,15 @@ func (s *Spool) verify() error {
 			return err
 		}
 		previous = previous[:0]
-		return tx.Bucket(bucketRefused()).ForEach(walk(&s.counts.Refused))
+		if err := tx.Bucket(bucketRefused()).ForEach(walk(&s.counts.Refused)); err != nil {
+			return err
+		}
+		// They are written with every change, so what is missing was there.
+		if counted && (written.Windows != s.counts.Windows || written.Refused != s.counts.Refused) {
+			return fmt.Errorf("%w: %d windows wait and %d are set aside in it, and ought to be %d and %d",
+				errDamaged, s.counts.Windows, s.counts.Refused, written.Windows, written.Refused)
+		}
+		return nil
 	})
 }
 
