@@ -19,6 +19,12 @@ type Said struct {
 	Panics       int `json:"panics"`
 }
 
+// String is the sentence's end for people.
+func (s Said) String() string {
+	return fmt.Sprintf("%d refusals of the disk, %d steps of the clock forward and %d back; %d windows never found room on a disk, %d panics",
+		s.SpoolRefused, s.StepsForward, s.StepsBack, s.NeverSpooled, s.Panics)
+}
+
 func (s *Said) add(o Said) {
 	s.SpoolRefused += o.SpoolRefused
 	s.StepsForward += o.StepsForward

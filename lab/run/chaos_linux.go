@@ -33,6 +33,7 @@ type chaos struct {
 
 	mu       sync.Mutex // protects all following fields
 	events   []event
+	played   []faults.Fault       // those begun, which are all unless somebody ends the run
 	full     map[string]time.Time // disks that are full, or were until then
 	restarts map[string]int
 	wrong    []string
@@ -310,6 +311,9 @@ func (c *chaos) playFault(ctx context.Context, f *faults.Fault) {
 		c.happened(e)
 	}
 	told("begins", begin())
+	c.mu.Lock()
+	c.played = append(c.played, *f)
+	c.mu.Unlock()
 	rest(ctx, time.Until(c.begun.Add(f.End())))
 	told("ends", end())
 }
@@ -450,7 +454,7 @@ func (c *chaos) settleAccounts(ctx context.Context) error {
 	if err := balance.Render(c.out.Results); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(c.out.Results, "\n%d faults (%s), seed %d.\nFelt: %+v\n", len(c.faults), faults.ByKind(c.faults), c.plan.Seed, said); err != nil {
+	if _, err := fmt.Fprintf(c.out.Results, "\n%d faults (%s), seed %d.\nThe probes felt %v.\n", len(c.played), faults.ByKind(c.played), c.plan.Seed, said); err != nil {
 		return fmt.Errorf("show the account: %w", err)
 	}
 	if !balance.Total.Good() || len(c.wrong) > 0 || said.Panics > 0 {
@@ -463,7 +467,7 @@ func (c *chaos) settleAccounts(ctx context.Context) error {
 func (c *chaos) about(ctx context.Context) Chaos {
 	a := Chaos{
 		Schema: SchemaChaos, Notice: notice, Seed: c.plan.Seed, For: c.plan.For.String(), Began: c.begun.UTC().Truncate(time.Millisecond),
-		Store: "sqlite", MeshSHA256: c.mesh.SHA256(), Probes: len(c.probes), Faults: len(c.faults), ByKind: faults.ByKind(c.faults), Restarts: c.restarts,
+		Store: "sqlite", MeshSHA256: c.mesh.SHA256(), Probes: len(c.probes), Faults: len(c.played), ByKind: faults.ByKind(c.played), Restarts: c.restarts,
 	}
 	if kind, _, _ := strings.Cut(c.store, ":"); kind != "sqlite" {
 		a.Store = kind
