@@ -133,6 +133,7 @@ func TestCheckCommand(t *testing.T) {
 		want := []string{
 			"site       here, windows marked measured",
 			"spool      " + filepath.Join(dir, "spool.db") + " can be written; 0 windows wait, 0 are set aside, 0 were dropped ever; at most 1024 MiB",
+			"identity   none: the collector is local, windows are not signed",
 			"collector  " + c.url + " answers; mesh " + strings.Repeat("ab", 32),
 			"test       icmp by icmp to 3 targets, a packet of 84 bytes every 100 ms, DSCP 0, windows of 1 s",
 		}
