@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
 // lockPoll is how often a lock that another command holds is tried again.
@@ -44,7 +46,7 @@ func Change(ctx context.Context, file string, create bool, change func(*List) (*
 	if err := replace(file, data); err != nil {
 		return err
 	}
-	if err := syncFolder(filepath.Dir(file)); err != nil {
+	if err := durable.Folder(filepath.Dir(file)); err != nil {
 		return fmt.Errorf("write readers: the file is changed, but a power cut may undo it: %w", err)
 	}
 	return nil
@@ -95,13 +97,4 @@ func replace(file string, data []byte) (err error) {
 		return err
 	}
 	return nil
-}
-
-// syncFolder makes a rename in a folder last.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
 // write puts a file in its place at once, and returns when it is durable: a
@@ -40,20 +42,11 @@ func write(path string, mode fs.FileMode, data []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return durable.Folder(filepath.Dir(path))
 }
 
 // temporary is how the names of files that are being written begin.
 const temporary = ".writing-"
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
 
 // locked runs f while no other process, and no other call in this one, changes
 // the folder. The kernel lets go of the lock of a process that dies.

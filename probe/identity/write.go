@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
 // newTLSKey makes a key for a certificate.
@@ -54,7 +56,7 @@ func write(dir, file string, mode fs.FileMode, data []byte) (err error) {
 	if err := os.Rename(f.Name(), filepath.Join(dir, file)); err != nil {
 		return err
 	}
-	return syncFolder(dir)
+	return durable.Folder(dir)
 }
 
 func ignoreClosed(err error) error {
@@ -90,12 +92,12 @@ func settle(dir string) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return hint(dir, err)
 		}
-		if err := syncFolder(dir); err != nil {
+		if err := durable.Folder(dir); err != nil {
 			return err
 		}
 	}
 	if err := os.Rename(filepath.Join(dir, file), filepath.Join(dir, keyFile)); err != nil {
 		return hint(dir, err)
 	}
-	return syncFolder(dir)
+	return durable.Folder(dir)
 }

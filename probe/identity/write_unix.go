@@ -3,7 +3,6 @@
 package identity
 
 import (
-	"errors"
 	"os"
 	"syscall"
 )
@@ -22,13 +21,4 @@ func giveToOwnerOf(dir string, f *os.File) error {
 		return f.Chown(int(owner.Uid), int(owner.Gid))
 	}
 	return nil
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

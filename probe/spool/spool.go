@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +24,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/fibergauge/fibergauge/internal/durable"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -159,7 +159,7 @@ func (s *Spool) open() error {
 		if err := s.verify(); err != nil {
 			return err
 		}
-		return syncFolder(filepath.Dir(s.path))
+		return durable.Folder(filepath.Dir(s.path))
 	})
 	switch {
 	case err == nil:
@@ -177,19 +177,6 @@ func (s *Spool) open() error {
 	}
 	// bbolt has more words for a file that it cannot make sense of.
 	return fmt.Errorf("%w: %w", errDamaged, err)
-}
-
-// syncFolder makes a new or renamed file's name as durable as its bytes.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a folder cannot be synced there, and need not be
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // isSystemError tells whether the system refused something, which says nothing

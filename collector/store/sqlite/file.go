@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
 // makeFolder makes the folder of path where it is missing, so that it outlives
@@ -31,19 +33,11 @@ func makeFolder(path string) error {
 		return &FileError{path, "its folder cannot be made: " + err.Error()}
 	}
 	for _, folder := range made {
-		if err := syncFolder(filepath.Dir(folder)); err != nil {
+		if err := durable.Folder(filepath.Dir(folder)); err != nil {
 			return fmt.Errorf("sqlite open: make the folder of %s last: %w", path, err)
 		}
 	}
 	return nil
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // leaveForeign refuses the database of another program by its header, before

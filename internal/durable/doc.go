@@ -1,0 +1,2 @@
+// Package durable makes outlast a crash what programs write beside the stores.
+package durable
