@@ -21,7 +21,7 @@ const flips = 2000
 
 // held is a spool file with windows that wait and one that is set aside, as
 // bytes, after some have come and gone, so that it has free pages.
-func held(t *testing.T, wait int) []byte {
+func held(t testing.TB, wait int) []byte {
 	t.Helper()
 	s, _ := open(t, t.TempDir(), roomy)
 	for n := -60; n < 0; n += 10 {

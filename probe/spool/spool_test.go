@@ -43,7 +43,7 @@ func windows(from, to int) (ws []wire.Window) {
 
 const roomy = 64 << 20
 
-func open(t *testing.T, dir string, limit int64) (*Spool, *bytes.Buffer) {
+func open(t testing.TB, dir string, limit int64) (*Spool, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
 	s, err := Open(dir, limit, slog.New(slog.NewTextHandler(log, nil)))
@@ -54,14 +54,14 @@ func open(t *testing.T, dir string, limit int64) (*Spool, *bytes.Buffer) {
 	return s, log
 }
 
-func put(t *testing.T, s *Spool, ws []wire.Window) {
+func put(t testing.TB, s *Spool, ws []wire.Window) {
 	t.Helper()
 	if err := s.Put(ws); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func oldest(t *testing.T, s *Spool, n int) []Entry {
+func oldest(t testing.TB, s *Spool, n int) []Entry {
 	t.Helper()
 	entries, err := s.Oldest(n, wire.MaxBatchBytes)
 	if err != nil {

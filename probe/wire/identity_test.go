@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestSiteOf(t *testing.T) {
@@ -145,6 +146,38 @@ func FuzzDecodeEnrolment(f *testing.F) {
 		}
 		if !ed25519.Verify(e.SigningKey, e.Request, e.SigningProof) {
 			t.Error("a proof that proves nothing was taken")
+		}
+	})
+}
+
+// FuzzSiteOf reads any text as the URI of a certificate: whatever is taken for a
+// site is spelled in the one way that names it, in its own trust domain.
+func FuzzSiteOf(f *testing.F) {
+	for _, s := range []string{
+		"spiffe://fibergauge/site/zjk-a.1_B", "spiffe://fibergauge/site/%61", "spiffe://fibergauge/site/a?b", "spiffe://FIBERGAUGE/site/a",
+		"spiffe://me@fibergauge/site/a", "spiffe:fibergauge/site/a", "https://fibergauge/site/a", "spiffe://fibergauge/site/a\n", "",
+	} {
+		f.Add("fibergauge", s)
+	}
+	f.Add("example.org", "spiffe://example.org/site/a")
+	f.Add("", "spiffe:///site/a")
+	f.Fuzz(func(t *testing.T, domain, text string) {
+		u, err := url.Parse(text)
+		if err != nil {
+			return // x509 refuses such a certificate
+		}
+		site, err := SiteOf(domain, []*url.URL{u})
+		if err != nil {
+			if site != "" || !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\n\x00\x1b") {
+				t.Errorf("%q: site %q, error %q", text, site, err)
+			}
+			return
+		}
+		if !IsIdentifier(site) || text != "spiffe://"+domain+"/site/"+site && u.String() != SiteURI(domain, site).String() {
+			t.Errorf("%q in %q is taken for %q", text, domain, site)
+		}
+		if other, err := SiteOf(domain+"x", []*url.URL{u}); err == nil {
+			t.Errorf("%q is of two trust domains: %q", text, other)
 		}
 	})
 }
