@@ -329,7 +329,7 @@ type serving struct {
 	stop   func() int
 }
 
-func startServing(t *testing.T, dir string) *serving {
+func startServing(t *testing.T, dir string, flags ...string) *serving {
 	t.Helper()
 	sock := filepath.Join(dir, "c.sock")
 	s := &serving{log: &output{}, client: http.Client{Transport: &http.Transport{
@@ -342,7 +342,7 @@ func startServing(t *testing.T, dir string) *serving {
 	ended := make(chan int, 1)
 	go func() {
 		args := []string{"serve", "--mesh", filepath.Join(dir, "m.yaml"), "--store", "sqlite:" + filepath.Join(dir, "x.db"), "--listen", "unix:" + sock, "--past-tolerance=0s"}
-		ended <- cli.Run(ctx, "fibergauge-collector", about, &grammar{}, args, io.Discard, s.log)
+		ended <- cli.Run(ctx, "fibergauge-collector", about, &grammar{}, append(args, flags...), io.Discard, s.log)
 	}()
 	s.stop = sync.OnceValue(func() int { cancel(); return <-ended })
 	t.Cleanup(func() { s.stop() })
@@ -387,6 +387,16 @@ func (s *serving) post(t *testing.T, batch *wire.Batch) *wire.Ack {
 		t.Fatal(err)
 	}
 	return ack
+}
+
+// TestToleranceIsInForce: the flags about time reach the desk where windows are
+// admitted.
+func TestToleranceIsInForce(t *testing.T) {
+	s := startServing(t, folder(t), "--past-tolerance=1h")
+	ack := s.post(t, fakestore.Batch(fakestore.Window(fakestore.Mesh("now"), 0)))
+	if len(ack.Refused) != 1 || !strings.Contains(ack.Refused[0].Message, "earlier than the collector's clock allows") {
+		t.Errorf("a window of long ago: %+v", ack)
+	}
 }
 
 // TestServe runs a collector with a real store through a change of the mesh

@@ -144,7 +144,7 @@ func assemble(s *settings, opened store.Store, guard *guard, log *slog.Logger) *
 	versions := meshes.NewVersions(observed, time.Now, log)
 	config.Mesh = versions.Current
 	config.Admitter = &admission.Desk{
-		Store: observed, Meshes: versions, Now: time.Now, FutureTolerance: s.FutureTolerance,
+		Store: observed, Meshes: versions, Now: time.Now, FutureTolerance: s.FutureTolerance, PastTolerance: s.PastTolerance,
 		SignedOnly: guard != nil && !s.AllowUnsigned,
 	}
 	config.Ready, config.Metrics, config.Limits = observed.Ready, counters, s.limits()
