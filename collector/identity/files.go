@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,14 +145,17 @@ func (s *State) lists(path string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("crl: %w", err)
 	}
+	listed := map[string]bool{} // authorities that have a list
 	for _, der := range blocks {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
 			return fmt.Errorf("crl: %s: %w", path, err)
 		}
-		if err := s.vouched(list); err != nil {
+		by, err := s.vouched(list)
+		if err != nil {
 			return fmt.Errorf("crl: %s %w", path, err)
 		}
+		listed[signer(by)] = true
 		for _, e := range list.RevokedCertificateEntries {
 			s.revoked[revocationKey(list.RawIssuer, e.SerialNumber.Bytes())] = e.RevocationTime
 		}
@@ -160,29 +164,40 @@ func (s *State) lists(path string, now time.Time) error {
 		}
 		s.Lists = append(s.Lists, list)
 	}
+	for _, c := range s.Authorities {
+		if !listed[signer(c)] {
+			s.warn("%s holds no list of the authority %q: what it revoked is let in until it ends; add its list", path, c.Subject)
+		}
+	}
 	return nil
 }
 
-// vouched tells whether a list is of one of the authorities, and whole.
-func (s *State) vouched(list *x509.RevocationList) error {
+// signer tells authorities apart by name and key: an authority may have several
+// certificates, and its lists are of all of them.
+func signer(authority *x509.Certificate) string {
+	return string(authority.RawSubject) + "\x00" + string(authority.RawSubjectPublicKeyInfo)
+}
+
+// vouched gives the authority whose list it is, and tells whether it is whole.
+func (s *State) vouched(list *x509.RevocationList) (*x509.Certificate, error) {
 	for _, e := range list.Extensions {
 		if e.Id.String() == "2.5.29.27" {
-			return errors.New("is a delta list; give the whole one")
+			return nil, errors.New("is a delta list; give the whole one")
 		}
 	}
 	for _, e := range list.RevokedCertificateEntries {
 		for _, x := range e.Extensions {
 			if x.Critical {
-				return errors.New("is an indirect list; give one that each authority has signed itself")
+				return nil, errors.New("is an indirect list; give one that each authority has signed itself")
 			}
 		}
 	}
 	for _, c := range s.Authorities {
 		if bytes.Equal(c.RawSubject, list.RawIssuer) && list.CheckSignatureFrom(c) == nil {
-			return nil
+			return c, nil
 		}
 	}
-	return fmt.Errorf("is of %q, which is no authority in --client-ca, or is not signed by it; give the list of the authority that issues the sites' certificates, or add that to --client-ca", list.Issuer)
+	return nil, fmt.Errorf("is of %q, which is no authority in --client-ca, or is not signed by it; give the list of the authority that issues the sites' certificates, or add that to --client-ca", list.Issuer)
 }
 
 func (s *State) warn(format string, args ...any) {
@@ -191,18 +206,42 @@ func (s *State) warn(format string, args ...any) {
 
 func revocationKey(issuer, serial []byte) string { return string(issuer) + "\x00" + string(serial) }
 
-// supersedes tells why a state must not follow another: a list that is older
-// than the one in force would let revoked certificates in again.
+// supersedes tells why a state must not follow another: without the list of an
+// authority that is still believed, or with an older one, revoked certificates
+// would be let in again.
 func (s *State) supersedes(before *State) error {
 	for _, old := range before.Lists {
+		by, err := before.vouched(old)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(s.Authorities, func(c *x509.Certificate) bool { return signer(c) == signer(by) }) {
+			continue // nobody that it let in is let in any more
+		}
+		// Lists of several scopes are as new as the newest of them.
+		var newest *x509.RevocationList
 		for _, list := range s.Lists {
-			if bytes.Equal(list.RawIssuer, old.RawIssuer) && bytes.Equal(list.AuthorityKeyId, old.AuthorityKeyId) &&
-				list.Number != nil && old.Number != nil && list.Number.Cmp(old.Number) < 0 {
-				return fmt.Errorf("crl: the list of %q is number %d, older than number %d that is in force; bring the newest", list.Issuer, list.Number, old.Number)
+			if of, err := s.vouched(list); err == nil && signer(of) == signer(by) && (newest == nil || older(newest, list)) {
+				newest = list
 			}
+		}
+		switch {
+		case newest == nil:
+			return fmt.Errorf("crl: the list of %q is gone, and its authority is still in --client-ca; bring the newest list", old.Issuer)
+		case older(newest, old):
+			return fmt.Errorf("crl: the list of %q is number %d of %s, older than number %d of %s that is in force; bring the newest",
+				old.Issuer, newest.Number, moment(newest.ThisUpdate), old.Number, moment(old.ThisUpdate))
 		}
 	}
 	return nil
+}
+
+// older compares lists by number, and by date where one of them has none.
+func older(a, b *x509.RevocationList) bool {
+	if a.Number != nil && b.Number != nil {
+		return a.Number.Cmp(b.Number) < 0
+	}
+	return a.ThisUpdate.Before(b.ThisUpdate)
 }
 
 // Revoked counts the certificates that the lists name.

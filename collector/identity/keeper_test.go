@@ -1,7 +1,13 @@
 package identity
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,5 +161,97 @@ func TestKeeper(t *testing.T) {
 	expect("an expired list", 4, 2, 1)
 	if err := k.Current().verify(append(k.Current().Authorities[:0:0], issued), clock.Add(-time.Hour)); err == nil {
 		t.Error("the revoked certificate is let in, because the list has expired")
+	}
+}
+
+// TestListsOfSeveralAuthorities: what an authority revoked stays out, whatever
+// becomes of its list, for as long as the authority is believed.
+func TestListsOfSeveralAuthorities(t *testing.T) {
+	one, files := set(t)
+	dir := t.TempDir()
+	two, err := pki.Init(filepath.Join(dir, "ca"), "Other", "fibergauge", now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := read1(t, two.CRLPath())
+	token, err := two.Token("a1", time.Hour, now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := two.Enrol(token, key.Public(), make([]byte, 32), now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Revoke("a1", "key-compromise", now()); err != nil {
+		t.Fatal(err)
+	}
+	files.ClientCA, files.CRL = filepath.Join(dir, "cas.pem"), filepath.Join(dir, "crls.pem")
+	first, second := read1(t, one.RootPath()), read1(t, two.RootPath())
+	ofOne, ofTwo := read1(t, one.CRLPath()), read1(t, two.CRLPath())
+	put(t, files.ClientCA, first, second)
+	put(t, files.CRL, ofOne, ofTwo)
+	var log bytes.Buffer
+	k := &Keeper{
+		Files: files, Now: now, Log: slog.New(slog.NewTextHandler(&log, nil)), Failed: func() {}, Loaded: func(*State) {},
+	}
+	if err := k.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name       string
+		authority  []byte // beside the first
+		lists      [][]byte
+		letIn      bool
+		wantLogged string
+	}{
+		{"both lists", second, [][]byte{ofOne, ofTwo}, false, ""},
+		{"its list is gone", second, [][]byte{ofOne}, false, "CN=Other\\\" is gone, and its authority is still in --client-ca; bring the newest list"},
+		{"the other list is gone", second, [][]byte{ofTwo}, false, "CN=Test\\\" is gone"},
+		{"its list is older", second, [][]byte{ofOne, old}, false, "is number 1 of 2026-11-23T11:55:00Z, older than number 2"},
+		{"older and newest", second, [][]byte{ofOne, old, ofTwo}, false, ""},
+		{"itself is gone", nil, [][]byte{ofOne}, false, ""},
+		{"it comes back without a list", second, [][]byte{ofOne}, true, "holds no list of the authority"},
+	} {
+		log.Reset()
+		put(t, files.ClientCA, first, c.authority)
+		put(t, files.CRL, c.lists...)
+		k.Look()
+		err := k.Current().verify([]*x509.Certificate{issued}, now())
+		if (err == nil) != c.letIn {
+			t.Errorf("%s: %v; let in is to be %t", c.name, err, c.letIn)
+		}
+		if !strings.Contains(log.String(), c.wantLogged) {
+			t.Errorf("%s: logged %s\nwant %s", c.name, log.String(), c.wantLogged)
+		}
+	}
+}
+
+// TestOlder: lists that have no numbers are told apart by their dates.
+func TestOlder(t *testing.T) {
+	list := func(number int64, hour int) *x509.RevocationList {
+		l := &x509.RevocationList{ThisUpdate: now().Add(time.Duration(hour) * time.Hour)}
+		if number > 0 {
+			l.Number = big.NewInt(number)
+		}
+		return l
+	}
+	for _, c := range []struct {
+		a, b *x509.RevocationList
+		want bool
+	}{
+		{list(1, 5), list(2, 0), true},
+		{list(2, 0), list(1, 5), false},
+		{list(2, 0), list(2, 0), false},
+		{list(0, 0), list(0, 1), true},
+		{list(0, 0), list(7, 1), true},
+		{list(7, 1), list(0, 0), false},
+	} {
+		if got := older(c.a, c.b); got != c.want {
+			t.Errorf("older(%v %s, %v %s) is %t", c.a.Number, c.a.ThisUpdate, c.b.Number, c.b.ThisUpdate, got)
+		}
 	}
 }
