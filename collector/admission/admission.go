@@ -3,9 +3,9 @@
 // store together with the journal entry of their admission; the
 // acknowledgement goes back.
 //
-// It keeps no state between batches, so any number of collectors may stand
-// behind one address: whatever an answer depends on is in the mesh versions
-// and in the store.
+// No answer depends on what it remembers between batches, so any number of
+// collectors may stand behind one address: all that counts is in the mesh
+// versions and in the store.
 package admission
 
 import (
@@ -48,11 +48,13 @@ type Desk struct {
 	// site that has a signing key in force are refused in any case.
 	SignedOnly bool
 
-	ring keyRing
 	// PastTolerance is how long before now a window may have ended; 0 is no
 	// limit. A store keeps windows by their time: a batch spread over centuries
 	// would make it open each of them.
 	PastTolerance time.Duration
+
+	ring    keyRing
+	replays replays
 }
 
 // Fault is why a whole batch is not admitted. Nothing of it counts as stored.
@@ -114,6 +116,8 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 		Site: site, Batch: ack.Batch, MeshSHA256: ack.MeshSHA256, Signature: batch.Signature,
 		Statement: batch.Digests(),
 	}}
+	same := sameness(ack, batch.Signature, good)
+	put.again = d.replays.admitted(site, same, d.Now())
 	if err := put.windows(ctx, good); err != nil {
 		if put.halved && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			// The same batch would meet the same end for ever, and keep back all
@@ -121,6 +125,9 @@ func (d *Desk) Admit(ctx context.Context, site string, batch *wire.Batch) (*wire
 			return nil, &Fault{Code: wire.CodeTooLarge, Message: "the store refuses windows of the batch, and there was no time to find out which; send fewer windows at once", Err: err}
 		}
 		return nil, unavailable(err)
+	}
+	if !put.halved && put.again.IsZero() && len(good) > 0 {
+		d.replays.note(site, same, put.last)
 	}
 	ack.Stored = len(good) - len(put.refused)
 	ack.Refused = append(ack.Refused, put.refused...)
@@ -167,6 +174,7 @@ type putting struct {
 	batch     *wire.Batch
 	admission store.Admission // without At and Windows
 	refused   []wire.Refusal
+	again     time.Time // when the same was admitted before; zero if it was not
 	last      time.Time // At of the Put before
 	halved    bool      // the store refused more than one window together
 }
@@ -209,6 +217,9 @@ func (p *putting) windows(ctx context.Context, indexes []int) error {
 func (p *putting) piece(indexes []int) store.Admission {
 	a := p.admission
 	a.At = p.desk.Now().Truncate(time.Millisecond)
+	if !p.again.IsZero() && !p.halved {
+		a.At = p.again
+	}
 	if !a.At.After(p.last) {
 		a.At = p.last.Add(time.Millisecond)
 	}

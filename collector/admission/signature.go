@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -17,34 +19,65 @@ const (
 	// keysPause is the shortest time between two reads because of an unknown
 	// key: a stranger's signatures must not become a load on the store.
 	keysPause = 2 * time.Second
+	// keysTimeout is how long a read may take.
+	keysTimeout = 20 * time.Second
 )
 
 // keyRing remembers the signing keys for a while. The zero value is empty.
 type keyRing struct {
+	reads singleflight.Group // at most one at a time, which all wait for that need one
+
 	mu    sync.Mutex // protects all following fields
 	read  time.Time
 	keys  map[string][]store.SigningKey // by site
 	ready bool
 }
 
-// of gives the keys of a site. fresh says that a read of keysAge is too old.
+// of gives the keys of a site. fresh says that a read of keysAge is too old. Who
+// waits for a read waits no longer than their own context, and a read goes on
+// where the one who began it goes away: else whoever hangs up in time could keep
+// all others from being admitted.
 func (r *keyRing) of(ctx context.Context, s Store, site string, now time.Time, fresh bool) ([]store.SigningKey, error) {
+	if keys, ok := r.remembered(site, now, fresh); ok {
+		return keys, nil
+	}
+	read := r.reads.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTimeout)
+		defer cancel()
+		all, err := s.SigningKeys(ctx)
+		if err != nil {
+			return nil, err
+		}
+		keys := map[string][]store.SigningKey{}
+		for _, k := range all {
+			keys[k.Site] = append(keys[k.Site], k)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.keys, r.read, r.ready = keys, now, true
+		return keys, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case done := <-read:
+		if done.Err != nil {
+			return nil, done.Err
+		}
+		return done.Val.(map[string][]store.SigningKey)[site], nil
+	}
+}
+
+// remembered gives the keys of a site where they need not be read.
+func (r *keyRing) remembered(site string, now time.Time, fresh bool) ([]store.SigningKey, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	age := now.Sub(r.read)
 	// A clock that was set back must not make keys last.
 	if r.ready && age >= 0 && (age < keysPause || !fresh && age < keysAge) {
-		return r.keys[site], nil
+		return r.keys[site], true
 	}
-	all, err := s.SigningKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.keys, r.read, r.ready = map[string][]store.SigningKey{}, now, true
-	for _, k := range all {
-		r.keys[k.Site] = append(r.keys[k.Site], k)
-	}
-	return r.keys[site], nil
+	return nil, false
 }
 
 // signed tells why a batch is not believed to be of its site; nil if it is.

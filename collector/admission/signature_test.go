@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"strings"
@@ -124,4 +125,67 @@ func TestKeysAreRemembered(t *testing.T) {
 	stored.Change(func(s *fakestore.Store) { s.Away = true })
 	clock = clock.Add(keysAge)
 	expect("the store is away", wire.CodeStoreUnavailable)
+}
+
+func enrol(t *testing.T, s *fakestore.Store, name string, now time.Time) {
+	t.Helper()
+	k := store.SigningKey{Site: "a1", Key: signingKey(name).Public().(ed25519.PublicKey), Enrolled: now.Add(-time.Hour)}
+	if err := s.PutSigningKey(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stuck reads keys only once it is let go on, whoever gives up meanwhile.
+type stuck struct {
+	*fakestore.Store
+	began chan struct{}
+	goOn  chan struct{}
+}
+
+func (s stuck) SigningKeys(ctx context.Context) ([]store.SigningKey, error) {
+	s.began <- struct{}{}
+	select {
+	case <-s.goOn:
+		return s.Store.SigningKeys(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestHangingUpHoldsNobodyBack: keys are read once for all that wait, each waits
+// no longer than it wants to, and the read outlives the one who began it.
+func TestHangingUpHoldsNobodyBack(t *testing.T) {
+	d, stored := desk(t)
+	enrol(t, stored, "k", fakestore.Now())
+	slow := stuck{stored, make(chan struct{}), make(chan struct{})}
+	d.Store = slow
+	batch := fakestore.Batch(fakestore.Window(fakestore.Mesh("now"), 0))
+	batch.Sign(signingKey("k"))
+	hangsUp, hangUp := context.WithCancel(t.Context())
+	first, second := make(chan error), make(chan error)
+	admit := func(ctx context.Context, done chan<- error) {
+		_, err := d.Admit(ctx, "a1", batch)
+		done <- err
+	}
+	go admit(hangsUp, first)
+	<-slow.began
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := d.Admit(gone, "a1", batch); !errors.Is(err, context.Canceled) {
+		t.Errorf("one that does not wait: %v, want %v", err, context.Canceled)
+	}
+	go admit(t.Context(), second)
+	hangUp()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that hung up: %v, want %v", err, context.Canceled)
+	}
+	close(slow.goOn)
+	select {
+	case err := <-second:
+		if err != nil {
+			t.Errorf("the one that waits: %v", err)
+		}
+	case <-slow.began:
+		t.Error("the keys are read a second time")
+	}
 }
