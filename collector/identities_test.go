@@ -87,6 +87,12 @@ func (g *guarded) wait(t *testing.T, what string, happened func() bool) {
 	(&serving{log: g.log}).wait(t, what, happened)
 }
 
+// scrape tells whether /metrics has something now.
+func (g *guarded) scrape(what *regexp.Regexp) bool {
+	c := &client{g: g}
+	return c.ask("GET", "/metrics", nil) == "200" && what.MatchString(c.body)
+}
+
 // client speaks to a guarded collector.
 type client struct {
 	g       *guarded
@@ -408,6 +414,34 @@ func TestIdentities(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("failed handshakes are counted", func(t *testing.T) {
+		if resp, err := http.Get("http://" + g.address + "/healthz"); err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("without TLS: %v, %v", resp, err)
+		} else {
+			resp.Body.Close()
+		}
+		if conn, err := net.Dial("tcp", g.address); err != nil {
+			t.Error(err)
+		} else {
+			conn.Close()
+		}
+		if conn, err := tls.Dial("tcp", g.address, &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}); err == nil {
+			conn.Close()
+			t.Error("a client believes a certificate of an authority that it does not know")
+		}
+		// Those of the matrix above are among them.
+		for _, reason := range []string{"revoked", "certificate", "version", "no_tls", "gone", "disbelieved"} {
+			counted := regexp.MustCompile(`fibergauge_collector_handshakes_failed_total\{reason="` + reason + `"\} [1-9]`)
+			g.wait(t, "failed handshakes are counted: "+reason, func() bool { return g.scrape(counted) })
+		}
+		if unknown := regexp.MustCompile(`reason="other"\} [1-9]`); g.scrape(unknown) {
+			t.Error("a handshake failed for a reason that is not known")
+		}
+		if lines := strings.Count(g.log.String(), "a TLS connection was not made"); lines == 0 || lines > 150 {
+			t.Errorf("%d lines in the log about failed handshakes", lines)
+		}
+	})
 
 	t.Run("revoked while connected", func(t *testing.T) {
 		shown := ours.certificate(t, "a1", nil)

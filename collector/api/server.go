@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -27,7 +27,7 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, grace time.Durat
 		WriteTimeout:                 a.Limits.BodyTimeout + a.Limits.StoreTimeout + 20*time.Second,
 		IdleTimeout:                  2 * time.Minute,
 		MaxHeaderBytes:               16 << 10,
-		ErrorLog:                     slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn),
+		ErrorLog:                     log.New(newServerLog(a.Metrics, a.Now, a.Log), "", 0),
 		Protocols:                    new(http.Protocols),
 		// One probe needs few, and each may hold what has arrived and is not read.
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 32, MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20},

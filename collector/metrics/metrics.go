@@ -35,6 +35,7 @@ type Metrics struct {
 	tlsRefused  prometheus.Counter
 	connections prometheus.Gauge
 	ended       *prometheus.CounterVec
+	handshakes  *prometheus.CounterVec
 }
 
 // New makes the counters of a program of the given version.
@@ -94,6 +95,13 @@ func New(version string) *Metrics {
 	for _, cause := range []End{EndDisplaced, EndNoRequest} {
 		m.ended.WithLabelValues(string(cause))
 	}
+	m.handshakes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "fibergauge_collector_handshakes_failed_total",
+		Help: "Connections that did not become TLS, by reason: revoked, certificate (of another authority, ended, or not for clients), disbelieved (the client refused the collector's certificate or sent another alert), version (below TLS 1.3), no_tls, timeout, gone, other.",
+	}, []string{"reason"})
+	for _, reason := range Handshakes() {
+		m.handshakes.WithLabelValues(string(reason))
+	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "fibergauge_collector_build_info",
 		Help: "1 for the version that runs.",
@@ -101,7 +109,7 @@ func New(version string) *Metrics {
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(
 		m.requests, m.stored, m.refused, m.storeTime, m.storeErrors, m.mesh, m.meshRefused, build,
-		m.tlsEnds, m.tlsRevoked, m.tlsRefused, m.connections, m.ended,
+		m.tlsEnds, m.tlsRevoked, m.tlsRefused, m.connections, m.ended, m.handshakes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -148,6 +156,34 @@ func (m *Metrics) Connections(open int) { m.connections.Set(float64(open)) }
 
 // ConnectionEnded counts a connection that did not end well.
 func (m *Metrics) ConnectionEnded(cause End) { m.ended.WithLabelValues(string(cause)).Inc() }
+
+// Handshake is why a connection did not become TLS.
+type Handshake string
+
+// Reasons of handshakes that failed.
+const (
+	HandshakeRevoked     Handshake = "revoked"
+	HandshakeCertificate Handshake = "certificate" // of another authority, ended, or not for clients
+	HandshakeDisbelieved Handshake = "disbelieved" // the client sent an alert
+	HandshakeVersion     Handshake = "version"     // below TLS 1.3
+	HandshakeNoTLS       Handshake = "no_tls"
+	HandshakeTimeout     Handshake = "timeout"
+	HandshakeGone        Handshake = "gone" // the connection ended
+	HandshakeOther       Handshake = "other"
+)
+
+// Handshakes lists all reasons.
+func Handshakes() []Handshake {
+	return []Handshake{
+		HandshakeRevoked, HandshakeCertificate, HandshakeDisbelieved, HandshakeVersion,
+		HandshakeNoTLS, HandshakeTimeout, HandshakeGone, HandshakeOther,
+	}
+}
+
+// HandshakeFailed counts a connection that did not become TLS.
+func (m *Metrics) HandshakeFailed(reason Handshake) {
+	m.handshakes.WithLabelValues(string(reason)).Inc()
+}
 
 // TLSLoaded notes when what a TLS listener lives on ends; a zero moment is of
 // nothing that there is.
