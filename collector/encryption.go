@@ -21,7 +21,7 @@ import (
 
 const (
 	filesPoll = 2 * time.Second // how often the TLS files are looked at
-	crlPoll   = time.Hour       // how often the age of the list of revoked certificates is
+	pkiPoll   = time.Hour       // how often the authority's folder is
 )
 
 // encryption is the flags of TLS.
@@ -118,6 +118,7 @@ func (e *encryption) describe(w io.Writer, now time.Time) (string, error) {
 type guard struct {
 	keeper *identity.Keeper
 	folder *pki.Folder // nil without --pki
+	files  identity.Files
 	log    *slog.Logger
 }
 
@@ -130,8 +131,8 @@ func (e *encryption) guard(log *slog.Logger) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{folder: folder, log: log}
-	g.refresh()
+	g := &guard{folder: folder, files: files, log: log}
+	g.keepUp(time.Now())
 	g.keeper = &identity.Keeper{Files: files, Every: filesPoll, Now: time.Now, Log: log, Loaded: func(*identity.State) {}, Failed: func() {}}
 	if err := g.keeper.Begin(); err != nil {
 		return nil, cli.Usage(err)
@@ -159,25 +160,38 @@ func (g *guard) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { g.keeper.Run(ctx) })
-	ticker := time.NewTicker(crlPoll)
+	ticker := time.NewTicker(pkiPoll)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			g.refresh()
+			g.keepUp(time.Now())
 		}
 	}
 }
 
-func (g *guard) refresh() {
+// keepUp does what the authority's folder needs from time to time. The keeper
+// finds what has changed.
+func (g *guard) keepUp(now time.Time) {
 	if g.folder == nil {
 		return
 	}
-	switch refreshed, err := g.folder.RefreshCRL(time.Now()); {
+	switch renewed, err := g.folder.RenewServer(g.files.Certificate, g.files.Key, now); {
 	case err != nil:
-		g.log.Error("the list of revoked certificates could not be signed anew; trying again", "every", crlPoll, "error", err)
+		g.log.Error("the collector's own certificate could not be renewed; trying again, and pki server makes another", "every", pkiPoll, "error", err)
+	case renewed != nil:
+		g.log.Info("the collector's own certificate was renewed", "file", g.files.Certificate, "until", day(renewed.NotAfter))
+	}
+	if removed, err := g.folder.Clear(now); err != nil {
+		g.log.Error("the authority's folder could not be cleared of what has long ended; trying again", "every", pkiPoll, "error", err)
+	} else if removed > 0 {
+		g.log.Info("the authority's folder was cleared of certificates and tokens that have long ended", "files", removed)
+	}
+	switch refreshed, err := g.folder.RefreshCRL(now); {
+	case err != nil:
+		g.log.Error("the list of revoked certificates could not be signed anew; trying again", "every", pkiPoll, "error", err)
 	case refreshed:
 		g.log.Info("the list of revoked certificates was signed anew; other collectors need a copy", "file", g.folder.CRLPath())
 	}

@@ -595,3 +595,44 @@ printf '[ca]\ndefault_ca=c\n[c]\ndatabase=index.txt\ncrlnumber=number\ndefault_m
 openssl ca -config ca.cnf -gencrl -crldays 30 -keyfile between-key.pem -cert between.pem -out crls.pem
 cat root.pem between.pem > authorities.pem
 `
+
+// TestOwnCertificateIsRenewed: the collector that has the authority does not let
+// its own certificate end, and pki list tells of one that nobody renews.
+func TestOwnCertificateIsRenewed(t *testing.T) {
+	dir := folder(t)
+	ca := filepath.Join(dir, "ca")
+	authority, err := pki.Init(ca, "Fibergauge authority", "fibergauge", time.Now().Add(-pki.ServerLife))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := authority.Server(dir, []string{"localhost", "127.0.0.1"}, time.Now().Add(9*24*time.Hour+time.Hour-pki.ServerLife))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func() string {
+		status, stdout, stderr := run(t.Context(), "pki", "list", "--pki", ca)
+		if status != 0 {
+			t.Fatal(status, stderr)
+		}
+		return stdout
+	}
+	warning := "WARNING: certificate " + pki.Serial(before.SerialNumber) + " of the server [localhost] [127.0.0.1] ends within 10 days and was not renewed; run pki server again\n"
+	if got := list(); !strings.Contains(got, warning) {
+		t.Errorf("pki list says\n%s\nwant %s", got, warning)
+	}
+	g := startGuarded(t, dir, "--pki", ca)
+	if !strings.Contains(g.log.String(), "the collector's own certificate was renewed") {
+		t.Errorf("log:\n%s", g.log)
+	}
+	conn, err := tls.Dial("tcp", g.address, &tls.Config{RootCAs: g.roots, ServerName: "localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if shown := conn.ConnectionState().PeerCertificates[0]; shown.NotAfter.Sub(time.Now()) < pki.ServerLife-time.Hour {
+		t.Errorf("the certificate shown ends on %s", shown.NotAfter)
+	}
+	if got := list(); strings.Contains(got, "WARNING") {
+		t.Errorf("pki list warns of what was renewed:\n%s", got)
+	}
+}

@@ -283,11 +283,11 @@ func TestCheck(t *testing.T) {
 	t.Chdir(dir)
 	want := `mesh     now (m.yaml)
 sha256   ` + fakestore.Mesh("now").SHA256() + `
-clusters 2 in 1 hubs, 1 pairs
+clusters 2 in 1 hub, 1 pair
 sites    7, 6 of them now
 test     icmp: 6 links now, icmp every 1000 ms, windows of 60 s, judged
-test     slow: 1 links now, icmp every 60000 ms, windows of 900 s
-distance 1 of 1 pairs are estimated (class C, geodesic × 1.3)
+test     slow: 1 link now, icmp every 60000 ms, windows of 900 s
+distance 1 of 1 pair estimated (class C, geodesic × 1.3)
 store    sqlite:new/x.db: not there yet; serve would make it
 listen   unix:c.sock, without TLS: local connections only
 `

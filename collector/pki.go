@@ -138,6 +138,12 @@ func (c *pkiList) Run(_ context.Context, env *cli.Env) error {
 		}
 		fmt.Fprintf(env.Stdout, "certificate %s  %s  %s until %s  %s\n", serial, of, day(cert.NotBefore), day(cert.NotAfter), state)
 	}
+	for _, cert := range f.EndingServers(issued, 30*24*time.Hour, now) {
+		if _, ok := revoked[pki.Serial(cert.SerialNumber)]; !ok {
+			fmt.Fprintf(env.Stdout, "WARNING: certificate %s of the server %v %v ends within %d days and was not renewed; run pki server again\n",
+				pki.Serial(cert.SerialNumber), cert.DNSNames, cert.IPAddresses, int(cert.NotAfter.Sub(now).Hours()/24)+1)
+		}
+	}
 	for _, t := range tickets {
 		state := "expired"
 		switch {
@@ -179,7 +185,7 @@ func (c *pkiRevoke) Run(ctx context.Context, env *cli.Env) error {
 		fmt.Fprintln(env.Stdout, "no certificate in force had to be revoked")
 	}
 	if done.Tokens > 0 {
-		fmt.Fprintf(env.Stdout, "made void %d open tokens\n", done.Tokens)
+		fmt.Fprintf(env.Stdout, "made void %s\n", count(done.Tokens, "open token"))
 	}
 	for _, cert := range done.Others {
 		fmt.Fprintf(env.Stdout, "still in force: certificate %s of site %s; to revoke all name the site\n", pki.Serial(cert.SerialNumber), done.Site)

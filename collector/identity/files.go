@@ -111,7 +111,8 @@ func (s *State) own(f Files, now time.Time) error {
 		return fmt.Errorf("tls-certificate: the chain in %s does not hold: %w; put the certificate of each issuer after the one that it signed", f.Certificate, err)
 	}
 	if left := leaf.NotAfter.Sub(now); left < 30*24*time.Hour {
-		s.warn("%s ends on %s; have another made", f.Certificate, moment(leaf.NotAfter))
+		// Counted in days, so that the log tells of it each day.
+		s.warn("%s ends on %s; have another made (%d days are left)", f.Certificate, moment(leaf.NotAfter), int(left.Hours()/24))
 	}
 	return nil
 }
@@ -130,6 +131,9 @@ func (s *State) authorities(path string, now time.Time) error {
 			s.warn("%s: the authority %q is in force from %s to %s only", path, c.Subject, moment(c.NotBefore), moment(c.NotAfter))
 		} else {
 			alive++
+			if left := c.NotAfter.Sub(now); left < 180*24*time.Hour {
+				s.warn("%s: the authority %q ends on %s, and so does all that it issued; put its successor beside it (%d days are left)", path, c.Subject, moment(c.NotAfter), int(left.Hours()/24))
+			}
 		}
 		s.pool.AddCert(c)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -37,11 +38,7 @@ var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?
 // root. A key that stands there is used again, so that the running collector
 // never sees a certificate without its key.
 func (f *Folder) Server(out string, hosts []string, now time.Time) (*x509.Certificate, error) {
-	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "fibergauge-collector"},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
+	template := serverTemplate(nil, nil)
 	for _, host := range hosts {
 		if address, err := netip.ParseAddr(host); err == nil && address.Zone() == "" {
 			template.IPAddresses = append(template.IPAddresses, address.AsSlice())
@@ -70,6 +67,16 @@ func (f *Folder) Server(out string, hosts []string, now time.Time) (*x509.Certif
 	return issued, write(filepath.Join(out, ServerCertificateFile), 0o644, chain)
 }
 
+func serverTemplate(names []string, addresses []net.IP) *x509.Certificate {
+	return &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "fibergauge-collector"},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    names, IPAddresses: addresses,
+	}
+}
+
+// serverKey reads the key that stands at path, or makes one.
 func serverKey(path string) (crypto.Signer, error) {
 	der, err := decodePEM(path, "PRIVATE KEY")
 	if err == nil {
