@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,10 +65,7 @@ func runLab(t *testing.T, mesh, wan string, length time.Duration, flags ...strin
 	meshFile, wanFile := write(t, "mesh.yaml", mesh), write(t, "wan.yaml", wan)
 	lab := filepath.Join(r.bin, "fibergauge-lab")
 	if out, err := exec.CommandContext(t.Context(), lab, "check", "--mesh", meshFile, "--wan", wanFile).CombinedOutput(); err != nil {
-		if !strings.Contains(string(out), "needs") || os.Getenv("CI") == "true" {
-			t.Fatalf("check: %v\n%s", err, out)
-		}
-		t.Skipf("SKIPPED: no network can be made here: %s", lastLine(out))
+		skipOrFail(t, out, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
 	defer cancel()
@@ -83,6 +82,49 @@ func runLab(t *testing.T, mesh, wan string, length time.Duration, flags ...strin
 	decode(t, r.json, &r.report)
 	decode(t, read(t, filepath.Join(r.dir, "emulated.json")), &r.emulated)
 	return r
+}
+
+// skipOrFail ends a test for which the lab's check has failed: skipped where the
+// machine is the reason, and failed where anything else is, or in CI.
+func skipOrFail(t *testing.T, out []byte, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" || !machineForbids(string(out)) {
+		t.Fatalf("check: %v\n%s", err, out)
+	}
+	t.Skipf("SKIPPED: no network can be made here: %s", lastLine(out))
+}
+
+// machineForbids tells whether the lab said that the machine gives it no network
+// namespaces: for want of a right, or of a feature of the kernel.
+func machineForbids(out string) bool {
+	if strings.Contains(out, "run needs Linux, for its network namespaces;") {
+		return true
+	}
+	_, cause, forbidden := strings.Cut(out, "run needs root on Linux, or unprivileged user namespaces and write access to /dev/net/tun;")
+	return forbidden && slices.ContainsFunc([]error{
+		syscall.EPERM, syscall.EACCES, // rights
+		syscall.ENOENT, syscall.ENODEV, syscall.ENXIO, syscall.ENOSYS, syscall.EINVAL, // features
+	}, func(e error) bool { return strings.Contains(cause, e.Error()) })
+}
+
+func TestMachineForbids(t *testing.T) {
+	const forbidden = "fibergauge-lab: run needs root on Linux, or unprivileged user namespaces and write access to /dev/net/tun; check, the probe, the collector and the analyzer work without "
+	for out, want := range map[string]bool{
+		forbidden + "(open /dev/net/tun: permission denied)":                  true,
+		forbidden + "(unshare: operation not permitted)":                      true,
+		forbidden + "(open /dev/net/tun: no such file or directory)":          true,
+		forbidden + "(unshare: function not implemented)":                     true,
+		forbidden + "(open /dev/net/tun: too many open files)":                false,
+		forbidden + "(unshare: no space left on device)":                      false,
+		"fibergauge-lab: run needs Linux, for its network namespaces; the…":   true,
+		"fibergauge-lab: mesh.yaml: sites: a site needs an address":           false,
+		"fibergauge-lab: wan.yaml:3: links: needs a delay; permission denied": false,
+		"": false,
+	} {
+		if got := machineForbids(out); got != want {
+			t.Errorf("%q: %t, want %t", out, got, want)
+		}
+	}
 }
 
 // tolerance is how far a measured median may lie from the emulated one: user
