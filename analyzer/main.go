@@ -22,7 +22,7 @@ type grammar struct {
 	Readers readersCommand `cmd:"" help:"Say who may ask serve --readers: add, list, revoke."`
 	Verify  verifyCommand  `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
 	Check   checkCommand   `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
-	Policy  policyCommand  `cmd:"" help:"Print the default policy, or check one."`
+	Policy  policyCommand  `cmd:"" help:"Print the default policy, check one, or compare two."`
 }
 
 func main() {
