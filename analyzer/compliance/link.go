@@ -25,10 +25,11 @@ type Stretch struct {
 }
 
 // End is what one site measured, and how much of it was asked for. Scheduled
-// is by calendar and hour, as Over is in latency.Link: the period first, and
-// then, if there are several stretches, each of them.
+// is by calendar and hour, as Over is: the period first, and then, if there are
+// several stretches, each of them.
 type End struct {
 	*latency.Link
+	Over      []*latency.Tally
 	Scheduled [][]int64
 
 	// Filled by Judge, over the whole period. What they were made from can
@@ -57,7 +58,12 @@ func (e *End) summarise(r *Rules) {
 }
 
 // Drop lets go of the distributions and the hours, which are large.
-func (e *End) Drop() { e.Over, e.Scheduled = nil, nil }
+func (e *End) Drop() {
+	e.Over, e.Scheduled = nil, nil
+	for _, day := range e.Days {
+		day.Bins = nil
+	}
+}
 
 // reason makes a reason that names the end; params are names and values.
 func (e *End) reason(code string, params ...any) api.Reason {

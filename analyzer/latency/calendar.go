@@ -28,9 +28,9 @@ type Hour struct {
 // window lies within one.
 const quarter = 15 * time.Minute
 
-// NewCalendar cuts [from, to) in the zone of from. Moments count to the
-// millisecond.
-func NewCalendar(from, to time.Time) *Calendar {
+// NewCalendar cuts [from, to) in the zone of from, hours also at the given
+// moments. Moments count to the millisecond.
+func NewCalendar(from, to time.Time, cuts ...time.Time) *Calendar {
 	c := &Calendar{
 		FromMS: from.UnixMilli(), ToMS: to.UnixMilli(),
 		ShortOfDay: to.Before(dayAfter(from)),
@@ -38,9 +38,16 @@ func NewCalendar(from, to time.Time) *Calendar {
 	year, month, day, clock := 0, time.Month(0), 0, -1
 	for at := c.FromMS; at < c.ToMS; {
 		next := min((at/quarter.Milliseconds()+1)*quarter.Milliseconds(), c.ToMS)
+		cut := false
+		for _, t := range cuts {
+			if ms := t.UnixMilli(); at < ms && ms < next {
+				next = ms
+			}
+			cut = cut || t.UnixMilli() == at
+		}
 		local := time.UnixMilli(at).In(from.Location())
 		y, m, d := local.Date()
-		if newDay := y != year || m != month || d != day; newDay || local.Hour() != clock {
+		if newDay := y != year || m != month || d != day; newDay || local.Hour() != clock || cut {
 			if newDay {
 				c.Days = append(c.Days, local.Format(time.DateOnly))
 			}
@@ -83,8 +90,9 @@ func (c *Calendar) hourOf(ms int64) int {
 func (c *Calendar) contains(ms int64) bool { return c.FromMS <= ms && ms < c.ToMS }
 
 // Schedule is how many packets a test asks for of a link in each hour: one in
-// each of its intervals that begins while both sites exist.
-func (c *Calendar) Schedule(test *mesh.Test, src, dst *mesh.Site, zone *time.Location) []int64 {
+// each of its intervals that begins while both sites exist and nothing excuses
+// the link.
+func (c *Calendar) Schedule(test *mesh.Test, src, dst *mesh.Site, zone *time.Location, excused ...Span) []int64 {
 	from, to := c.FromMS, c.ToMS
 	for _, site := range []*mesh.Site{src, dst} {
 		// The mesh was checked when it was loaded: its moments can be read.
@@ -101,6 +109,11 @@ func (c *Calendar) Schedule(test *mesh.Test, src, dst *mesh.Site, zone *time.Loc
 		a, b := max(h.FromMS, from), min(h.ToMS, to)
 		if a < b {
 			scheduled[i] = ceilDiv(b, interval) - ceilDiv(a, interval)
+		}
+		for _, span := range excused {
+			if a, b := max(a, span.FromMS), min(b, span.ToMS); a < b {
+				scheduled[i] -= ceilDiv(b, interval) - ceilDiv(a, interval)
+			}
 		}
 	}
 	return scheduled

@@ -1,13 +1,12 @@
 package latency
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
-	"hash"
 	"iter"
-	"time"
+	"slices"
 
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -19,211 +18,190 @@ type Source interface {
 	Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error]
 }
 
+// Records keeps days that were made, so that their windows need not be read
+// again. It forgets a day by itself when windows of it were stored since.
+type Records interface {
+	// Load gives the day of a key; nil if there is none.
+	Load(ctx context.Context, key DayKey) (*Day, error)
+	// Reserve says that days are about to be made, before their windows are
+	// read: what is stored after it spoils them.
+	Reserve(ctx context.Context, keys []DayKey) error
+	// Save keeps a day that was reserved, unless it was spoilt.
+	Save(ctx context.Context, key DayKey, day *Day) error
+}
+
+// DayKey names a day record. Two records of one key are the same.
+type DayKey struct {
+	Src, Dst, Test string
+	Span           // of the hours of the day that are in the record
+	// Circumstances is the hash over all else that the record follows from
+	// besides the windows: the hours, and what the mesh says of test, sites and
+	// maintenance.
+	Circumstances wire.Digest
+}
+
 // Link is what one site measured towards another by one test over a period.
 // Windows that only carry a summary, as imports may, are counted but hold no
 // samples: their packets are in no count. Nor are those of foreign windows.
 type Link struct {
 	Src, Dst, Test string
-
-	Packets        Packets
-	Windows        int // those that count, summaries included
-	Conflicts      int // those that came later under the same key, and differ
-	Summaries      int
-	Foreign        int   // those that the mesh does not allow the link, as Read says
-	FirstMS        int64 // start of the first window; 0 without windows
-	LastMS         int64 // latest end of a window
-	Origins        map[wire.Origin]int
-	Timestamps     map[wire.Timestamps]int // windows that have an RTT
-	Meshes         map[string]int          // windows by the SHA-256 of the mesh they were measured by
-	ResidenceMaxUS uint32                  // longest time that a reflector claimed as its own
-	// ClockRateMaxPPB is the largest correction of the rate of the probe's clock,
-	// up or down: the RTTs of its window may be off by that share.
-	ClockRateMaxPPB uint64
-	Days            []Day // those with windows, in order
-
-	Over []*Tally // by calendar, as given to Read
+	Facts
+	Days []*Day // each of the calendar, also those without windows
 }
 
-// Packets counts packets as wire.Counts does, over many windows.
-type Packets struct {
-	Sent, Received, Lost, Late, Duplicate, SendError, Unstamped int64
+// Read gives the days of an end, from the records where these have them and
+// else from the windows; records may be nil.
+//
+// A mesh that judges may say otherwise than the one that was measured by. A
+// window is foreign if it begins when by this mesh one of its sites does not
+// exist, or if its labels are of another cluster, carrier, plane or method:
+// the distance that the mesh gives is not of what the window measured.
+func Read(ctx context.Context, source Source, records Records, scope *Scope) (*Link, error) {
+	maker := newDayMaker(scope)
+	keys := scope.keys()
+	if records != nil {
+		for i, key := range keys {
+			var err error
+			if maker.days[i], err = records.Load(ctx, key); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var missing []DayKey
+	for i, day := range maker.days {
+		if day == nil {
+			missing = append(missing, keys[i])
+		}
+	}
+	if records != nil && len(missing) > 0 {
+		if err := records.Reserve(ctx, missing); err != nil {
+			return nil, err
+		}
+	}
+	for first := 0; first < len(keys); first++ {
+		if maker.days[first] != nil {
+			continue
+		}
+		last := first
+		for last+1 < len(keys) && maker.days[last+1] == nil {
+			last++
+		}
+		if err := maker.read(ctx, source, first, last, Span{keys[first].FromMS, keys[last].ToMS}); err != nil {
+			return nil, err
+		}
+		for i := first; records != nil && i <= last; i++ {
+			if err := records.Save(ctx, keys[i], maker.days[i]); err != nil {
+				return nil, err
+			}
+		}
+		first = last
+	}
+	link := &Link{Src: scope.Src.ID, Dst: scope.Dst.ID, Test: scope.Test.Name, Days: maker.days}
+	for _, day := range link.Days {
+		link.Add(&day.Facts)
+	}
+	return link, nil
 }
 
-// Day is the hash over the windows that start on one day; package api says
-// over which bytes.
-type Day struct {
-	Date   string
-	SHA256 wire.Digest
+func (m *dayMaker) read(ctx context.Context, source Source, first, last int, span Span) error {
+	m.begin(first, last)
+	query := store.Query{
+		Src: m.scope.Src.ID, Dst: m.scope.Dst.ID, Test: m.scope.Test.Name, FromMS: span.FromMS, ToMS: span.ToMS,
+	}
+	for record, err := range source.Windows(ctx, query) {
+		if err != nil {
+			return fmt.Errorf("read windows of %s>%s: %w", m.scope.Src.ID, m.scope.Dst.ID, err)
+		}
+		if err := m.add(&record); err != nil {
+			return err
+		}
+	}
+	m.closeDay()
+	return nil
+}
+
+// recordVersion rises when a record of the same windows would hold something
+// else than before.
+const recordVersion = 1
+
+// keys names the days of the calendar.
+func (s *Scope) keys() []DayKey {
+	type site struct {
+		Cluster, Carrier string
+		Plane            mesh.Plane
+		From, Until      mesh.Moment
+	}
+	of := func(s *mesh.Site) site { return site{s.Cluster, s.Carrier, s.Plane, s.From, s.Until} }
+	keys := make([]DayKey, len(s.Calendar.Days))
+	for i := range keys {
+		keys[i] = DayKey{Src: s.Src.ID, Dst: s.Dst.ID, Test: s.Test.Name}
+	}
+	hours := make([][]Hour, len(keys))
+	for _, h := range s.Calendar.Hours {
+		key := &keys[h.Day]
+		if hours[h.Day] == nil {
+			key.FromMS = h.FromMS
+		}
+		key.ToMS = h.ToMS
+		day := h.Day
+		h.Day = 0 // the record does not hang on the period that it is made for
+		hours[day] = append(hours[day], h)
+	}
+	for i := range keys {
+		var excused []Span
+		for _, span := range s.Excused {
+			if span.FromMS < keys[i].ToMS && keys[i].FromMS < span.ToMS {
+				excused = append(excused, Span{max(span.FromMS, keys[i].FromMS), min(span.ToMS, keys[i].ToMS)})
+			}
+		}
+		data, err := json.Marshal([]any{
+			recordVersion, s.Calendar.Days[i], hours[i], s.Test.Method, s.Test.IntervalMS,
+			of(s.Src), of(s.Dst), excused,
+		})
+		if err != nil {
+			panic("latency: " + err.Error()) // strings and numbers
+		}
+		keys[i].Circumstances = sha256.Sum256(data)
+	}
+	return keys
 }
 
 // Tally is the distribution over one calendar and how its hours were filled.
 type Tally struct {
 	*Calendar
 	Distribution
-
-	// Usable counts, by hour, the packets that tell something: sent, and not
-	// answered without a timestamp. Windows that overlap, as those of two
-	// probes on one site do, and windows of a test that once was faster, fill
-	// no more than the time they cover.
-	Usable []int64
-
-	run run
+	Usable []int64 // by hour, as Share says
 }
 
-// run is windows of which each overlaps one before it. They lie within one
-// quarter of an hour, as every window does.
-type run struct{ fromMS, toMS, usable int64 }
-
-// fill counts a window that starts no earlier than those before it.
-func (t *Tally) fill(w *wire.Window, test *mesh.Test) {
-	if w.StartMS >= t.run.toMS {
-		t.settle(test)
-		t.run = run{fromMS: w.StartMS}
-	}
-	t.run.toMS = max(t.run.toMS, w.EndMS)
-	t.run.usable += int64(w.Sent) - int64(w.Unstamped)
-}
-
-// settle counts the run that is over. An interval that it only touches may
-// hold one of its packets.
-func (t *Tally) settle(test *mesh.Test) {
-	if t.run.usable > 0 {
-		interval := int64(test.IntervalMS)
-		slots := ceilDiv(t.run.toMS, interval) - t.run.fromMS/interval
-		t.Usable[t.hourOf(t.run.fromMS)] += min(t.run.usable, slots)
-	}
-	t.run = run{}
-}
-
-// Read merges the windows of a link and test that start in the period of the
-// first calendar. The further ones lie within it, and each gets a tally of its
-// own.
-//
-// A mesh that judges may say otherwise than the one that was measured by. A
-// window is foreign if it begins when by this mesh one of its sites does not
-// exist, or if its labels are of another cluster, carrier, plane or method:
-// the distance that the mesh gives is not of what the window measured.
-func Read(ctx context.Context, source Source, test *mesh.Test, src, dst *mesh.Site, calendars ...*Calendar) (*Link, error) {
-	r := &reader{test: test, src: src, dst: dst, Link: &Link{
-		Src: src.ID, Dst: dst.ID, Test: test.Name,
-		Origins: map[wire.Origin]int{}, Timestamps: map[wire.Timestamps]int{}, Meshes: map[string]int{},
-	}}
-	for _, c := range calendars {
-		r.Over = append(r.Over, &Tally{Calendar: c, Usable: make([]int64, len(c.Hours))})
-	}
-	period := calendars[0]
-	query := store.Query{Src: src.ID, Dst: dst.ID, Test: test.Name, FromMS: period.FromMS, ToMS: period.ToMS}
-	var last wire.Key
-	for record, err := range source.Windows(ctx, query) {
-		if err != nil {
-			return nil, fmt.Errorf("read windows of %s>%s: %w", src.ID, dst.ID, err)
-		}
-		w := &record.Window
-		if !period.contains(w.StartMS) || cmp.Or(cmp.Compare(w.StartMS, last.StartMS), cmp.Compare(w.Session, last.Session)) <= 0 && r.Windows > 0 {
-			return nil, fmt.Errorf("read windows of %s>%s: the store gave %s out of order or range", src.ID, dst.ID, w.Key)
-		}
-		last = w.Key
-		if err := r.add(&record); err != nil {
-			return nil, err
+// Over sums up what lies in a calendar, whose hours must begin where hours of
+// the one that was read begin. What maintenance excuses is in it only on
+// request.
+func (l *Link) Over(c *Calendar, excused bool) *Tally {
+	t := &Tally{Calendar: c, Usable: make([]int64, len(c.Hours))}
+	for _, day := range l.Days {
+		for i := range day.Bins {
+			bin := &day.Bins[i]
+			if !c.contains(bin.FromMS) {
+				continue
+			}
+			hour := c.hourOf(bin.FromMS)
+			t.add(&bin.Open, hour)
+			if excused {
+				t.add(&bin.Excused, hour)
+			}
 		}
 	}
-	for _, tally := range r.Over {
-		tally.settle(test)
-	}
-	r.closeDay()
-	return r.Link, nil
+	return t
 }
 
-// reader is a Link while it is read.
-type reader struct {
-	*Link
-	test     *mesh.Test
-	src, dst *mesh.Site
-	scratch  []uint32
-	day      int // index in the calendar of the day that is being hashed
-	sum      hash.Hash
+func (t *Tally) add(s *Share, hour int) {
+	t.Usable[hour] += s.Usable
+	t.AddHistogram(&s.Hardware)
+	t.AddHistogram(&s.Kernel)
+	t.AddHistogram(&s.User)
 }
 
-func (r *reader) add(record *store.Record) error {
-	w := &record.Window
-	r.hashRecord(record)
-	if r.Windows == 0 {
-		r.FirstMS = w.StartMS
-	}
-	r.Windows++
-	r.Conflicts += len(record.Conflicts)
-	r.LastMS = max(r.LastMS, w.EndMS)
-	r.Origins[w.Origin]++
-	if w.Received > w.Unstamped {
-		r.Timestamps[w.Timestamps]++
-	}
-	r.Meshes[w.MeshSHA256]++
-	if r.foreign(w) {
-		r.Foreign++
-		return nil
-	}
-	if w.Summary != nil {
-		r.Summaries++
-		return nil
-	}
-	if w.STAMP != nil {
-		r.ResidenceMaxUS = max(r.ResidenceMaxUS, w.STAMP.ResidenceMaxUS)
-	}
-	r.ClockRateMaxPPB = max(r.ClockRateMaxPPB, magnitude(w.Clock.FrequencyPPB))
-	r.Packets.add(w.Counts)
-	for _, tally := range r.Over {
-		if !tally.contains(w.StartMS) {
-			continue
-		}
-		var err error
-		if r.scratch, err = tally.Add(w, r.scratch); err != nil {
-			return err
-		}
-		tally.fill(w, r.test)
-	}
-	return nil
-}
-
-// magnitude is that of the least number, too.
-func magnitude(v int64) uint64 {
-	if v < 0 {
-		return -uint64(v)
-	}
-	return uint64(v)
-}
-
-func (r *reader) foreign(w *wire.Window) bool {
-	begin := time.UnixMilli(w.StartMS)
-	return !r.src.ActiveAt(begin) || !r.dst.ActiveAt(begin) ||
-		w.SrcCluster != r.src.Cluster || w.DstCluster != r.dst.Cluster ||
-		w.Carrier != r.src.Carrier || w.Plane != string(r.src.Plane) || w.Method != string(r.test.Method)
-}
-
-func (p *Packets) add(c wire.Counts) {
-	p.Sent += int64(c.Sent)
-	p.Received += int64(c.Received)
-	p.Lost += int64(c.Lost)
-	p.Late += int64(c.Late)
-	p.Duplicate += int64(c.Duplicate)
-	p.SendError += int64(c.SendError)
-	p.Unstamped += int64(c.Unstamped)
-}
-
-func (r *reader) hashRecord(record *store.Record) {
-	period := r.Over[0]
-	if day := period.Hours[period.hourOf(record.Window.StartMS)].Day; r.sum == nil || day != r.day {
-		r.closeDay()
-		r.day, r.sum = day, sha256.New()
-	}
-	r.sum.Write(append(record.Window.Canonical(), '\n'))
-	for i := range record.Conflicts {
-		r.sum.Write([]byte("conflict "))
-		r.sum.Write(append(record.Conflicts[i].Canonical(), '\n'))
-	}
-}
-
-func (r *reader) closeDay() {
-	if r.sum != nil {
-		r.Days = append(r.Days, Day{r.Over[0].Days[r.day], wire.Digest(r.sum.Sum(nil))})
-	}
+// Silent tells whether nothing was measured on the day.
+func (d *Day) Silent() bool {
+	return !slices.ContainsFunc(d.Bins, func(b Bin) bool { return b.Open.Usable > 0 || b.Excused.Usable > 0 })
 }

@@ -101,6 +101,11 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// scope is the end a1 towards b1.
+func scope(m *mesh.Mesh, calendar *latency.Calendar) *latency.Scope {
+	return &latency.Scope{Test: m.Test("icmp"), Src: m.Site("a1"), Dst: m.Site("b1"), Calendar: calendar}
+}
+
 func TestRead(t *testing.T) {
 	m := scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
 	from := time.Date(2025, 6, 3, 23, 59, 0, 0, m.Location())
@@ -114,7 +119,7 @@ func TestRead(t *testing.T) {
 	conflict := scenario.Window(m, "a1", "b1", from, scenario.Same(1, 60), 0)
 	s.Put(t, second, first, before, conflict)
 
-	got, err := latency.Read(t.Context(), s, m.Test("icmp"), m.Site("a1"), m.Site("b1"), calendar)
+	got, err := latency.Read(t.Context(), s, nil, scope(m, calendar))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,18 +127,27 @@ func TestRead(t *testing.T) {
 	if diff := cmp.Diff(want, got.Packets); diff != "" {
 		t.Errorf("packets (-want +got):\n%s", diff)
 	}
-	if got.Windows != 2 || got.Conflicts != 1 || got.FirstMS != first.StartMS || got.LastMS != second.EndMS || got.Over[0].Packets() != 115 {
-		t.Errorf("%+v with %d packets", got, got.Over[0].Packets())
+	whole := got.Over(calendar, false)
+	if got.Windows != 2 || got.Conflicts != 1 || got.FirstMS != first.StartMS || got.LastMS != second.EndMS || whole.Packets() != 115 {
+		t.Errorf("%+v with %d packets", got, whole.Packets())
 	}
-	if diff := cmp.Diff([]int64{55, 60}, got.Over[0].Usable); diff != "" {
+	if diff := cmp.Diff([]int64{55, 60}, whole.Usable); diff != "" {
 		t.Errorf("usable (-want +got):\n%s", diff)
 	}
 	// The hashes are over what package api says.
-	days := []latency.Day{
-		{Date: "2025-06-03", SHA256: sha256.Sum256([]byte(string(first.Canonical()) + "\nconflict " + string(conflict.Canonical()) + "\n"))},
-		{Date: "2025-06-04", SHA256: sha256.Sum256([]byte(string(second.Canonical()) + "\n"))},
+	type hash struct {
+		Date   string
+		SHA256 wire.Digest
 	}
-	if diff := cmp.Diff(days, got.Days); diff != "" {
+	days := []hash{
+		{"2025-06-03", sha256.Sum256([]byte(string(first.Canonical()) + "\nconflict " + string(conflict.Canonical()) + "\n"))},
+		{"2025-06-04", sha256.Sum256([]byte(string(second.Canonical()) + "\n"))},
+	}
+	var hashes []hash
+	for _, day := range got.Days {
+		hashes = append(hashes, hash{day.Date, day.SHA256})
+	}
+	if diff := cmp.Diff(days, hashes); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)
 	}
 }
@@ -148,6 +162,7 @@ func TestUsable(t *testing.T) {
 		start, end time.Duration
 		packets    int
 	}
+	calendar := latency.NewCalendar(from, from.Add(2*time.Hour))
 	for name, c := range map[string]struct {
 		windows []window
 		want    []int64
@@ -167,11 +182,11 @@ func TestUsable(t *testing.T) {
 			made.Session, made.EndMS = w.session, from.Add(w.end).UnixMilli()
 			s.Put(t, made)
 		}
-		got, err := latency.Read(t.Context(), s, m.Test("icmp"), m.Site("a1"), m.Site("b1"), latency.NewCalendar(from, from.Add(2*time.Hour)))
+		got, err := latency.Read(t.Context(), s, nil, scope(m, calendar))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(c.want, got.Over[0].Usable); diff != "" {
+		if diff := cmp.Diff(c.want, got.Over(calendar, false).Usable); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -210,7 +225,7 @@ func TestReadRefusesABrokenStore(t *testing.T) {
 		{"broken samples", source{broken}, "rtts: a varint is cut off or too long"},
 		{"failing", &scenario.Store{Err: errors.New("no answer")}, "read windows of a1>b1: no answer"},
 	} {
-		if _, err := latency.Read(t.Context(), c.source, m.Test("icmp"), m.Site("a1"), m.Site("b1"), calendar); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := latency.Read(t.Context(), c.source, nil, scope(m, calendar)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
@@ -224,7 +239,7 @@ func BenchmarkRead(b *testing.B) {
 	calendar := latency.NewCalendar(from, from.AddDate(0, 1, 0))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := latency.Read(b.Context(), records, m.Test("icmp"), m.Site("a1"), m.Site("b1"), calendar); err != nil {
+		if _, err := latency.Read(b.Context(), records, nil, scope(m, calendar)); err != nil {
 			b.Fatal(err)
 		}
 	}

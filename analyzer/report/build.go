@@ -76,11 +76,14 @@ func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latenc
 			planned := &p.Links[i]
 			ends := make([]compliance.End, len(planned.ends))
 			for e, end := range planned.ends {
-				link, err := latency.Read(ctx, source, p.Test, p.Mesh.Site(end.src), p.Mesh.Site(end.dst), end.calendars...)
+				link, err := latency.Read(ctx, source, nil, end.scope)
 				if err != nil {
 					return err
 				}
 				ends[e] = compliance.End{Link: link, Scheduled: end.scheduled}
+				for _, calendar := range end.calendars {
+					ends[e].Over = append(ends[e].Over, link.Over(calendar, false))
+				}
 			}
 			results[i] = rules.Judge(planned.Subject, planned.Stretches, ends)
 			for e := range ends {
@@ -160,6 +163,9 @@ func dataHash(results []*compliance.Link) string {
 	sum := sha256.New()
 	for _, end := range ends {
 		for _, day := range end.Days {
+			if day.Windows == 0 {
+				continue
+			}
 			fmt.Fprintf(sum, "%s %s %s %s %s\n", end.Src, end.Dst, end.Test, day.Date, day.SHA256)
 		}
 	}

@@ -45,7 +45,7 @@ type PlannedLink struct {
 }
 
 type plannedEnd struct {
-	src, dst  string
+	scope     *latency.Scope
 	calendars []*latency.Calendar // the period, then its stretches if several
 	scheduled [][]int64           // by calendar and hour
 }
@@ -135,7 +135,7 @@ func (p *Plan) chooseLinks() {
 	for i := range p.Links {
 		// Whatever the order of the sites in the file, the end at the first
 		// cluster comes first.
-		if l := &p.Links[i]; l.ends[0].src != l.Subject.Sites[0] {
+		if l := &p.Links[i]; l.ends[0].scope.Src.ID != l.Subject.Sites[0] {
 			slices.Reverse(l.ends)
 		}
 	}
@@ -170,13 +170,19 @@ func (p *Plan) stretches(a, b *mesh.Site) []compliance.Stretch {
 }
 
 func (p *Plan) end(link mesh.Link, stretches []compliance.Stretch) plannedEnd {
-	end := plannedEnd{src: link.Src, dst: link.Dst, calendars: []*latency.Calendar{p.calendar}}
+	src, dst := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
+	end := plannedEnd{
+		scope:     &latency.Scope{Test: p.Test, Src: src, Dst: dst, Calendar: p.calendar},
+		calendars: []*latency.Calendar{p.calendar},
+	}
 	if len(stretches) > 1 {
+		var cuts []time.Time
 		for _, s := range stretches {
 			end.calendars = append(end.calendars, p.calendarOf(s))
+			cuts = append(cuts, s.From)
 		}
+		end.scope.Calendar = latency.NewCalendar(p.Period.From, p.Period.To, cuts...)
 	}
-	src, dst := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
 	for _, calendar := range end.calendars {
 		end.scheduled = append(end.scheduled, p.schedule(calendar, src, dst))
 	}

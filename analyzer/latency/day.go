@@ -1,0 +1,376 @@
+package latency
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"slices"
+	"time"
+
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// Day is a day record: what one end measured by one test on one day, or on the
+// part of it that lies in the period. Everything that is judged or shown is
+// made of days, so windows that were read once need not be read again.
+type Day struct {
+	Date   string
+	SHA256 wire.Digest // over the windows that start on it, as package api says; zero without any
+	Facts
+	Bins []Bin // one for each hour of the day in the calendar
+}
+
+// Facts are what is counted without regard to the time of day.
+type Facts struct {
+	Packets        Packets
+	Windows        int // those that count, summaries included
+	Conflicts      int // those that came later under the same key, and differ
+	Summaries      int
+	Foreign        int   // those that the mesh does not allow the link, as Read says
+	FirstMS        int64 // start of the first window; 0 without windows
+	LastMS         int64 // latest end of a window
+	Origins        map[wire.Origin]int
+	Timestamps     map[wire.Timestamps]int // windows that have an RTT
+	Meshes         map[string]int          // windows by the SHA-256 of the mesh they were measured by
+	ResidenceMaxUS uint32                  // longest time that a reflector claimed as its own
+	// ClockRateMaxPPB is the largest correction of the rate of the probe's clock,
+	// up or down: the RTTs of its window may be off by that share.
+	ClockRateMaxPPB uint64
+}
+
+// Packets counts packets as wire.Counts does, over many windows.
+type Packets struct {
+	Sent, Received, Lost, Late, Duplicate, SendError, Unstamped int64
+}
+
+// Bin is what was measured within one hour of a calendar.
+type Bin struct {
+	FromMS int64 // of the hour
+	Clock  int   // 0 to 23
+	// Open is what counts in any case, Excused what was measured while
+	// maintenance excused the link.
+	Open, Excused Share
+	Path          Path
+}
+
+// Share is a part of what was measured in an hour, by the source of the
+// timestamps. A packet that was lost stands with the source of its window.
+type Share struct {
+	// Usable counts the packets that tell something: sent, and not answered
+	// without a timestamp. Windows that overlap, as those of two probes on one
+	// site do, and windows of a test that once was faster, fill no more than the
+	// time they cover.
+	Usable                 int64
+	Hardware, Kernel, User Histogram
+}
+
+// Path is what an hour tells of the way of the packets.
+type Path struct {
+	ForwardLost, ReverseLost uint64    // packets, as a stateful STAMP reflector tells them apart
+	TTLChanges               int       // replies whose TTL differed from the one before
+	Traces                   int       // times that the probe traced the path because it seemed to change
+	Forward, Reverse         Histogram // one-way delays, where both clocks were synchronised
+}
+
+// Add sums up the facts of a later day.
+func (f *Facts) Add(o *Facts) {
+	f.Packets.Sent += o.Packets.Sent
+	f.Packets.Received += o.Packets.Received
+	f.Packets.Lost += o.Packets.Lost
+	f.Packets.Late += o.Packets.Late
+	f.Packets.Duplicate += o.Packets.Duplicate
+	f.Packets.SendError += o.Packets.SendError
+	f.Packets.Unstamped += o.Packets.Unstamped
+	if f.Windows == 0 {
+		f.FirstMS = o.FirstMS
+	}
+	f.Windows += o.Windows
+	f.Conflicts += o.Conflicts
+	f.Summaries += o.Summaries
+	f.Foreign += o.Foreign
+	f.LastMS = max(f.LastMS, o.LastMS)
+	addTo(&f.Origins, o.Origins)
+	addTo(&f.Timestamps, o.Timestamps)
+	addTo(&f.Meshes, o.Meshes)
+	f.ResidenceMaxUS = max(f.ResidenceMaxUS, o.ResidenceMaxUS)
+	f.ClockRateMaxPPB = max(f.ClockRateMaxPPB, o.ClockRateMaxPPB)
+}
+
+func addTo[K comparable](sum *map[K]int, more map[K]int) {
+	if *sum == nil {
+		*sum = map[K]int{}
+	}
+	for k, n := range more {
+		(*sum)[k] += n
+	}
+}
+
+// Scope says what is to be read: one end, over the hours of a calendar.
+type Scope struct {
+	Test     *mesh.Test
+	Src, Dst *mesh.Site
+	Calendar *Calendar
+	// Excused is when maintenance excuses the link: ascending, apart from each
+	// other, and bounded by multiples of the window's length.
+	Excused []Span
+}
+
+// Span is [FromMS, ToMS), Unix time in ms.
+type Span struct{ FromMS, ToMS int64 }
+
+func (s Span) contains(ms int64) bool { return s.FromMS <= ms && ms < s.ToMS }
+
+func (s *Scope) excused(ms int64) bool {
+	return slices.ContainsFunc(s.Excused, func(span Span) bool { return span.contains(ms) })
+}
+
+// foreign tells whether a mesh that judges says otherwise than the one that was
+// measured by.
+func (s *Scope) foreign(w *wire.Window) bool {
+	begin := time.UnixMilli(w.StartMS)
+	return !s.Src.ActiveAt(begin) || !s.Dst.ActiveAt(begin) ||
+		w.SrcCluster != s.Src.Cluster || w.DstCluster != s.Dst.Cluster ||
+		w.Carrier != s.Src.Carrier || w.Plane != string(s.Src.Plane) || w.Method != string(s.Test.Method)
+}
+
+// dayMaker makes days of windows that come in the order of their start.
+type dayMaker struct {
+	scope   *Scope
+	days    []*Day // by the calendar; nil where nothing is made
+	scratch []uint32
+
+	day  int // being made; -1 before the first
+	sum  hash.Hash
+	hour int // whose bin is being filled; -1 before the first
+	fill [2]filler
+	way  struct{ forward, reverse Distribution }
+	last wire.Key
+	any  bool
+}
+
+// filler collects a Share: 0 is what is open, 1 what is excused.
+type filler struct {
+	share *Share
+	by    map[wire.Timestamps]*Distribution
+	run   run
+}
+
+// run is windows of which each overlaps one before it. They lie within one
+// quarter of an hour, as every window does.
+type run struct{ fromMS, toMS, usable int64 }
+
+func newDayMaker(scope *Scope) *dayMaker {
+	m := &dayMaker{scope: scope, days: make([]*Day, len(scope.Calendar.Days)), day: -1, hour: -1}
+	for i := range m.fill {
+		m.fill[i].by = map[wire.Timestamps]*Distribution{
+			wire.TimestampsHardware: {}, wire.TimestampsKernel: {}, wire.TimestampsUser: {},
+		}
+	}
+	return m
+}
+
+// begin makes the empty records of [first, last] days.
+func (m *dayMaker) begin(first, last int) {
+	c := m.scope.Calendar
+	for i := first; i <= last; i++ {
+		m.days[i] = &Day{Date: c.Days[i]}
+	}
+	for _, h := range c.Hours {
+		if h.Day >= first && h.Day <= last {
+			m.days[h.Day].Bins = append(m.days[h.Day].Bins, Bin{FromMS: h.FromMS, Clock: h.Clock})
+		}
+	}
+	m.any = false
+}
+
+// add takes the next window of the days that were begun.
+func (m *dayMaker) add(record *store.Record) error {
+	w, c := &record.Window, m.scope.Calendar
+	if !c.contains(w.StartMS) || m.any && cmp.Or(cmp.Compare(w.StartMS, m.last.StartMS), cmp.Compare(w.Session, m.last.Session)) <= 0 {
+		return fmt.Errorf("read windows of %s>%s: the store gave %s out of order or range", m.scope.Src.ID, m.scope.Dst.ID, w.Key)
+	}
+	m.last, m.any = w.Key, true
+	hour := c.hourOf(w.StartMS)
+	if day := c.Hours[hour].Day; day != m.day {
+		m.closeDay()
+		if m.days[day] == nil {
+			return fmt.Errorf("read windows of %s>%s: the store gave %s out of order or range", m.scope.Src.ID, m.scope.Dst.ID, w.Key)
+		}
+		m.day, m.sum = day, sha256.New()
+	}
+	if hour != m.hour {
+		m.closeHour()
+		m.hour = hour
+	}
+	m.hash(record)
+	day := m.days[m.day]
+	day.Add(m.scope.facts(record))
+	if m.scope.foreign(w) || w.Summary != nil {
+		return nil
+	}
+	return m.count(w, day)
+}
+
+func (m *dayMaker) hash(record *store.Record) {
+	m.sum.Write(append(record.Window.Canonical(), '\n'))
+	for i := range record.Conflicts {
+		m.sum.Write([]byte("conflict "))
+		m.sum.Write(append(record.Conflicts[i].Canonical(), '\n'))
+	}
+}
+
+// facts are those of one window.
+func (s *Scope) facts(record *store.Record) *Facts {
+	w := &record.Window
+	f := &Facts{
+		Windows: 1, Conflicts: len(record.Conflicts), FirstMS: w.StartMS, LastMS: w.EndMS,
+		Origins: map[wire.Origin]int{w.Origin: 1}, Meshes: map[string]int{w.MeshSHA256: 1},
+	}
+	if w.Received > w.Unstamped {
+		f.Timestamps = map[wire.Timestamps]int{w.Timestamps: 1}
+	}
+	switch {
+	case s.foreign(w):
+		f.Foreign = 1
+	case w.Summary != nil:
+		f.Summaries = 1
+	default:
+		f.Packets = Packets{
+			Sent: int64(w.Sent), Received: int64(w.Received), Lost: int64(w.Lost), Late: int64(w.Late),
+			Duplicate: int64(w.Duplicate), SendError: int64(w.SendError), Unstamped: int64(w.Unstamped),
+		}
+		f.ClockRateMaxPPB = magnitude(w.Clock.FrequencyPPB)
+		if w.STAMP != nil {
+			f.ResidenceMaxUS = w.STAMP.ResidenceMaxUS
+		}
+	}
+	return f
+}
+
+// magnitude is that of the least number, too.
+func magnitude(v int64) uint64 {
+	if v < 0 {
+		return -uint64(v)
+	}
+	return uint64(v)
+}
+
+// count adds the samples of a window to the bin of its hour.
+func (m *dayMaker) count(w *wire.Window, day *Day) (err error) {
+	bin := &day.Bins[m.hour-m.firstHour(m.day)]
+	fill := &m.fill[0]
+	fill.share = &bin.Open
+	if m.scope.excused(w.StartMS) {
+		fill = &m.fill[1]
+		fill.share = &bin.Excused
+	}
+	by := fill.by[w.Timestamps]
+	if by == nil {
+		return fmt.Errorf("window %s: its timestamps are %q, which this version does not know", w.Key, w.Timestamps)
+	}
+	if m.scratch, err = by.Add(w, m.scratch); err != nil {
+		return err
+	}
+	fill.add(w, m.scope.Test)
+	if w.STAMP != nil {
+		bin.Path.ForwardLost += uint64(w.STAMP.ForwardLost)
+		bin.Path.ReverseLost += uint64(w.STAMP.ReverseLost)
+	}
+	if w.ReplyTTL != nil {
+		bin.Path.TTLChanges += int(w.ReplyTTL.Changes)
+	}
+	if w.Path != nil {
+		bin.Path.Traces++
+	}
+	if w.OneWay != nil {
+		if err := m.oneWay(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *dayMaker) oneWay(w *wire.Window) (err error) {
+	for _, way := range []struct {
+		samples wire.Samples
+		into    *Distribution
+	}{{w.OneWay.Forward, &m.way.forward}, {w.OneWay.Reverse, &m.way.reverse}} {
+		if m.scratch, err = wire.DecodeRTTs(m.scratch[:0], way.samples); err != nil {
+			return fmt.Errorf("window %s: one-way delays: %w", w.Key, err)
+		}
+		for _, us := range m.scratch {
+			way.into.count(us, 1)
+		}
+	}
+	return nil
+}
+
+// add counts a window that starts no earlier than those before it.
+func (f *filler) add(w *wire.Window, test *mesh.Test) {
+	if w.StartMS >= f.run.toMS {
+		f.settle(test)
+		f.run = run{fromMS: w.StartMS}
+	}
+	f.run.toMS = max(f.run.toMS, w.EndMS)
+	f.run.usable += int64(w.Sent) - int64(w.Unstamped)
+}
+
+// settle counts the run that is over. An interval that it only touches may
+// hold one of its packets.
+func (f *filler) settle(test *mesh.Test) {
+	if f.run.usable > 0 {
+		interval := int64(test.IntervalMS)
+		slots := ceilDiv(f.run.toMS, interval) - f.run.fromMS/interval
+		f.share.Usable += min(f.run.usable, slots)
+	}
+	f.run = run{}
+}
+
+// firstHour is the index of the first hour of a day in the calendar.
+func (m *dayMaker) firstHour(day int) int {
+	at, _ := slices.BinarySearchFunc(m.scope.Calendar.Hours, day, func(h Hour, day int) int { return cmp.Compare(h.Day, day) })
+	return at
+}
+
+func (m *dayMaker) closeHour() {
+	if m.hour < 0 {
+		return
+	}
+	for i := range m.fill {
+		fill := &m.fill[i]
+		if fill.share == nil {
+			continue
+		}
+		fill.settle(m.scope.Test)
+		for source, into := range map[wire.Timestamps]*Histogram{
+			wire.TimestampsHardware: &fill.share.Hardware,
+			wire.TimestampsKernel:   &fill.share.Kernel,
+			wire.TimestampsUser:     &fill.share.User,
+		} {
+			if by := fill.by[source]; by.Packets() > 0 {
+				*into = by.Histogram()
+				by.clear()
+			}
+		}
+		fill.share = nil
+	}
+	path := &m.days[m.day].Bins[m.hour-m.firstHour(m.day)].Path
+	for way, into := range map[*Distribution]*Histogram{&m.way.forward: &path.Forward, &m.way.reverse: &path.Reverse} {
+		if way.Packets() > 0 {
+			*into = way.Histogram()
+			way.clear()
+		}
+	}
+	m.hour = -1
+}
+
+func (m *dayMaker) closeDay() {
+	m.closeHour()
+	if m.sum != nil {
+		m.days[m.day].SHA256 = wire.Digest(m.sum.Sum(nil))
+	}
+	m.day, m.sum = -1, nil
+}
