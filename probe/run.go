@@ -82,10 +82,15 @@ func (s *site) check() error {
 
 func (s *site) openSpool(log *slog.Logger) (*spool.Spool, error) {
 	store, err := spool.Open(s.Spool, s.SpoolMaxMiB<<20, log)
+	return store, unhelped(err)
+}
+
+// unhelped marks an error of opening a spool that starting again would not mend.
+func unhelped(err error) error {
 	if errors.Is(err, spool.ErrNewer) {
-		return nil, cli.Usage(err) // to start again would not help
+		return cli.Usage(err)
 	}
-	return store, err
+	return err
 }
 
 func (s *site) uplink(store uplink.Store, take func(*wire.Assignment), log *slog.Logger) *uplink.Uplink {
@@ -128,9 +133,9 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 		// makes little garbage: half the memory costs next to no time.
 		debug.SetGCPercent(25)
 	}
-	store, err := c.openSpool(env.Log)
+	store, err := spool.OpenPatiently(c.Spool, c.SpoolMaxMiB<<20, env.Log)
 	if err != nil {
-		return err
+		return unhelped(err)
 	}
 	defer store.Close()
 	session, err := store.Raise(clock.now())
@@ -151,10 +156,31 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 		defer t.Close()
 		tap = t
 	}
+	// measuring ends when the last window was made, talk when the time is over
+	// that a stop may take.
+	measuring, measured := context.WithCancel(context.WithoutCancel(ctx))
+	talk, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	running, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	stopping := sync.OnceFunc(func() { time.AfterFunc(drainTime, hangUp) })
+
+	var up *uplink.Uplink
 	measurer := measure.New(measure.Config{
 		Origin: wire.Origin(c.Origin), Version: cli.Version(), Seed: seed, Session: session,
-		Raise:    func() (uint64, error) { return store.Raise(clock.now()) },
-		Put:      store.Put,
+		Raise: func() (uint64, error) { return store.Raise(clock.now()) },
+		Put: func(windows []wire.Window) error {
+			err := store.Put(windows)
+			if err == nil || running.Err() == nil {
+				return err
+			}
+			// Nothing comes after a stop: what no disk takes goes to the collector.
+			stopping()
+			if up.Hand(talk, windows, func() bool { return store.Put(windows) == nil }) {
+				return nil
+			}
+			return err
+		},
 		Tap:      tap,
 		Clock:    clock.clock(),
 		STAMPKey: func(reflector netip.Addr) []byte { return reflect.Secret(c.keys, reflector) },
@@ -162,34 +188,38 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	})
 	assignments := make(chan *wire.Assignment)
 	responder := newResponder(c.keys, env.Log)
-	up := c.uplink(store, func(a *wire.Assignment) {
+	up = c.uplink(store, func(a *wire.Assignment) {
 		responder.follow(a)
 		select {
 		case assignments <- a:
-		case <-ctx.Done():
+		case <-running.Done():
 		}
 	}, env.Log)
 
 	var talking sync.WaitGroup
-	measuring, measured := context.WithCancel(context.WithoutCancel(ctx))
-	talk, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer hangUp()
 	if c.LabClock != "" {
 		talking.Go(func() { clock.follow(measuring) })
 	}
-	talking.Go(func() { up.Follow(ctx) })
+	talking.Go(func() {
+		if err := store.Run(measuring); err != nil {
+			end(unhelped(err))
+		}
+	})
+	talking.Go(func() { up.Follow(running) })
 	talking.Go(func() { responder.run(measuring) })
 	talking.Go(func() { c.renew(measuring, env.Log) })
 	talking.Go(func() { up.Deliver(measuring, talk) })
 	talking.Go(func() { summarise(measuring, func() { summary(measurer, up, store, env.Log, "summary") }) })
 
-	err = measurer.Run(ctx, assignments)
+	err = measurer.Run(running, assignments)
 
 	measured()
-	timer := time.AfterFunc(drainTime, hangUp)
-	defer timer.Stop()
+	stopping()
 	talking.Wait()
 	summary(measurer, up, store, env.Log, "probe stopped")
+	if ctx.Err() == nil {
+		err = errors.Join(context.Cause(running), err)
+	}
 	return err
 }
 
@@ -207,11 +237,15 @@ func summarise(ctx context.Context, summary func()) {
 	}
 }
 
-func summary(m *measure.Measurer, up *uplink.Uplink, store *spool.Spool, log *slog.Logger, msg string) {
+func summary(m *measure.Measurer, up *uplink.Uplink, store *spool.Patient, log *slog.Logger, msg string) {
 	counts := store.Counts()
 	attributes := []any{"made", m.Made(), "delivered", up.Delivered(), "refused", up.Refused(),
-		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "lost_unspooled", m.Lost(), "spool_bytes", counts.Bytes}
-	if why := up.Trouble(); why != "" {
+		"waiting", counts.Windows, "set_aside", counts.Refused, "dropped_ever", counts.Dropped, "in_memory", m.Held(), "lost_unspooled", m.Lost() + up.GivenUp(), "spool_bytes", counts.Bytes}
+	why := up.Trouble()
+	if err := store.Trouble(); err != nil {
+		why = err.Error()
+	}
+	if why != "" {
 		attributes = append(attributes, "trouble", why)
 	}
 	log.Info(msg, attributes...)

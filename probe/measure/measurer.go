@@ -49,9 +49,11 @@ const (
 	maxUnsaved = 20_000
 	// putAtOnce is how many windows are stored by one transaction.
 	putAtOnce = 250
-	// putAgain is the pause after a Put that failed: a disk that is full must
-	// not be filled with complaints, nor the processor with trying.
-	putAgain = 5 * time.Second
+	// putAgain is the pause after a Put that failed, and complainAgain the least
+	// between two complaints: a disk that is full must not be filled with these,
+	// nor the processor with trying.
+	putAgain      = 5 * time.Second
+	complainAgain = time.Minute
 )
 
 // Measurer measures what the last assignment asks for.
@@ -67,9 +69,12 @@ type Measurer struct {
 	retired   []*assigned // told to stop; their windows are not all made
 	unsaved   []wire.Window
 	putNext   time.Duration // monotonic; no Put before
+	failing   bool          // the last Put failed
+	sayNext   time.Duration // monotonic; no complaint of it before
 	collected time.Duration // monotonic, when windows were looked for last
 	made      atomic.Int64
 	lost      atomic.Int64
+	held      atomic.Int64 // len(unsaved), for others
 
 	saidKernel, saidHurried bool // for the log
 
@@ -114,6 +119,9 @@ func New(cfg Config) *Measurer {
 // Lost is the number of windows that no spool took and for which there was no
 // more room in memory.
 func (m *Measurer) Lost() int64 { return m.lost.Load() }
+
+// Held is the number of windows that wait in memory for the spool.
+func (m *Measurer) Held() int64 { return m.held.Load() }
 
 // Made is the number of windows made and put so far.
 func (m *Measurer) Made() int64 { return m.made.Load() }
@@ -302,6 +310,7 @@ func (m *Measurer) tellClock(made []wire.Window) {
 }
 
 func (m *Measurer) put(made []wire.Window) {
+	defer func() { m.held.Store(int64(len(m.unsaved))) }()
 	for _, w := range made {
 		if err := w.Check(); err != nil {
 			m.cfg.Log.Error("a window contradicts itself and is dropped; please report this", "key", w.Key.String(), "error", err)
@@ -330,17 +339,36 @@ func (m *Measurer) put(made []wire.Window) {
 		m.unsaved = m.unsaved[len(some):]
 	}
 	m.unsaved = nil // with the memory behind it
+	if m.failing {
+		m.failing = false
+		m.cfg.Log.Info("the spool takes windows again")
+	}
 }
 
 // putLater keeps what the spool did not take.
 func (m *Measurer) putLater(now time.Duration, err error) {
 	m.putNext = now + putAgain
-	m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again; see to the disk of --spool", "windows", len(m.unsaved), "error", err)
+	if !m.failing || now >= m.sayNext {
+		m.failing, m.sayNext = true, now+complainAgain
+		m.cfg.Log.Error("the spool takes no windows: they are kept in memory and tried again; see to the disk of --spool", "windows", len(m.unsaved), "error", err)
+	}
 	// Only now: after a long sleep of the process many windows end at once.
 	if over := len(m.unsaved) - maxUnsaved; over > 0 {
 		m.cfg.Log.Error("too many windows wait in memory for the spool: the oldest are dropped", "windows", over)
+		m.lose(m.unsaved[:over])
 		m.unsaved = slices.Delete(m.unsaved, 0, over)
-		m.lost.Add(int64(over))
+	}
+}
+
+// lose counts windows that are dropped, and names them for those who account for
+// every window.
+func (m *Measurer) lose(windows []wire.Window) {
+	m.lost.Add(int64(len(windows)))
+	if !m.cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	for i := range windows {
+		m.cfg.Log.Debug("window lost", "key", windows[i].Key.String(), "digest", windows[i].Digest().String())
 	}
 }
 
@@ -365,7 +393,7 @@ func (m *Measurer) finish() error {
 		m.put(nil)
 	}
 	if len(m.unsaved) > 0 {
-		m.lost.Add(int64(len(m.unsaved)))
+		m.lose(m.unsaved)
 		return fmt.Errorf("stop: %d windows could not be spooled and are lost", len(m.unsaved))
 	}
 	return nil

@@ -1,8 +1,10 @@
 package measure
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +56,7 @@ func TestManyWindowsAtOnce(t *testing.T) {
 func TestSpoolThatTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full, tries, stored := true, 0, 0
+		var log bytes.Buffer
 		m := newPutter(func(ws []wire.Window) error {
 			tries++
 			if full {
@@ -62,7 +65,9 @@ func TestSpoolThatTakesNothing(t *testing.T) {
 			stored += len(ws)
 			return nil
 		})
+		m.cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		ws := empties(t, maxUnsaved+1000)
+		lost := ws[:1000]
 		for range 300 { // a minute
 			m.put(ws[:1])
 			ws = ws[1:]
@@ -79,6 +84,18 @@ func TestSpoolThatTakesNothing(t *testing.T) {
 		}
 		if m.Lost() != 1000 {
 			t.Errorf("%d windows are counted as lost; want 1000", m.Lost())
+		}
+		if m.Held() != maxUnsaved {
+			t.Errorf("%d windows are said to wait", m.Held())
+		}
+		for i := range lost {
+			if !strings.Contains(log.String(), `msg="window lost" key=`+lost[i].Key.String()) {
+				t.Errorf("%v is lost and not named", lost[i].Key)
+				break
+			}
+		}
+		if n := strings.Count(log.String(), "the spool takes no windows"); n < 1 || n > 2 {
+			t.Errorf("complained %d times in a minute", n)
 		}
 		full = false
 		if err := m.finish(); err != nil {

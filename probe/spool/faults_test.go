@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -266,5 +267,37 @@ func TestRetryAndDrop(t *testing.T) {
 	}
 	if aside, err := s.Aside(); len(aside) != 0 || err != nil {
 		t.Errorf("set aside: %v, %v", aside, err)
+	}
+}
+
+// TestDroppedWindowsAreNamed: whoever accounts for windows finds each that was
+// dropped in the log at debug, once, and no other.
+func TestDroppedWindowsAreNamed(t *testing.T) {
+	var log bytes.Buffer
+	s, err := Open(t.TempDir(), 10<<10, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put(t, s, windows(0, 1))
+	if err := s.Settle(nil, map[uint64]Refused{oldest(t, s, 1)[0].Sequence: {Code: wire.CodeUnknownMesh}}); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < 40; n += 3 {
+		put(t, s, windows(n, n+3))
+	}
+	dropped := int(s.Counts().Dropped)
+	if dropped < 10 || dropped > 39 {
+		t.Fatalf("%d dropped", dropped)
+	}
+	for n := range 40 {
+		w := window(n)
+		want := 0
+		if n < dropped {
+			want = 1
+		}
+		if got := strings.Count(log.String(), `msg="window dropped" key=`+w.Key.String()); got != want {
+			t.Errorf("window %d of which the first %d were dropped is named %d times", n, dropped, got)
+		}
 	}
 }

@@ -60,6 +60,11 @@ const version = "2"
 // ErrNewer means that a later version of the program has written the file.
 var ErrNewer = errors.New("the spool was written by a later version of fibergauge-probe")
 
+// ErrInUse means that another process has the spool open.
+var ErrInUse = errors.New("it is in use by another probe; stop it, or give this one a folder of its own with --spool")
+
+func inUse(path string) error { return fmt.Errorf("open spool: %s: %w", path, ErrInUse) }
+
 func checkVersion(tx *bolt.Tx) error {
 	state := tx.Bucket(bucketState())
 	if state == nil {
@@ -116,6 +121,7 @@ type Spool struct {
 	last     uint64    // sequence given out last
 	lastLoud time.Time // of dropping
 	unsaid   int64     // dropped since then
+	leaving  []string  // keys of the windows that a transaction drops
 	added    chan struct{}
 }
 
@@ -141,15 +147,38 @@ func Open(dir string, limit int64, log *slog.Logger) (*Spool, error) {
 		err = s.shrink()
 	}
 	if err != nil {
+		release(s.db)
 		return nil, err
 	}
 	return s, nil
 }
 
+// release lets go of a file that is not to be used after all, so that it can be
+// tried again. To close what is damaged may block for ever.
+func release(db *bolt.DB) {
+	if db == nil {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = guarded(db.Close) // nothing was written
+	}()
+	timer := time.NewTimer(lockTimeout)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
+	}
+}
+
 // open opens the file and reads all of it once, so that damage is found now.
 func (s *Spool) open() error {
-	err := guarded(func() error {
-		db, err := bolt.Open(s.path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, NoStatistics: true})
+	info, err := os.Stat(s.path)
+	begun := err == nil && info.Size() > 0
+	var db *bolt.DB
+	err = guarded(func() (err error) {
+		db, err = bolt.Open(s.path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, NoStatistics: true})
 		if err != nil {
 			return err
 		}
@@ -165,14 +194,20 @@ func (s *Spool) open() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("open spool: %s is in use by another probe; stop it, or give this one a folder of its own with --spool", s.path)
+		return inUse(s.path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	case errors.Is(err, errDamaged):
 		return err
 	case errors.Is(err, ErrNewer):
+		release(db)
 		return fmt.Errorf("open spool: %s: %w", s.path, err)
 	case isSystemError(err):
+		release(db)
+		if !begun {
+			// What was begun and does not fit would be taken for damaged.
+			_ = os.Remove(s.path) // or there is nothing
+		}
 		return fmt.Errorf("open spool: %s: %w; give --spool a folder on a local disk that can be written, and the process room to map the file", s.path, err)
 	}
 	// bbolt has more words for a file that it cannot make sense of.
@@ -274,10 +309,12 @@ func (s *Spool) renew(cause error) error {
 	}
 	// The old file stays open and mapped until the process ends: to close what
 	// is damaged may block or fail.
-	before := s.counts
+	before, damaged := s.counts, s.db
 	s.counts = Counts{}
 	if err := s.open(); err != nil {
-		return fmt.Errorf("open spool: begin a fresh file: %w", err)
+		// Back to its place, so that the next try takes over what is whole.
+		s.db, s.counts = damaged, before
+		return fmt.Errorf("open spool: begin a fresh file: %w", errors.Join(err, os.Rename(aside, s.path)))
 	}
 	s.counts.Dropped, s.counts.RefusedEver, s.counts.DeliveredEver = before.Dropped, before.RefusedEver, before.DeliveredEver
 	s.recover(aside, before)
@@ -289,6 +326,7 @@ func (s *Spool) renew(cause error) error {
 func (s *Spool) update(do func(tx *bolt.Tx, c *Counts) error) error {
 	once := func() error {
 		counts := s.counts
+		s.leaving = nil
 		err := guarded(func() error {
 			return s.db.Update(func(tx *bolt.Tx) error {
 				if err := do(tx, &counts); err != nil {
@@ -303,6 +341,9 @@ func (s *Spool) update(do func(tx *bolt.Tx, c *Counts) error) error {
 		})
 		if err == nil {
 			s.counts = counts
+			for _, key := range s.leaving {
+				s.log.Debug("window dropped", "key", key)
+			}
 		}
 		return err
 	}
@@ -319,16 +360,20 @@ func (s *Spool) update(do func(tx *bolt.Tx, c *Counts) error) error {
 // The time in milliseconds is the least it can be, so that it rises even where
 // the file that held the last one was lost.
 func (s *Spool) Raise(now time.Time) (uint64, error) {
+	return s.raise(func(last uint64) uint64 { return max(uint64(max(now.UnixMilli(), 1)), last+1) })
+}
+
+// raise makes a session durable that follows from the last one.
+func (s *Spool) raise(next func(last uint64) uint64) (session uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var session uint64
-	err := s.update(func(tx *bolt.Tx, _ *Counts) error {
+	err = s.update(func(tx *bolt.Tx, _ *Counts) error {
 		state := tx.Bucket(bucketState())
-		session = uint64(max(now.UnixMilli(), 1))
 		stored := state.Get(keySession())
-		if last, ok := unsealed(stored); ok && len(last) == 8 {
-			session = max(session, binary.BigEndian.Uint64(last)+1)
-		} else if stored != nil {
+		last, ok := unsealed(stored)
+		if ok && len(last) == 8 {
+			session = next(binary.BigEndian.Uint64(last))
+		} else if session = next(0); stored != nil {
 			s.log.Error("the session in the spool does not read: the time is taken in its place", "session", session)
 		}
 		return state.Put(keySession(), sealed(binary.BigEndian.AppendUint64(nil, session)))

@@ -183,7 +183,7 @@ func TestSecondProbeIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, roomy)
 	_, err := Open(dir, roomy, slog.New(slog.DiscardHandler))
-	want := fmt.Sprintf("open spool: %s is in use by another probe; stop it, or give this one a folder of its own with --spool", filepath.Join(dir, fileName))
+	want := fmt.Sprintf("open spool: %s: it is in use by another probe; stop it, or give this one a folder of its own with --spool", filepath.Join(dir, fileName))
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

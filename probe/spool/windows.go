@@ -2,10 +2,12 @@ package spool
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -79,6 +81,7 @@ func (s *Spool) makeRoom(tx *bolt.Tx, c *Counts) error {
 		var keys [][]byte
 		for k, v := cursor.First(); k != nil && c.Bytes > s.limit && left > 0; k, v = cursor.Next() {
 			keys = append(keys, bytes.Clone(k))
+			s.leave(v)
 			c.Bytes -= size(v)
 			*from.count--
 			c.Dropped++
@@ -91,6 +94,23 @@ func (s *Spool) makeRoom(tx *bolt.Tx, c *Counts) error {
 		}
 	}
 	return nil
+}
+
+// leave notes the key of a window that is dropped, where the log wants it: those
+// who account for windows find it there. Damaged ones have none.
+func (s *Spool) leave(stored []byte) {
+	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	value, _ := unsealed(stored)
+	w, err := wire.DecodeWindow(value)
+	if err != nil {
+		r, _ := decodeRefused(stored)
+		if w, err = wire.DecodeWindow(r.Window); err != nil {
+			return
+		}
+	}
+	s.leaving = append(s.leaving, w.Key.String())
 }
 
 // shrink brings what is in the file within a limit that has become smaller.
@@ -322,6 +342,7 @@ func (s *Spool) clear(which func(Refused) bool, again bool) (n int, err error) {
 				c.Windows++
 			} else {
 				c.Dropped++
+				s.leave(v)
 			}
 			c.Refused--
 			n++

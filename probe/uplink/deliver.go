@@ -32,7 +32,7 @@ const mostWindows = 250
 // from its beginning, and whoever judges a day waits for one end only. How long
 // the newest wait then is bounded by the pace, Config.CatchUp.
 func (u *Uplink) Deliver(until, atMost context.Context) bool {
-	d := &delivery{Uplink: u, windows: mostWindows, pace: rate.NewLimiter(rate.Inf, 0)}
+	d := &delivery{Uplink: u, store: u.cfg.Store, trouble: &u.sending, windows: mostWindows, pace: rate.NewLimiter(rate.Inf, 0)}
 	if u.cfg.CatchUp > 0 {
 		d.pace = rate.NewLimiter(rate.Limit(u.cfg.CatchUp), catchUpBurst)
 	}
@@ -56,9 +56,17 @@ func (u *Uplink) Deliver(until, atMost context.Context) bool {
 	return false
 }
 
+// outgoing is where windows are until they are settled.
+type outgoing interface {
+	Oldest(windows, bytes int) ([]spool.Entry, error)
+	Settle(delivered []uint64, refused map[uint64]spool.Refused) error
+}
+
 // delivery remembers how the last batches fared.
 type delivery struct {
 	*Uplink
+	store   outgoing
+	trouble *complaint
 	windows int // of the next batch, at most
 	backoff backoff
 	pace    *rate.Limiter
@@ -71,7 +79,7 @@ const catchUpBurst = 2000
 // step delivers one batch. It gives false where the spool is empty, and how
 // long to wait before the next step.
 func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
-	entries, err := d.cfg.Store.Oldest(d.windows, wire.MaxBatchBytes-envelope)
+	entries, err := d.store.Oldest(d.windows, wire.MaxBatchBytes-envelope)
 	if err == nil && len(entries) == 0 {
 		return false, 0
 	}
@@ -79,7 +87,7 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 		err = d.send(ctx, entries)
 	}
 	if err == nil {
-		d.sending.note(nil)
+		d.trouble.note(nil)
 		d.backoff.reset()
 		d.windows = min(2*d.windows, mostWindows)
 		return true, d.pace.ReserveN(time.Now(), len(entries)).Delay()
@@ -87,7 +95,7 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 	if ctx.Err() != nil {
 		return true, d.backoff.pause(0)
 	}
-	d.sending.note(err)
+	d.trouble.note(err)
 	var r *refusal
 	if !errors.As(err, &r) {
 		var slow interface{ Timeout() bool }
@@ -112,7 +120,7 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 		return true, d.backoff.pause(r.after)
 	}
 	if err := d.setAside(entries[0], spool.Refused{Code: r.code, Message: r.Error()}); err != nil {
-		d.sending.note(err)
+		d.trouble.note(err)
 		return true, d.backoff.pause(0)
 	}
 	return true, r.after
@@ -199,7 +207,7 @@ func (d *delivery) settle(batch *wire.Batch, entries []spool.Entry, ack *wire.Ac
 			continue
 		}
 		refused[entries[r.Index].Sequence] = spool.Refused{Code: r.Code, Message: r.Message}
-		d.cfg.Log.Error("the collector refused a window: it is set aside in the spool", "key", r.Key.String(), "code", r.Code, "reason", r.Message)
+		d.cfg.Log.Error("the collector refused a window: it is set aside", "key", r.Key.String(), "code", r.Code, "reason", r.Message)
 	}
 	if len(refused)+len(waiting) != len(ack.Refused) {
 		return errors.New("read acknowledgement: it refuses one window twice")
@@ -210,7 +218,7 @@ func (d *delivery) settle(batch *wire.Batch, entries []spool.Entry, ack *wire.Ac
 			stored = append(stored, e.Sequence)
 		}
 	}
-	if err := d.cfg.Store.Settle(stored, refused); err != nil {
+	if err := d.store.Settle(stored, refused); err != nil {
 		return err
 	}
 	d.delivered.Add(int64(len(stored)))
@@ -224,8 +232,8 @@ func (d *delivery) settle(batch *wire.Batch, entries []spool.Entry, ack *wire.Ac
 }
 
 func (d *delivery) setAside(e spool.Entry, why spool.Refused) error {
-	d.cfg.Log.Error("the collector will not take a window: it is set aside in the spool", "key", e.Window.Key.String(), "reason", why.Message)
-	if err := d.cfg.Store.Settle(nil, map[uint64]spool.Refused{e.Sequence: why}); err != nil {
+	d.cfg.Log.Error("the collector will not take a window: it is set aside", "key", e.Window.Key.String(), "reason", why.Message)
+	if err := d.store.Settle(nil, map[uint64]spool.Refused{e.Sequence: why}); err != nil {
 		return err
 	}
 	d.refused.Add(1)

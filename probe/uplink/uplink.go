@@ -66,6 +66,7 @@ type Uplink struct {
 	mesh      atomic.Pointer[string] // of the assignment in force
 	delivered atomic.Int64
 	refused   atomic.Int64
+	given     atomic.Int64
 	fetching  complaint
 	sending   complaint
 }
@@ -87,6 +88,10 @@ func (u *Uplink) Delivered() int64 { return u.delivered.Load() }
 
 // Refused is the number of windows set aside so far.
 func (u *Uplink) Refused() int64 { return u.refused.Load() }
+
+// GivenUp is the number of windows refused while there was no spool to set them
+// aside in.
+func (u *Uplink) GivenUp() int64 { return u.given.Load() }
 
 // Trouble is why windows or the assignment do not pass now; empty where they do.
 func (u *Uplink) Trouble() string {
