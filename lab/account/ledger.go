@@ -26,6 +26,8 @@ type Life struct {
 	Session uint64   // its first; it may raise it
 	Stopped bool     // it ended in good order; otherwise it was killed
 	Made    []Window // said to be made, once they were on disk
+	Dropped []string // keys of those said to be dropped after that
+	Lost    []Window // said to be lost before: never on disk
 }
 
 // Site is what a probe leaves behind.
@@ -56,11 +58,11 @@ type Ledger struct {
 type Row struct {
 	Link    string `json:"link"`
 	Made    int    `json:"made"`    // said to be made
-	InHand  int    `json:"in_hand"` // found but never said to be made: on disk just before a kill -9
+	InHand  int    `json:"in_hand"` // found but never said to be made: on disk just before a kill -9, or given up at a stop just when it arrived
 	Stored  int    `json:"stored"`
 	Spooled int    `json:"spooled"`
 	Aside   int    `json:"aside"`
-	Dropped int    `json:"dropped"` // missing, within what the full spool counted
+	Dropped int    `json:"dropped"` // missing, and named as dropped or within what the full spool counted
 	// What must not be.
 	Lost     int `json:"lost"`     // missing beyond that
 	Twice    int `json:"twice"`    // stored twice, or made twice
@@ -119,7 +121,7 @@ func parseKey(text string) (key, error) {
 
 // Balance finds every window. It fails only on books that cannot be read.
 func Balance(l *Ledger) (*Account, error) {
-	b := &balance{rows: map[string]*Row{}, made: map[string]string{}, found: map[string]bool{}, inHand: map[life]int{}}
+	b := &balance{rows: map[string]*Row{}, made: map[string]string{}, found: map[string]bool{}, dropped: map[string]bool{}, lost: map[string]string{}, inHand: map[life]int{}}
 	for i := range l.Sites {
 		b.sites = append(b.sites, &l.Sites[i])
 	}
@@ -141,6 +143,8 @@ type balance struct {
 	rows     map[string]*Row
 	made     map[string]string // key → digest
 	found    map[string]bool   // keys, wherever they were found
+	dropped  map[string]bool   // keys said to be dropped
+	lost     map[string]string // key → digest of those that were never on disk
 	inHand   map[life]int
 	findings []string
 }
@@ -163,6 +167,12 @@ func (b *balance) finding(format string, args ...any) {
 func (b *balance) readMade(l *Ledger) error {
 	for _, site := range l.Sites {
 		for _, life := range site.Lives {
+			for _, key := range life.Dropped {
+				b.dropped[key] = true
+			}
+			for _, w := range life.Lost {
+				b.lost[w.Key] = w.Digest
+			}
 			for _, w := range life.Made {
 				k, err := parseKey(w.Key)
 				if err != nil {
@@ -234,6 +244,12 @@ func (b *balance) findAtSites(l *Ledger) error {
 func (b *balance) take(k key, w Window, place string, count func(*Row)) {
 	b.found[w.Key] = true
 	digest, said := b.made[w.Key]
+	if !said && b.lost[w.Key] != "" {
+		// The acknowledgement came too late for the probe, and not the window.
+		digest, said = b.lost[w.Key], true
+		b.made[w.Key] = w.Digest
+		b.row(k).InHand++
+	}
 	switch {
 	case said && digest != w.Digest:
 		b.row(k).Changed++
@@ -271,8 +287,9 @@ func (b *balance) unsaid(k key) bool {
 	return false
 }
 
-// findMissing shares out what is nowhere: the oldest of a site were dropped, as
-// many as its spool counted; the rest is lost.
+// findMissing shares out what is nowhere: the probe named it as dropped, or it is
+// among the oldest of its site that were dropped and, by a kill or an older
+// version, not named, as many as the spool counted; the rest is lost.
 func (b *balance) findMissing(l *Ledger) error {
 	missing := map[string][]Window{}
 	for text, digest := range b.made {
@@ -286,12 +303,7 @@ func (b *balance) findMissing(l *Ledger) error {
 		missing[k.src] = append(missing[k.src], Window{text, digest})
 	}
 	for src, windows := range missing {
-		left := int64(0)
-		for _, site := range l.Sites {
-			if site.ID == src {
-				left = site.Dropped
-			}
-		}
+		left := b.unnamed(l, src)
 		slices.SortFunc(windows, func(x, y Window) int {
 			a, _ := parseKey(x.Key) // both were read before
 			c, _ := parseKey(y.Key)
@@ -299,6 +311,10 @@ func (b *balance) findMissing(l *Ledger) error {
 		})
 		for _, w := range windows {
 			k, _ := parseKey(w.Key)
+			if b.dropped[w.Key] {
+				b.row(k).Dropped++
+				continue
+			}
 			if left > 0 {
 				left--
 				b.row(k).Dropped++
@@ -309,6 +325,21 @@ func (b *balance) findMissing(l *Ledger) error {
 		}
 	}
 	return nil
+}
+
+// unnamed is how many windows a spool counted as dropped and its probe did not
+// name.
+func (b *balance) unnamed(l *Ledger, src string) (n int64) {
+	for _, site := range l.Sites {
+		if site.ID != src {
+			continue
+		}
+		n += site.Dropped
+		for _, life := range site.Lives {
+			n -= int64(len(life.Dropped))
+		}
+	}
+	return max(n, 0)
 }
 
 func (b *balance) result() *Account {

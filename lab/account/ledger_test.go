@@ -84,6 +84,27 @@ func TestBalance(t *testing.T) {
 			l.Sites = append(l.Sites, Site{ID: "b", Dropped: 5})
 			l.Stored = l.Stored[1:]
 		}, Row{Made: 10, Stored: 9, Lost: 1}, "lost: a>b/ping@2026-11-23T10:00:00.000Z#100"},
+		{"dropped and named", func(l *Ledger) {
+			l.Sites[0].Dropped, l.Sites[0].Lives[1].Dropped = 2, []string{l.Stored[7].Key, l.Stored[8].Key}
+			l.Stored = slices.Delete(l.Stored, 7, 9)
+		}, Row{Made: 10, Stored: 8, Dropped: 2}, ""},
+		{"another is missing than was dropped", func(l *Ledger) {
+			l.Sites[0].Dropped, l.Sites[0].Lives[1].Dropped = 1, []string{l.Stored[7].Key}
+			l.Stored = slices.Delete(l.Stored, 8, 9)
+		}, Row{Made: 10, Stored: 9, Lost: 1}, "lost: a>b/ping@2026-11-23T10:00:08.000Z#200"},
+		{"one dropped and named, one counted only", func(l *Ledger) {
+			l.Sites[0].Dropped, l.Sites[0].Lives[1].Dropped = 2, []string{l.Stored[7].Key}
+			l.Stored = slices.Delete(l.Stored, 6, 8)
+		}, Row{Made: 10, Stored: 8, Dropped: 2}, ""},
+		{"given up at a stop, but stored all the same", func(l *Ledger) {
+			l.Sites[0].Lives[1].Lost = windows("a>b", 200, 50, 51)
+			l.Stored = append(l.Stored, stored(nth("a>b", 200, 50))...)
+		}, Row{Made: 10, InHand: 1, Stored: 11}, ""},
+		{"given up at a stop, and stored in another form", func(l *Ledger) {
+			l.Sites[0].Lives[1].Lost = windows("a>b", 200, 50, 51)
+			l.Stored = append(l.Stored, stored(forged(nth("a>b", 200, 50)))...)
+		}, Row{Made: 10, InHand: 1, Stored: 11, Changed: 1}, "stored in another form"},
+		{"given up at a stop", func(l *Ledger) { l.Sites[0].Lives[1].Lost = windows("a>b", 200, 50, 51) }, Row{Made: 10, Stored: 10}, ""},
 		{"dropped, but stored all the same", func(l *Ledger) { l.Sites[0].Dropped = 3 }, Row{Made: 10, Stored: 10}, ""},
 		{"stored twice", func(l *Ledger) { l.Stored = append(l.Stored, l.Stored[5]) },
 			Row{Made: 10, Stored: 10, Twice: 1}, "stored twice: a>b/ping@2026-11-23T10:00:05.000Z#200"},
@@ -198,6 +219,8 @@ time=T level=ERROR msg="the spool takes no windows: they are kept in memory and 
 time=T level=INFO msg="probe starts" site=a session=200 seed=1 version=v1
 time=T level=WARN msg="the wall clock stepped forward: windows are cut" by=2s
 time=T level=ERROR msg="too many windows wait in memory for the spool: the oldest are dropped" windows=7
+time=T level=DEBUG msg="window dropped" key="a>b/ping@2026-11-23T10:00:00.000Z#100"
+time=T level=DEBUG msg="window lost" key=a>b/ping@2026-11-23T10:00:02.000Z#200 digest=` + digest + `
 time=T level=INFO msg="probe stopped" made=0
 fibergauge-probe: stop: 56 windows could not be spooled and are lost
 panic: no
@@ -208,7 +231,7 @@ time=T level=DEBUG msg="window made" key="a>b/ping@2026-11-23T10:00:01.000Z#100"
 	}
 	want := []Life{
 		{Session: 100, Made: []Window{{"a>b/ping@2026-11-23T10:00:00.000Z#100", digest}}},
-		{Session: 200, Stopped: true},
+		{Session: 200, Stopped: true, Dropped: []string{"a>b/ping@2026-11-23T10:00:00.000Z#100"}, Lost: []Window{{"a>b/ping@2026-11-23T10:00:02.000Z#200", digest}}},
 	}
 	if d := cmp.Diff(want, lives); d != "" {
 		t.Error(d)

@@ -38,6 +38,7 @@ func (s *Said) add(o Said) {
 func ReadLog(r io.Reader) (lives []Life, said Said, err error) {
 	made := regexp.MustCompile(`msg="window made" key="?([^" ]+)"? digest=([0-9a-f]{64})$`)
 	starts := regexp.MustCompile(`msg="probe starts" .*\bsession=([0-9]+)\b`)
+	gone := regexp.MustCompile(`msg="window (dropped|lost)" key="?([^" ]+)"?(?: digest=([0-9a-f]{64}))?$`)
 	unkept := regexp.MustCompile(`msg="too many windows wait in memory for the spool: the oldest are dropped" windows=([0-9]+)|stop: ([0-9]+) windows could not be spooled and are lost`)
 	lines := bufio.NewReader(r)
 	for {
@@ -63,6 +64,18 @@ func ReadLog(r io.Reader) (lives []Life, said Said, err error) {
 			}
 			last := &lives[len(lives)-1]
 			last.Made = append(last.Made, Window{m[1], m[2]})
+			continue
+		}
+		if m := gone.FindStringSubmatch(line); m != nil {
+			if len(lives) == 0 {
+				return nil, said, fmt.Errorf("read the log of a probe: a window is %s before any start: %.200s", m[1], line)
+			}
+			last := &lives[len(lives)-1]
+			if m[1] == "dropped" {
+				last.Dropped = append(last.Dropped, m[2])
+			} else {
+				last.Lost = append(last.Lost, Window{m[2], m[3]})
+			}
 			continue
 		}
 		switch m := unkept.FindStringSubmatch(line); {
