@@ -77,6 +77,9 @@ var rooms = map[string][]string{
 	// The books of a chaos run are what the programs left: their own readers
 	// read them.
 	"lab/account": {"mesh", "probe/wire", "probe/spool", "collector/store", "internal/cli"},
+	// An interval follows from distributions and the policy alone, so that
+	// another program can compute it again.
+	"analyzer/uncertainty": {"analyzer/latency", "analyzer/policy", "analyzer/theory"},
 }
 
 func under(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }

@@ -1,0 +1,166 @@
+package uncertainty
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+)
+
+// Simulate makes the trials of a link. Days on which no end sent a packet are
+// left out: no trial draws them. It fails only on input that cannot be, which
+// the error names, and where no day is left.
+//
+// Each trial draws, in this order: as many days as there are; what the
+// timestamps added, for each end; the distance; and what is added to it for
+// each extent. A distance below 1 m is taken as 1 m.
+func Simulate(in Input) (*Trials, error) {
+	if err := in.check(); err != nil {
+		return nil, fmt.Errorf("simulate a link: %w", err)
+	}
+	sampled := in.sampled()
+	if len(sampled) == 0 {
+		return nil, errors.New("simulate a link: no end sent a packet on any day")
+	}
+	ends := make([]end, len(in.Ends))
+	for i := range ends {
+		ends[i] = newEnd(&in.Ends[i], sampled, in.Statistic)
+	}
+	random := splitMix64(in.Seed)
+	times := make([]uint32, len(sampled))
+	low, high, gaps := make([]ratio, in.Trials), make([]ratio, in.Trials), make([]ratio, in.Trials)
+	for i := range in.Trials {
+		clear(times)
+		for range times {
+			times[random.below(uint64(len(times)))]++
+		}
+		var worse sides
+		for e := range ends {
+			worse = worse.worse(ends[e].of(times).less(random.within(ends[e].delayNS)))
+		}
+		m := in.meters(&random)
+		low[i], high[i], gaps[i] = ratio{worse.low, m}, ratio{worse.high, m}, ratio{worse.gaps, m}
+	}
+	return newTrials(in.Trials, in.Confidence, low, high, gaps), nil
+}
+
+// sampled are the indices of the days on which any end sent a packet.
+func (in *Input) sampled() []int {
+	var days []int
+	for d := range in.Ends[0].Days {
+		if slices.ContainsFunc(in.Ends, func(e End) bool { return e.Days[d].packets() > 0 }) {
+			days = append(days, d)
+		}
+	}
+	return days
+}
+
+func (in *Input) meters(random *splitMix64) uint64 {
+	m := random.within(in.DistanceM)
+	for _, extent := range in.ExtentsM {
+		m += random.within(Span{-extent, extent})
+	}
+	return uint64(max(m, 1))
+}
+
+// end is an end prepared for many trials.
+type end struct {
+	delayNS Span
+	packets []uint32 // by day, lost ones included
+	high    statistic
+	low     statistic // nil without bounds: the same as high
+	gaps    statistic // nil without missing packets: the same as high
+}
+
+// newEnd prepares the sampled days of an end.
+func newEnd(e *End, sampled []int, s policy.Statistic) end {
+	made := end{delayNS: e.DelayNS, packets: make([]uint32, len(sampled))}
+	missing := make([]uint32, len(sampled))
+	bounded, gapped := false, false
+	for i, d := range sampled {
+		day := &e.Days[d]
+		made.packets[i], missing[i] = day.packets(), uint32(day.Missing)
+		bounded, gapped = bounded || day.hasBounds(), gapped || day.Missing > 0
+	}
+	made.high = prepare(s, len(sampled), func(i int) count { return count{e.Days[sampled[i]].high(), 0} })
+	if bounded {
+		made.low = prepare(s, len(sampled), func(i int) count { return count{e.Days[sampled[i]].low(), 0} })
+	}
+	switch {
+	case !gapped:
+	case s == policy.Mean || s == policy.Min:
+		made.gaps = ifComplete{made.high, missing}
+	default:
+		made.gaps = prepare(s, len(sampled), func(i int) count { return count{e.Days[sampled[i]].high(), uint64(missing[i])} })
+	}
+	return made
+}
+
+// low counts every bound as an RTT of 0.
+func (d *Day) low() *latency.Distribution {
+	if !d.hasBounds() {
+		return d.timed()
+	}
+	zeros := &latency.Distribution{}
+	for _, n := range d.Bounds.Values() {
+		zeros.AddRTT(0, n)
+	}
+	zeros.Merge(d.timed())
+	return zeros
+}
+
+// high counts every bound as the RTT that it is.
+func (d *Day) high() *latency.Distribution {
+	if !d.hasBounds() {
+		return d.timed()
+	}
+	all := &latency.Distribution{}
+	all.Merge(d.timed())
+	all.Merge(d.Bounds)
+	return all
+}
+
+func (d *Day) timed() *latency.Distribution {
+	if d.Timed == nil {
+		return &latency.Distribution{}
+	}
+	return d.Timed
+}
+
+// sides are the three figures of a trial: the bounds as 0, the bounds as they
+// are, and the missing packets as lost besides.
+type sides struct{ low, high, gaps uint64 }
+
+// of is in microseconds. Of an end without packets nothing is known.
+func (e *end) of(times []uint32) sides {
+	if weigh(e.packets, times) == 0 {
+		return sides{0, endless, endless}
+	}
+	high := e.high.of(times)
+	s := sides{high, high, high}
+	if e.low != nil {
+		s.low = e.low.of(times)
+	}
+	if e.gaps != nil {
+		s.gaps = e.gaps.of(times)
+	}
+	return s
+}
+
+// less makes nanoseconds of microseconds, without what the timestamps added.
+func (s sides) less(delayNS int64) sides {
+	return sides{less(s.low, delayNS), less(s.high, delayNS), less(s.gaps, delayNS)}
+}
+
+func less(us uint64, delayNS int64) uint64 {
+	if us == endless {
+		return endless
+	}
+	return uint64(max(int64(us)*1000-delayNS, 0))
+}
+
+func (s sides) worse(o sides) sides {
+	return sides{max(s.low, o.low), max(s.high, o.high), max(s.gaps, o.gaps)}
+}
