@@ -46,6 +46,11 @@ func TestVerifyCommand(t *testing.T) {
 		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
 	}
 
+	stdout, stderr, status = run(t.Context(), "verify", "--mesh", meshFile, "--store", spec, "--period", "2001-06")
+	if status != 0 || stderr != "" || !strings.HasSuffix(stdout, "\nnothing to verify: the store has no window of this period; see whether it is the right period and store\n") {
+		t.Errorf("a period without windows: status %d, %s\n%s", status, stderr, stdout)
+	}
+
 	db, err := sql.Open("sqlite", file)
 	if err != nil {
 		t.Fatal(err)

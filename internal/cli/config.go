@@ -20,23 +20,28 @@ type configFlag string
 func (configFlag) BeforeResolve(_ *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
 	file := string(ctx.FlagValue(trace.Flag).(configFlag))
 	// As texts, because YAML makes a time in UTC out of a bare date.
-	settings := map[string]string{}
-	doc, _, err := yamlfile.Read(file, &settings)
+	given := map[string]string{}
+	doc, _, err := yamlfile.Read(file, &given)
 	if err != nil {
 		return err
 	}
+	// One file may serve several commands of a program.
 	known := flags(ctx.Model.Node)
-	for _, key := range slices.Sorted(maps.Keys(settings)) {
+	for _, key := range slices.Sorted(maps.Keys(given)) {
 		flag := known[key]
 		if flag == nil {
-			return doc.Errorf(key, "unknown setting; allowed: %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			node := ctx.Selected()
+			if node == nil {
+				node = ctx.Model.Node // no command was named
+			}
+			return doc.Errorf(key, "unknown setting; %s knows: %s", node.FullPath(), strings.Join(slices.Sorted(maps.Keys(ofCommand(node))), ", "))
 		}
-		if err := fits(flag.Value, settings[key]); err != nil {
+		if err := fits(flag.Value, given[key]); err != nil {
 			return doc.Errorf(key, "%v", err)
 		}
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if value, given := settings[flag.Name]; given {
+		if value, ok := given[flag.Name]; ok {
 			return value, nil
 		}
 		return nil, nil // not this file's to answer
@@ -54,9 +59,27 @@ func fits(flag *kong.Value, value string) error {
 	return flag.Mapper.Decode(&kong.DecodeContext{Value: flag, Scan: kong.Scan(value)}, scratch)
 }
 
-// flags are those of all commands by their names, without those that make no
-// sense in a file.
+// flags are those of a node and of all commands under it, by their names.
 func flags(node *kong.Node) map[string]*kong.Flag {
+	named := settings(node)
+	for _, child := range node.Children {
+		maps.Copy(named, flags(child))
+	}
+	return named
+}
+
+// ofCommand are the flags that one command takes: its own, and those of the
+// nodes above it.
+func ofCommand(node *kong.Node) map[string]*kong.Flag {
+	named := map[string]*kong.Flag{}
+	for ; node != nil; node = node.Parent {
+		maps.Copy(named, settings(node))
+	}
+	return named
+}
+
+// settings are a node's own flags, without those that make no sense in a file.
+func settings(node *kong.Node) map[string]*kong.Flag {
 	named := map[string]*kong.Flag{}
 	for _, flag := range node.Flags {
 		switch flag.Name {
@@ -64,9 +87,6 @@ func flags(node *kong.Node) map[string]*kong.Flag {
 		default:
 			named[flag.Name] = flag
 		}
-	}
-	for _, child := range node.Children {
-		maps.Copy(named, flags(child))
 	}
 	return named
 }

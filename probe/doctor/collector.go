@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,10 +152,16 @@ func (c *Collector) unreached(err error) Finding {
 		return found("collector", "", "%s: %s", c.URL, explained.Text).but(StatusFailed, "%s", explained.Do)
 	}
 	f := found("collector", "", "%s cannot be reached: %v", c.URL, err)
-	var untrusted *tls.CertificateVerificationError
+	var (
+		stranger  x509.UnknownAuthorityError
+		untrusted *tls.CertificateVerificationError
+	)
 	switch {
+	case errors.As(err, &stranger):
+		// With an identity the error would be an explained one.
+		return f.but(StatusFailed, "enrol this probe, or give --site and --identity if it is enrolled: the identity says which authority is believed")
 	case errors.As(err, &untrusted):
-		return f.but(StatusFailed, "renew its certificate, or let this host trust who signed it (ca-certificates)")
+		return f.but(StatusFailed, "renew its certificate")
 	case errors.Is(err, context.DeadlineExceeded):
 		return f.but(StatusFailed, "see whether a firewall drops what goes there")
 	}

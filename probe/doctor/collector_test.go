@@ -120,11 +120,11 @@ func TestAsk(t *testing.T) {
 			"! certificate ends in 13 days, on 2026-03-18; renew the collector's certificate before that: afterwards windows only wait in the spool", near}},
 		{"certificate has ended", now().Add(-time.Hour), date(0), nil, nil, []string{
 			"✗ collector URL cannot be reached: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-03-04T05:06:07Z is after 2026-03-04T04:06:07Z; " +
-				"renew its certificate, or let this host trust who signed it (ca-certificates)"}},
+				"renew its certificate"}},
 		{"signed by a stranger", far, date(0), nil, func(c *Collector) {
 			c.Client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool(), Time: now}}}
 		}, []string{"✗ collector URL cannot be reached: tls: failed to verify certificate: x509: certificate signed by unknown authority; " +
-			"renew its certificate, or let this host trust who signed it (ca-certificates)"}},
+			"enrol this probe, or give --site and --identity if it is enrolled: the identity says which authority is believed"}},
 		{"clock a second ahead", far, date(-time.Second), nil, nil, []string{answers, ninety,
 			"✓ clock offset +1.0 s to the collector, ±0.5 s (it tells whole seconds)"}},
 		{"clock ahead", far, date(-5 * time.Second), nil, nil, []string{answers, ninety,
