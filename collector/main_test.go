@@ -106,7 +106,7 @@ func TestWrongUsage(t *testing.T) {
 		{"no store file", []string{"--mesh", "m.yaml", "--store", "influx:none.yaml", "--listen", "unix:c.sock"}, 2, "none.yaml: cannot be read: no such file or directory"},
 		{"another file as store", []string{"--mesh", "m.yaml", "--store", "sqlite:config.yaml", "--listen", "unix:c.sock"}, 2, "store config.yaml: is not an SQLite database; give another path"},
 		{"bad setting", append([]string{"--config", "config.yaml"}, good...), 2,
-			"config.yaml:2: listen_on: unknown setting; allowed: all, allow-unsigned, client-ca, crl, future-tolerance, key-id, life, listen, log-format, log-level, max-batches, max-connections, mesh, name, out, past-tolerance, pki, public-key, reason, site, site-rate, socket-mode, stop-timeout, store, store-timeout, tls-certificate, tls-key, trust-domain"},
+			"config.yaml:2: listen_on: unknown setting; fibergauge-collector COMMAND knows: allow-unsigned, client-ca, crl, future-tolerance, listen, log-format, log-level, max-batches, max-connections, mesh, past-tolerance, pki, site-rate, socket-mode, stop-timeout, store, store-timeout, tls-certificate, tls-key, trust-domain"},
 	} {
 		for _, command := range []string{"serve", "check"} {
 			t.Run(c.name+"/"+command, func(t *testing.T) {
