@@ -16,6 +16,7 @@ type verifyCommand struct {
 	span   `embed:""`
 	Mesh   string `required:"" placeholder:"FILE" help:"The mesh: its time zone, and links to look at beside those of the archive."`
 	Store  string `required:"" placeholder:"SPEC" help:"What is verified: sqlite:PATH or influx:FILE."`
+	Strict bool   `help:"Find fault also with windows that are not signed, and with windows that a site stated and that were refused, or so it seems."`
 	Format string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
 }
 
@@ -35,7 +36,7 @@ func (c *verifyCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	}
 	defer closing(s, &err)
 	progress, wipe := progressOn(env.Stderr)
-	r, err := verify.Run(ctx, s, m, period, verify.Options{GeneratedBy: generatedBy(), Progress: progress})
+	r, err := verify.Run(ctx, s, m, period, verify.Options{GeneratedBy: generatedBy(), Strict: c.Strict, Progress: progress})
 	wipe()
 	if err != nil {
 		return err

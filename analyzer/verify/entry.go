@@ -68,7 +68,10 @@ func (v *verification) entry(ctx context.Context, p *part, e *store.Entry) error
 			v.findings.add(findingOf(e, code))
 		}
 	}
-	found := v.speak(p, e, worth)
+	found, there := v.speak(p, e, worth)
+	if err := v.refused(ctx, p, e, there); err != nil {
+		return err
+	}
 	if code == StatementWrong || len(e.Statement) == 0 && worth != unstated {
 		return nil // which windows it brought is not known any more
 	}
@@ -104,9 +107,9 @@ func findingOf(e *store.Entry, code string) Finding {
 	return f
 }
 
-// speak has an entry speak for the windows that it states, and counts, by link,
-// those that lie in its spans.
-func (v *verification) speak(p *part, e *store.Entry, worth evidence) (found map[uint32]int) {
+// speak has an entry speak for the windows that it states, and counts those that
+// are there, and by link those that lie in its spans.
+func (v *verification) speak(p *part, e *store.Entry, worth evidence) (found map[uint32]int, there int) {
 	spans := map[uint32]store.Span{}
 	for _, s := range e.Spans {
 		spans[v.number(link{s.Src, s.Dst, s.Test})] = s
@@ -118,13 +121,14 @@ func (v *verification) speak(p *part, e *store.Entry, worth evidence) (found map
 		if w == nil || v.links[w.link].src != e.Site {
 			continue
 		}
+		there++
 		w.evidence = max(w.evidence, worth)
 		p.date(digest, e.At.UnixMilli())
 		if s, ok := spans[w.link]; ok && s.FirstMS <= w.startMS && w.startMS <= s.LastMS {
 			found[w.link]++
 		}
 	}
-	return found
+	return found, there
 }
 
 // begins tells whether something that begins at a moment is told of in this
@@ -184,6 +188,9 @@ func (v *verification) missing(ctx context.Context, e *store.Entry, s store.Span
 
 func (v *verification) lost(site string, s store.Span, n int, ref *Entry) {
 	v.site(site).Lost += n
+	if s := v.short[batch{site, ref.Batch}]; s != nil {
+		s.lost += n
+	}
 	v.findings.add(Finding{Code: WindowLost, Site: site, Entry: ref, Windows: n, Span: &Span{s.Src, s.Dst, s.Test, s.FirstMS, s.LastMS, s.Windows}})
 }
 

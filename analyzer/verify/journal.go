@@ -98,7 +98,7 @@ func (v *verification) newcomers(ctx context.Context, p *part) error {
 		if code != "" && v.reports(p, &e) {
 			v.findings.add(findingOf(&e, code))
 		}
-		v.speak(p, &e, worth)
+		v.speak(p, &e, worth) // what it brought is not counted
 		if worth == unstated {
 			for _, s := range e.Spans {
 				p.old = append(p.old, oldSpan{link: v.number(link{s.Src, s.Dst, s.Test}), firstMS: s.FirstMS, lastMS: s.LastMS})

@@ -38,6 +38,7 @@ type Counts struct {
 	Faulty        int `json:"faulty"`         // only in entries that are findings
 	Unjournalled  int `json:"not_journalled"` // in no entry; each is a finding
 	Lost          int `json:"lost"`           // brought by an entry and not in the store
+	Refused       int `json:"refused"`        // stated, brought by no entry and not there: the collector refused them, or so it seems
 	Conflicts     int `json:"conflicts"`      // beside the window that counts
 	Entries       int `json:"entries"`
 	SignedEntries int `json:"signed_entries"`
@@ -50,6 +51,7 @@ func (c *Counts) add(s *Site) {
 	c.Faulty += s.Faulty
 	c.Unjournalled += s.Unjournalled
 	c.Lost += s.Lost
+	c.Refused += s.Refused
 	c.Conflicts += s.Conflicts
 	c.Entries += s.Entries
 	c.SignedEntries += s.SignedEntries
@@ -85,6 +87,8 @@ const (
 	Conflict            = "conflict"
 	ConflictOrder       = "conflict_order"
 	MeshMissing         = "mesh_missing"
+	WindowUnsigned      = "window_unsigned" // only where Options.Strict asks for it, as the next
+	WindowRefused       = "window_refused"
 	MeshChanged         = "mesh_changed"
 )
 

@@ -18,10 +18,10 @@ func Table(w io.Writer, r *Result) error {
 	fmt.Fprintf(&b, "%s to %s (%s)\n\n", r.From, r.To, r.TimeZone)
 	tab := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(name string, c Counts) {
-		fmt.Fprintf(tab, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", name, c.Windows, c.Signed, c.Unsigned,
-			c.Faulty, c.Unjournalled, c.Lost, c.Conflicts, c.Entries, c.SignedEntries)
+		fmt.Fprintf(tab, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", name, c.Windows, c.Signed, c.Unsigned,
+			c.Faulty, c.Unjournalled, c.Lost, c.Refused, c.Conflicts, c.Entries, c.SignedEntries)
 	}
-	fmt.Fprintln(tab, "SITE\tWINDOWS\tSIGNED\tUNSIGNED\tFAULTY\tNOT JOURNALLED\tLOST\tCONFLICTS\tENTRIES\tSIGNED")
+	fmt.Fprintln(tab, "SITE\tWINDOWS\tSIGNED\tUNSIGNED\tFAULTY\tNOT JOURNALLED\tLOST\tREFUSED\tCONFLICTS\tENTRIES\tSIGNED")
 	for _, s := range r.Sites {
 		row(plain(s.Site), s.Counts)
 	}
@@ -85,6 +85,10 @@ func (f *Finding) Text() string {
 		return f.entry() + ": its spans do not fit its site or its number of windows"
 	case AdmittedTooEarly:
 		return f.entry() + ": it was admitted before its windows began"
+	case WindowUnsigned:
+		return fmt.Sprintf("%d windows of %s are not signed: nothing shows that the site sent them", f.Windows, plain(f.Site))
+	case WindowRefused:
+		return fmt.Sprintf("%s: %d of the windows that it states are not in the store: the collector refused them, or they were removed and its numbers changed; the site's log says which", f.entry(), f.Windows)
 	case Conflict:
 		return fmt.Sprintf("%s differs from another of the same key, which counts", f.Window)
 	case ConflictOrder:

@@ -40,6 +40,11 @@ type Options struct {
 	// Held is how many windows are held in memory at once, and up to a day
 	// more; 0 means DefaultHeld.
 	Held int
+	// Strict finds fault also with windows that are not signed, and with windows
+	// that a site stated and a collector refused, or so it seems: who may write
+	// the store can strip signatures with their keys, and let windows that he
+	// removed pass for refused ones.
+	Strict bool
 	// Progress, if set, is told after each day how many of all are read.
 	Progress func(done, total int)
 }
@@ -64,11 +69,14 @@ type verification struct {
 	sites    map[string]*Site
 	used     map[string]int // entries that are good by a key, by site and id
 	unmeshed map[string]int // windows by mesh versions that are not archived
+	short    map[batch]*shortfall
 	result   *Result
 	findings findings
 }
 
 type link struct{ src, dst, test string }
+
+type batch struct{ site, digest string }
 
 // Run verifies a period. The links of the mesh, of the archived meshes and of
 // the journal are looked at; what stands in the store beside them is in nobody's
@@ -79,7 +87,7 @@ func Run(ctx context.Context, source Source, m *mesh.Mesh, period report.Period,
 		source: source, options: o, from: period.From.UnixMilli(), to: period.To.UnixMilli(),
 		keys: map[string][]store.SigningKey{}, archived: map[string]bool{}, numbers: map[link]uint32{},
 		reach: make([]reach, (period.To.UnixMilli()-period.From.UnixMilli()+dayMS-1)/dayMS),
-		sites: map[string]*Site{}, used: map[string]int{}, unmeshed: map[string]int{},
+		sites: map[string]*Site{}, used: map[string]int{}, unmeshed: map[string]int{}, short: map[batch]*shortfall{},
 		result: &Result{
 			Schema: SchemaVerification, GeneratedBy: o.GeneratedBy,
 			From: period.From.Format(time.RFC3339), To: period.To.Format(time.RFC3339), TimeZone: m.TimeZone,
@@ -301,6 +309,7 @@ func (v *verification) conclude() *Result {
 	for sum, n := range v.unmeshed {
 		v.findings.add(Finding{Code: MeshMissing, MeshSHA256: sum, Windows: n})
 	}
+	v.concludeRefused()
 	for _, keys := range v.keys {
 		for _, k := range keys {
 			revoked := ""
@@ -314,6 +323,9 @@ func (v *verification) conclude() *Result {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Enrolled, b.Enrolled), cmp.Compare(a.ID, b.ID))
 	})
 	for _, s := range v.sites {
+		if v.options.Strict && s.Unsigned > 0 {
+			v.findings.add(Finding{Code: WindowUnsigned, Site: s.Site, Windows: s.Unsigned})
+		}
 		r.Sites = append(r.Sites, *s)
 		r.Total.add(s)
 	}

@@ -173,7 +173,7 @@ func TestUntouched(t *testing.T) {
 	// and 5 at the last.
 	perSite := 2 * (5 + 15*10 + 5)
 	counts := func(signed, entries int) verify.Counts {
-		c := verify.Counts{Windows: perSite, Signed: signed, Unsigned: perSite - signed, Entries: entries}
+		c := verify.Counts{Windows: perSite, Signed: signed, Unsigned: perSite - signed, Refused: 17, Entries: entries}
 		if signed > 0 {
 			c.SignedEntries = entries
 		}
@@ -314,6 +314,60 @@ func TestStillGood(t *testing.T) {
 	tamper(t, file, m, "UPDATE journal SET statement = NULL WHERE site = 'c1'", "DELETE FROM windows WHERE WINDOW_OF_C")
 	if r := run(t, file, m, period, verify.Options{}); r.Counts[verify.WindowLost] != 1 || len(r.Findings) != 1 {
 		t.Errorf("a window lost of an entry without statement: %v", r.Counts)
+	}
+}
+
+// TestStrict alters a store in ways that leave nothing that contradicts itself:
+// what is found is that less is proved than could be.
+func TestStrict(t *testing.T) {
+	const refused = 3 * 17 // the first of each batch
+	for _, test := range []struct {
+		name       string
+		statements []string
+		want       map[string]int // with Strict, of windows
+		says       string
+	}{
+		{"untouched", nil,
+			map[string]int{verify.WindowRefused: refused, verify.WindowUnsigned: 320}, "320 windows of c1 are not signed"},
+		{"window removed, with the numbers of its entry", []string{
+			"DELETE FROM windows WHERE WINDOW_OF_A",
+			"UPDATE journal SET windows = windows - 1 WHERE seq = ENTRY_OF_A",
+			"UPDATE span SET windows = windows - 1 WHERE seq = ENTRY_OF_A AND link = (SELECT id FROM link WHERE src = 'a1' AND dst = 'b1')"},
+			map[string]int{verify.WindowRefused: refused + 1, verify.WindowUnsigned: 320}, "2 of the windows that it states are not in the store"},
+		{"signatures and keys of a site removed", []string{
+			"UPDATE journal SET signature = NULL WHERE site = 'b1'", "DELETE FROM signing_key WHERE site = 'b1'"},
+			map[string]int{verify.WindowRefused: refused, verify.WindowUnsigned: 640}, "320 windows of b1 are not signed"},
+		{"windows at both borders of the period removed, with the numbers", []string{
+			"CREATE TABLE gone AS SELECT * FROM windows WHERE start_ms IN (BEGIN + 86400000, BEGIN + 86400000 - 60000, BEGIN + 259200000 - 60000) AND link = (SELECT id FROM link WHERE src = 'a1' AND dst = 'b1')",
+			"DELETE FROM windows WHERE start_ms IN (SELECT start_ms FROM gone) AND link IN (SELECT link FROM gone)",
+			"UPDATE journal SET windows = windows - 2 WHERE site = 'a1' AND at_ms = BEGIN + 86400000 + 300000",
+			"UPDATE journal SET windows = windows - 1 WHERE site = 'a1' AND at_ms = BEGIN + 259200000 + 300000",
+			"UPDATE span SET windows = windows - 2 WHERE link IN (SELECT link FROM gone) AND seq = (SELECT seq FROM journal WHERE site = 'a1' AND at_ms = BEGIN + 86400000 + 300000)",
+			"UPDATE span SET windows = windows - 1 WHERE link IN (SELECT link FROM gone) AND seq = (SELECT seq FROM journal WHERE site = 'a1' AND at_ms = BEGIN + 259200000 + 300000)"},
+			map[string]int{verify.WindowRefused: refused + 3, verify.WindowUnsigned: 320}, "3 of the windows that it states"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			file, m, period := stage(t)
+			tamper(t, file, m, test.statements...)
+			if r := run(t, file, m, period, verify.Options{}); !r.Good {
+				t.Errorf("found without Strict: %v", r.Counts)
+			}
+			r := run(t, file, m, period, verify.Options{Strict: true})
+			got := map[string]int{}
+			for _, f := range r.Findings {
+				got[f.Code] += f.Windows
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" || r.Good {
+				t.Errorf("good is %v; windows differ (-want +got):\n%s", r.Good, diff)
+			}
+			var table strings.Builder
+			if err := verify.Table(&table, r); err != nil || !strings.Contains(table.String(), test.says) {
+				t.Errorf("nothing says %q (%v):\n%s", test.says, err, table.String())
+			}
+			if diff := cmp.Diff(r, run(t, file, m, period, verify.Options{Strict: true, Held: 1})); diff != "" {
+				t.Errorf("in parts it differs (-whole +parts):\n%s", diff)
+			}
+		})
 	}
 }
 
