@@ -67,7 +67,7 @@ func (s *site) renew(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	renewal := identity.Renewal{
-		Folder: s.identity, Client: s.client(), Collector: s.collector.String(), UserAgent: userAgent(), Log: log,
+		Folder: s.identity, Client: s.renewal.Client(s.identity.Transport), Collector: s.renewal.String(), UserAgent: userAgent(), Log: log,
 	}
 	renewal.Run(ctx)
 }

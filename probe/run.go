@@ -41,9 +41,11 @@ type site struct {
 	CatchUpRate float64       `default:"500" help:"Most windows a second that are delivered after an outage; 0 is no limit." placeholder:"N"`
 	StampKeys   string        `help:"YAML list of {prefix, key} for authenticated STAMP, by the addresses of reflectors measured and of sources answered. Only the owner may be able to read the file." placeholder:"FILE"`
 	Identity    string        `help:"Folder with the certificate and the keys of this site, as fibergauge-probe enrol fills it. https needs one; without https the windows are signed if a signing key is there." placeholder:"DIR"`
+	Renewal     string        `name:"renewal-collector" help:"Collector that renews the certificate, https://HOST[:PORT] of the one with --pki; that of --collector if absent." placeholder:"URL"`
 	Seed        *uint64       `help:"Seed of the random moments of sending; drawn and logged if absent." placeholder:"N"`
 
 	collector uplink.Collector
+	renewal   uplink.Collector
 	keys      []reflect.Key
 	identity  *identity.Folder  // nil: the collector is reached without TLS
 	sign      func(*wire.Batch) // nil: batches are not signed
@@ -57,6 +59,14 @@ func (s *site) check() error {
 	var err error
 	if s.collector, err = uplink.ParseCollector(s.Collector); err != nil {
 		return fmt.Errorf("--collector: %w", err)
+	}
+	if s.renewal = s.collector; s.Renewal != "" {
+		if s.renewal, err = uplink.ParseCollector(s.Renewal); err != nil {
+			return fmt.Errorf("--renewal-collector: %w", err)
+		}
+		if !s.renewal.TLS() || !s.collector.TLS() {
+			return errors.New("--renewal-collector: certificates are used and renewed over https only; give https URLs to it and to --collector, or leave it out")
+		}
 	}
 	if s.StampKeys != "" {
 		if s.keys, err = reflect.ReadKeys(s.StampKeys); err != nil {

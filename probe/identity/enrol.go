@@ -71,7 +71,7 @@ func Enrol(ctx context.Context, e Enrolment) (*Identity, error) {
 	}
 	// Roots of before are not kept: whoever enrols anew may do so because one
 	// of them is not to be believed any longer.
-	if err := c.install(e.Dir, with([]*x509.Certificate{authority}, c.root)); err != nil {
+	if err := c.install(e.Dir, with([]*x509.Certificate{authority}, c.root), nil); err != nil {
 		return nil, fmt.Errorf("%w; make that possible and run the same again: the token gives the same answer until it expires", err)
 	}
 	id, err := Read(e.Dir, e.Token.Site)

@@ -36,7 +36,7 @@ type Renewal struct {
 func (r *Renewal) Run(ctx context.Context) {
 	// What an interrupted renewal or enrolment left is put in its place; where
 	// the folder cannot be written, it is found where it is.
-	if err := settle(r.Folder.dir); err != nil {
+	if err := settleAlone(r.Folder.dir); err != nil {
 		r.Log.Debug("the identity is left as it is", "error", err)
 	}
 	var of *x509.Certificate
@@ -96,7 +96,7 @@ func (r *Renewal) renew(ctx context.Context, id *Identity) error {
 	answer, err := post(ctx, r.Client, r.Collector+"/v1/sites/"+url.PathEscape(id.Site)+"/certificate", r.UserAgent, ask)
 	var no *refused
 	if errors.As(err, &no) && no.status == http.StatusNotFound {
-		return fmt.Errorf("%w; this collector renews nothing, only one with --pki does: put a new certificate and key into %s before it ends, or enrol again there", no, dir)
+		return fmt.Errorf("%w; this collector renews nothing, only one with --pki does: name that with --renewal-collector, or put a new certificate and key into %s before it ends", no, dir)
 	}
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (r *Renewal) renew(ctx context.Context, id *Identity) error {
 	if err != nil {
 		return err
 	}
-	return c.install(dir, with(id.Roots, c.root))
+	return c.install(dir, with(id.Roots, c.root), id.Certificate.Leaf)
 }
 
 // renewKey is the key to ask with: that of a renewal that was interrupted, or a

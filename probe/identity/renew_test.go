@@ -286,3 +286,48 @@ func TestCollectorRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestEnrolmentBesideRenewal: another identity is installed while a renewal is
+// under way. It stays, with its roots and keys, and is the one that is used.
+func TestEnrolmentBesideRenewal(t *testing.T) {
+	const life = 3 * time.Hour
+	run(t, life, func(t *testing.T, r *rig, _ *http.Client) {
+		other := newAuthority(t)
+		var enrolled map[string]string
+		r.set(func() {
+			r.alter = func(*wire.Certificate) {
+				r.alter = nil
+				key := newKey(t)
+				own := r.issue("zjk-a", &key.PublicKey, time.Now(), time.Now().Add(10*life))
+				c := &issued{chain: []*x509.Certificate{own, r.between}, root: r.root}
+				for _, err := range []error{writeKey(r.dir, enrolKeyFile, key), c.install(r.dir, []*x509.Certificate{r.root, other.root}, nil)} {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				enrolled = contents(t, r.dir)
+			}
+		})
+		time.Sleep(life)
+		synctest.Wait()
+		if enrolled == nil {
+			t.Fatalf("nothing was renewed:\n%s", r.log)
+		}
+		for _, file := range []string{keyFile, certificateFile, authorityFile, signingFile} {
+			if contents(t, r.dir)[file] != enrolled[file] {
+				t.Errorf("%s was changed after the enrolment", file)
+			}
+		}
+		if !strings.Contains(r.log.String(), "holds another certificate now than the one that was to be renewed; nothing was changed") {
+			t.Errorf("log:\n%s", r.log)
+		}
+		if id := r.folder.Current(); len(id.Roots) != 2 || id.InForce(time.Now()) != nil {
+			t.Errorf("%d roots, %v", len(id.Roots), id.InForce(time.Now()))
+		}
+		// And it is renewed in its turn.
+		time.Sleep(8 * life)
+		if strings.Count(r.log.String(), "the certificate was renewed") == 0 {
+			t.Errorf("log:\n%s", r.log)
+		}
+	})
+}

@@ -154,8 +154,24 @@ func check(answer *wire.Certificate, site string, key crypto.Signer, now time.Ti
 	return &c, nil
 }
 
-// install puts a certificate into force; its key is in the folder already.
-func (c *issued) install(dir string, roots []*x509.Certificate) error {
+// install puts a certificate into force; its key is in the folder already. Where
+// it follows another, that has to be the one in force still: somebody who enrolled
+// meanwhile may have done so because the keys or roots before are not good.
+func (c *issued) install(dir string, roots []*x509.Certificate, follows *x509.Certificate) error {
+	unlock, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if follows != nil {
+		now, err := certificates(dir, certificateFile)
+		if err != nil {
+			return err
+		}
+		if !now[0].Equal(follows) {
+			return fmt.Errorf("%s holds another certificate now than the one that was to be renewed; nothing was changed", dir)
+		}
+	}
 	if err := write(dir, authorityFile, 0o644, inPEM("CERTIFICATE", raw(roots)...)); err != nil {
 		return fmt.Errorf("keep the authority: %w", err)
 	}

@@ -74,6 +74,16 @@ func hint(dir string, err error) error {
 	return err
 }
 
+// settleAlone settles while nobody else changes the folder.
+func settleAlone(dir string) error {
+	unlock, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return settle(dir)
+}
+
 // settle gives the keys of the certificate in force their own names, where a
 // renewal or an enrolment was interrupted after it had put the certificate in
 // its place. The signing key goes first: as long as enrol-key.pem is there, the
