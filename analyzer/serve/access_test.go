@@ -20,6 +20,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/internal/logtest"
 )
@@ -104,8 +105,8 @@ func TestMatrix(t *testing.T) {
 		{"GET", ReportPath}, {"GET", ReportPath + period}, {"HEAD", ReportPath}, {"POST", ReportPath}, {"GET", ReportPath + "?perod=2025"},
 		{"GET", ReadersPath}, {"DELETE", ReadersPath}, {"GET", metricsPath}, {"GET", healthPath}, {"GET", "/"}, {"GET", "/api/v1/readers/"}, {"OPTIONS", "*"},
 	}
-	known := func(admin int) []int {
-		return []int{200, 200, 200, 405, 400, admin, 405, admin, 200, 404, 404, 404}
+	known := func(admin, minute int) []int {
+		return []int{200, minute, 200, 405, 400, admin, 405, admin, 200, 404, 404, 404}
 	}
 	refused := func(status int) []int {
 		all := make([]int, len(endpoints))
@@ -119,12 +120,12 @@ func TestMatrix(t *testing.T) {
 		one, two string // how much of each carrier's link is in a report
 		want     []int
 	}{
-		{"regulator", "full", "full", known(403)},
-		{"one", "full", "public", known(403)},
-		{"two", "public", "full", known(403)},
-		{"both", "full", "full", known(403)},
-		{"viewer", "public", "public", known(403)},
-		{"admin", "full", "full", known(200)},
+		{"regulator", "full", "full", known(403, 200)},
+		{"one", "full", "public", known(403, 403)},
+		{"two", "public", "full", known(403, 403)},
+		{"both", "full", "full", known(403, 403)},
+		{"viewer", "public", "public", known(403, 403)},
+		{"admin", "full", "full", known(200, 200)},
 		{"expired", "", "", refused(401)},
 		{"revoked", "", "", refused(401)},
 		{"unknown", "", "", refused(401)},
@@ -160,6 +161,32 @@ func TestMatrix(t *testing.T) {
 				if bytes.Contains(body, []byte(strings.TrimPrefix(token, "fgr1."))) {
 					t.Errorf("%s: the token of %s is in the answer", at, name)
 				}
+			}
+		}
+	}
+}
+
+func TestWholeDays(t *testing.T) {
+	for _, zone := range []string{"Asia/Shanghai", "UTC", "America/Havana"} { // where clocks change at midnight
+		location, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			period, from, to string
+			want             bool
+		}{
+			{"2025", "", "", true}, {"2025-03", "", "", true}, {"2025-03-09", "", "", true}, {"2025-11-02", "", "", true},
+			{"", "2025-06-03", "2025-06-07", true},
+			{"", "2025-06-03T10:00:00Z", "2025-06-04", false},
+			{"", "2025-06-03", "2025-06-04T00:00:00.001Z", false},
+		} {
+			p, err := report.ParsePeriod(c.period, c.from, c.to, location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := wholeDays(p); got != c.want {
+				t.Errorf("%s: %+v, %s to %s: %t", zone, c, p.From, p.To, got)
 			}
 		}
 	}

@@ -175,6 +175,10 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if r.URL.RawQuery != "" && !reader.Whole() && !wholeDays(period) {
+		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
+		return
+	}
 	plan, err := report.NewPlan(s.Mesh, s.Policy, period)
 	if err != nil {
 		problem(w, http.StatusInternalServerError, err.Error())
@@ -203,6 +207,13 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		s.Log.Info("a report was asked for", "reader", reader.Name, "role", reader.Role, "from", period.From, "to", period.To)
 	}
 	s.write(w, "application/json", body)
+}
+
+// wholeDays tells whether a period begins and ends with a day, which is not
+// everywhere at midnight.
+func wholeDays(p report.Period) bool {
+	begins := func(t time.Time) bool { return t.Add(-time.Millisecond).Day() != t.Day() }
+	return begins(p.From) && begins(p.To)
 }
 
 // build makes a report when its turn has come.
