@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -226,16 +227,19 @@ func TestWhatIsNotWaitedFor(t *testing.T) {
 // no waiting mends.
 func TestSpoolIsTriedEverLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		tries, now := 0, error(syscall.EIO)
-		p := &Patient{log: slog.New(slog.DiscardHandler), why: now, again: func() (*Spool, error) { tries++; return nil, now }}
+		set := func(change func()) { mu.Lock(); defer mu.Unlock(); change() }
+		p := &Patient{log: slog.New(slog.DiscardHandler), why: now}
+		p.again = func() (_ *Spool, err error) { set(func() { tries++; err = now }); return nil, err }
 		done := make(chan error, 1)
 		go func() { done <- p.Run(t.Context()) }()
 		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		if tries < 10 || tries > 20 {
-			t.Errorf("%d tries in ten minutes", tries)
-		}
-		now = ErrInUse
+		set(func() {
+			if now = ErrInUse; tries < 10 || tries > 20 {
+				t.Errorf("%d tries in ten minutes", tries)
+			}
+		})
 		if err := <-done; !errors.Is(err, ErrInUse) {
 			t.Errorf("%v", err)
 		}
