@@ -37,6 +37,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"measure"}, `unexpected argument measure; see fibergauge-probe --help`},
 		{[]string{"run"}, `missing flags: --collector=URL, --site=ID, --spool=DIR; see fibergauge-probe run --help`},
 		{[]string{"ping"}, `expected "<target>"; see fibergauge-probe ping --help`},
+		{run("--renewal-collector=https://c.example"), `--renewal-collector: certificates are used and renewed over https only; give https URLs to it and to --collector, or leave it out`},
+		{run("--renewal-collector=c"), `--renewal-collector: "c" is not a collector; allowed are https://HOST[:PORT], http://127.0.0.1:PORT and unix:PATH`},
 		{run("--site=a b"), `--site: "a b" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
 		{run("--site="), `--site: "" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
 		{run("--collector=example"), `--collector: "example" is not a collector; allowed are https://HOST[:PORT], http://127.0.0.1:PORT and unix:PATH`},
