@@ -32,7 +32,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	plan, err := report.NewPlan(m, p, period)
+	plan, err := report.NewPlan(m, p, period, nil)
 	if err != nil {
 		return cli.Usage(err)
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
@@ -49,6 +51,15 @@ func (s span) parse(zone *time.Location) (report.Period, error) {
 		return period, cli.Usage(err)
 	}
 	return period, nil
+}
+
+// planned asks the store which meshes were served, and plans with them.
+func planned(ctx context.Context, s store.Reader, m *mesh.Mesh, p *policy.Policy, period report.Period) (*report.Plan, error) {
+	archive, err := s.Meshes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the archived meshes: %w", err)
+	}
+	return report.NewPlan(m, p, period, archive)
 }
 
 func generatedBy() string { return "fibergauge-analyzer " + cli.Version() }

@@ -44,18 +44,21 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	plan, err := report.NewPlan(m, p, period)
-	if err != nil {
-		return cli.Usage(err)
-	}
 	if _, ok := p.Rate.Target(period.From.Year()); c.FailBelowTarget && !ok {
 		return cli.Usage(fmt.Errorf("--fail-below-target: policy %s has no target for %d", p.Name, period.From.Year()))
+	}
+	if _, err := report.NewPlan(m, p, period, nil); err != nil {
+		return cli.Usage(err) // before the store is opened
 	}
 	s, err := open.Reader(ctx, c.Store, env.Log)
 	if err != nil {
 		return err
 	}
 	defer closing(s, &err)
+	plan, err := planned(ctx, s, m, p, period)
+	if err != nil {
+		return err
+	}
 	progress, wipe := progressOn(env.Stderr)
 	r, err := report.Build(ctx, plan, s, report.Options{
 		GeneratedBy: generatedBy(), Complete: !time.Now().Before(period.To), Progress: progress,

@@ -99,7 +99,7 @@ func (c *serveCommand) fallback(m *mesh.Mesh, p *policy.Policy) (*report.Period,
 	if err != nil {
 		return nil, err
 	}
-	if _, err := report.NewPlan(m, p, period); err != nil {
+	if _, err := report.NewPlan(m, p, period, nil); err != nil {
 		return nil, cli.Usage(err)
 	}
 	if !c.given() {

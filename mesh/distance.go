@@ -27,7 +27,7 @@ type Route struct {
 // Route gives the distance that counts between two sites at t: that of the
 // sites, else that of their clusters, else an estimate from the geodesic.
 func (m *Mesh) Route(src, dst *Site, t time.Time) Route {
-	geodesic := geodesicMeters(m.place(src), m.place(dst))
+	geodesic := GeodesicMeters(m.place(src), m.place(dst))
 	if d := m.distance(t, func(d *Distance) bool { return joins(d.Sites, src.ID, dst.ID) }); d != nil {
 		return d.route(geodesic)
 	}
@@ -40,7 +40,7 @@ func (m *Mesh) Route(src, dst *Site, t time.Time) Route {
 // ClusterRoute gives the distance between two clusters at t, for pairs that no
 // site stands for.
 func (m *Mesh) ClusterRoute(a, b *Cluster, t time.Time) Route {
-	geodesic := geodesicMeters(a.Location, b.Location)
+	geodesic := GeodesicMeters(a.Location, b.Location)
 	if d := m.distance(t, func(d *Distance) bool { return joins(d.Clusters, a.ID, b.ID) }); d != nil {
 		return d.route(geodesic)
 	}
@@ -102,6 +102,18 @@ func estimate(geodesic int64) Route {
 	}
 }
 
+// ExtentsMeters are the extents of the clusters of those sites that have no
+// place of their own: so far from their cluster's they may stand, in metres.
+func (m *Mesh) ExtentsMeters(sites ...*Site) []int64 {
+	var extents []int64
+	for _, site := range sites {
+		if extent := meters(m.clusters[site.Cluster].Location.ExtentKM); site.Location == nil && extent > 0 {
+			extents = append(extents, extent)
+		}
+	}
+	return extents
+}
+
 // place is where a site stands: its own coordinates, else its cluster's.
 func (m *Mesh) place(s *Site) Location {
 	if s.Location != nil {
@@ -110,9 +122,9 @@ func (m *Mesh) place(s *Site) Location {
 	return m.clusters[s.Cluster].Location
 }
 
-// geodesicMeters is the length of the geodesic on WGS-84 (Karney 2013),
+// GeodesicMeters is the length of the geodesic on WGS-84 (Karney 2013),
 // rounded to the metre: the rounding makes it the same on every machine.
-func geodesicMeters(a, b Location) int64 {
+func GeodesicMeters(a, b Location) int64 {
 	var length float64
 	geodesic.WGS84.Inverse(a.Lat, a.Lon, b.Lat, b.Lon, &length, nil, nil)
 	return int64(math.Round(length))

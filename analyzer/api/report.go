@@ -23,6 +23,17 @@ const (
 	NotDemonstrated Verdict = "not-demonstrated" // too little data, or not plausible
 )
 
+// Guarded is what can be said of a link although a month is only a sample and
+// neither timestamps nor distances are exact.
+type Guarded string
+
+// Guarded verdicts, by an interval of the ratio at the confidence of the policy.
+const (
+	ProvenCompliant    Guarded = "proven-compliant"     // the whole interval is within the limit
+	ProvenNonCompliant Guarded = "proven-non-compliant" // the whole interval is above it
+	Inconclusive       Guarded = "inconclusive"         // it holds the limit, or there is none
+)
+
 // Report is the answer to: which pairs of clusters comply over a period?
 type Report struct {
 	Schema       string   `json:"schema"`
@@ -40,6 +51,55 @@ type Report struct {
 	Pairs        []Pair   `json:"pairs"`  // best carrier, headline plane; in the order of the mesh
 	Planes       []Plane  `json:"planes"` // the same for every plane of the mesh
 	Links        []Pair   `json:"links"`  // every pair of sites that measure each other
+
+	Classes     []Class       `json:"classes"`         // limits inside a hub and inside a city
+	Sensitivity []Sensitivity `json:"sensitivity"`     // the rate of the headline under other choices
+	Nearest     []Nearest     `json:"nearest"`         // headline: the pairs that would have to change, or the ones that nearly do
+	Trend       []Month       `json:"trend,omitempty"` // headline: earlier months, oldest first
+}
+
+// Class is a link under one of the Plan's limits besides the ratio: at most 5 ms
+// inside a hub and 1 ms inside a city, one way, taken as half the RTT.
+type Class struct {
+	Class         string    `json:"class"` // hub or city
+	Pair          [2]string `json:"pair"`
+	Plane         string    `json:"plane"`
+	Carrier       string    `json:"carrier"`
+	Sites         []string  `json:"sites"`
+	OneWayMS      *float64  `json:"one_way_ms"` // half of the judged statistic of the worse end, to the nanosecond
+	Unbounded     bool      `json:"unbounded,omitempty"`
+	LimitOneWayMS float64   `json:"limit_one_way_ms"`
+	Verdict       Verdict   `json:"verdict"`
+	VerdictAsRTT  Verdict   `json:"verdict_as_rtt"` // if the limit were meant for the RTT
+}
+
+// Sensitivity is how many pairs would comply under other choices than the
+// policy's. Whether there is enough data, and whether it is plausible, stays.
+type Sensitivity struct {
+	Statistic string  `json:"statistic"`
+	Light     string  `json:"light"`    // such as "index 1.468" or "5 µs/km"
+	Distance  string  `json:"distance"` // mesh, or "geodesic × 1.3"
+	Compliant int     `json:"compliant"`
+	Total     int     `json:"total"`
+	Fraction  float64 `json:"fraction"`
+	Met       *bool   `json:"met"`
+}
+
+// Nearest is a pair near to the limit, and by how much its measured RTT is
+// above it (positive) or below.
+type Nearest struct {
+	Pair      [2]string `json:"pair"`
+	Carrier   string    `json:"carrier"`
+	Verdict   Verdict   `json:"verdict"`
+	ExcessMS  *float64  `json:"excess_ms"` // measured − limit, rounded up to the nanosecond; null where unbounded or unmeasured
+	ExcessKM  *float64  `json:"excess_km"` // fibre that this is one way, by the policy's light
+	Unbounded bool      `json:"unbounded,omitempty"`
+}
+
+// Month is the rate of an earlier month.
+type Month struct {
+	Month string `json:"month"` // 2025-05
+	Rate  Rate   `json:"rate"`
 }
 
 // Excerpt says for whom a report was cut: of links of other carriers it has the
@@ -142,6 +202,13 @@ type Rate struct {
 	NonCompliant    int      `json:"non_compliant"`
 	NotDemonstrated int      `json:"not_demonstrated"`
 	Provisional     int      `json:"provisional"` // of the compliant and non-compliant: judged by an estimated distance
+
+	Proven             int `json:"proven"`               // compliant at the confidence of the policy
+	Possible           int `json:"possible"`             // total − proven_non_compliant − rejected
+	ProvenNonCompliant int `json:"proven_non_compliant"` // at the confidence of the policy
+	Rejected           int `json:"rejected"`             // of the not demonstrated: faster than light
+	Inconclusive       int `json:"inconclusive"`         // neither proven nor proven not
+	Unstable           int `json:"unstable"`             // of the non-compliant: the median would comply
 }
 
 // Plane is the result on one plane, with the best carrier for each pair.
@@ -150,6 +217,19 @@ type Plane struct {
 	Rate     Rate      `json:"rate"`
 	Carriers []Carrier `json:"carriers"` // the rate of each carrier by itself
 	Pairs    []Pair    `json:"pairs"`
+
+	Hubs              []Hub `json:"hubs"`               // over the pairs with a cluster in the hub
+	BetweenHubs       Rate  `json:"between_hubs"`       // without pairs inside one hub
+	Ordered           Rate  `json:"ordered"`            // each end by itself: from cluster to cluster
+	WithMaintenance   Rate  `json:"with_maintenance"`   // if nothing were excused
+	ExcusedLinks      int   `json:"excused_links"`      // links of which maintenance excuses something
+	UnregisteredWorks int   `json:"unregistered_works"` // entries in the period that were listed too late to count
+}
+
+// Hub is the rate over the pairs with at least one cluster in a hub.
+type Hub struct {
+	Hub  string `json:"hub"`
+	Rate Rate   `json:"rate"`
 }
 
 // Carrier is the rate of one carrier on one plane.
@@ -165,7 +245,9 @@ type Pair struct {
 	Plane   string    `json:"plane"`
 	Carrier string    `json:"carrier"` // empty where no carrier joins them
 	// Withheld says that only the public figures are here: sites, ends, flags,
-	// distance_source and geodesic_km are empty or 0 whatever they were.
+	// diagnosis, maintenance, distance_source and geodesic_km are empty or 0
+	// whatever they were, and so are, of the uncertainty, the seed, the days and
+	// ratio_gaps.
 	Withheld         bool     `json:"withheld,omitempty"`
 	Sites            []string `json:"sites"` // in the order of pair; empty where none stand for it
 	DistanceKM       float64  `json:"distance_km"`
@@ -186,6 +268,42 @@ type Pair struct {
 	Origins          Origins  `json:"origins"`
 	Ends             []End    `json:"ends"`
 	Parts            []Part   `json:"parts,omitempty"` // where the distance changed within the period
+
+	Guarded     Guarded      `json:"guarded"`
+	Uncertainty *Uncertainty `json:"uncertainty"` // null without an interval, and where there are parts
+	Unstable    bool         `json:"unstable"`    // the median would comply, the judged statistic does not
+	Maintenance *Excused     `json:"maintenance,omitempty"`
+	Diagnosis   []Reason     `json:"diagnosis"` // why the RTT is near to the limit or above; from data, never guessed
+}
+
+// Uncertainty is the interval of a ratio, and what it was made from.
+type Uncertainty struct {
+	Confidence         float64  `json:"confidence"` // of the interval, before it is divided
+	Candidates         int      `json:"candidates"` // links among which the best counts: the confidence is divided among them (Bonferroni)
+	Trials             int      `json:"trials"`
+	Seed               string   `json:"seed"` // of SplitMix64, decimal
+	Days               int      `json:"days"` // that were drawn from
+	CompleteDays       int      `json:"complete_days"`
+	DistanceMinKM      float64  `json:"distance_min_km"`
+	DistanceMaxKM      float64  `json:"distance_max_km"`
+	RatioLow           *float64 `json:"ratio_low"` // null where unbounded
+	RatioLowUnbounded  bool     `json:"ratio_low_unbounded,omitempty"`
+	RatioHigh          *float64 `json:"ratio_high"`
+	RatioHighUnbounded bool     `json:"ratio_high_unbounded,omitempty"`
+	RatioGaps          *float64 `json:"ratio_gaps"` // in place of the high end, if every packet that is missing had been lost
+	RatioGapsUnbounded bool     `json:"ratio_gaps_unbounded,omitempty"`
+}
+
+// Excused is what maintenance excuses of a link, and the result without that.
+type Excused struct {
+	Works         []string `json:"works"`    // entries of the mesh, in the order of their beginnings
+	Seconds       int64    `json:"seconds"`  // excused
+	Beyond        int64    `json:"beyond_s"` // seconds over the share that may be excused
+	MeasuredRTTMS *float64 `json:"measured_rtt_ms"`
+	Ratio         *float64 `json:"ratio"`
+	Unbounded     bool     `json:"unbounded,omitempty"`
+	Verdict       Verdict  `json:"verdict"`
+	Reasons       []Reason `json:"reasons"`
 }
 
 // Reason is a code with its parameters; text is rendered from them.
@@ -215,6 +333,8 @@ const (
 	FlagClockRate         = "clock_rate"            // src, dst, max_ppm, above_ppm: the probe's clock ran faster or slower than its crystal
 	FlagConflicts         = "conflicts"             // src, dst, windows
 	FlagForeign           = "foreign_unused"        // src, dst, windows: begun outside the life of a site, or under other labels than the mesh has
+	FlagMinStep           = "min_rtt_step"          // src, dst, days, at, before_ms, after_ms: the shortest RTT of an hour is not that of the next
+	FlagUnregistered      = "works_unregistered"    // works: listed too late to excuse anything
 	FlagSummaries         = "summaries_unused"      // src, dst, windows: imports without samples
 )
 

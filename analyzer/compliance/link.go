@@ -6,6 +6,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -16,6 +17,10 @@ type Subject struct {
 	Plane   string
 	Carrier string   // empty where no site stands for the pair
 	Sites   []string // in the order of Pair
+
+	ExtentsM   []int64 // of the clusters of sites whose own place is not known
+	Candidates []int   // of how many links this may be the best, each number once; 1 among them
+	Works      Works
 }
 
 // Stretch is a part of the period over which one distance held.
@@ -31,6 +36,11 @@ type End struct {
 	*latency.Link
 	Over      []*latency.Tally
 	Scheduled [][]int64
+	// OnlyBounds says that every RTT is an upper bound, however it is timed: the
+	// other side is no probe of ours and answers pings when it pleases.
+	OnlyBounds bool
+	// Excused says that what maintenance excuses is in Over and Scheduled.
+	Excused bool
 
 	// Filled by Judge, over the whole period. What they were made from can
 	// then be dropped.
@@ -41,6 +51,15 @@ type End struct {
 	ScheduledInAll int64
 	Sufficient     bool
 	Sufficiency    api.Sufficiency
+	Verdict        api.Verdict // of this end by itself
+}
+
+// shares are the parts of a bin that count.
+func (e *End) shares(bin *latency.Bin) []*latency.Share {
+	if e.Excused {
+		return []*latency.Share{&bin.Open, &bin.Excused}
+	}
+	return []*latency.Share{&bin.Open}
 }
 
 // summarise takes from the distribution what the report shows.
@@ -81,15 +100,19 @@ type Judgement struct {
 	LimitUS       *big.Rat
 	Measured      latency.RTT // of the worse end
 	HasMeasured   bool
-	Ratio         *big.Rat // nil where unbounded, without packets or without distance
+	By            map[policy.Statistic]latency.RTT // every statistic, of the worse end; empty without packets
+	Ratio         *big.Rat                         // nil where unbounded, without packets or without distance
 	Verdict       api.Verdict
 	Reasons       []api.Reason // never nil
+	Sureness      *Sureness    // nil without an interval
 }
 
 // Part is the judgement over one stretch of a period that was cut.
 type Part struct {
 	Stretch
 	Judgement
+
+	calendar int // index in End.Over
 }
 
 // Link is the result of one subject. Its Judgement has the figures of the
@@ -101,70 +124,131 @@ type Link struct {
 	SingleEnded bool
 	Ends        []End
 	Parts       []Part // empty unless the distance changed
+	Lacking     bool   // there is too little data, whatever the figures
+	// Unexcused is the result if maintenance excused nothing; nil where nothing
+	// is excused.
+	Unexcused *Judgement
+}
+
+// Works is what is announced for the sites of a link within a period.
+type Works struct {
+	Excused []string       // entries that count, in the order of their beginnings
+	Late    []string       // entries that were listed too late
+	Spans   []latency.Span // that are excused
+	Seconds int64          // excused
+	Beyond  int64          // seconds that are not, because they exceed the share of the policy
 }
 
 // Unserved is the result of a pair that no link joins.
 func (r *Rules) Unserved(s Subject, route mesh.Route) *Link {
 	j := r.theoretical(route)
 	j.Verdict, j.Reasons = api.NotDemonstrated, []api.Reason{{Code: api.ReasonNoSites}}
-	return &Link{Subject: s, Judgement: j, Flags: []api.Reason{}}
+	return &Link{Subject: s, Judgement: j, Flags: []api.Reason{}, Lacking: true}
 }
 
 // Judge judges a link by its ends, of which there are one or two, and the
 // stretches of the period, of which there is at least one.
-func (r *Rules) Judge(s Subject, stretches []Stretch, ends []End) *Link {
+func (r *Rules) Judge(s Subject, stretches []Stretch, ends []End) (*Link, error) {
 	link := &Link{Subject: s, SingleEnded: len(ends) == 1, Ends: ends}
-	reasons := []api.Reason{}
+	for i := range ends {
+		ends[i].summarise(r)
+	}
+	whole := r.outcome(stretches, ends)
+	link.Judgement, link.Parts, link.Lacking = whole.Judgement, whole.parts, whole.lacking
 	for i := range ends {
 		end := &ends[i]
-		end.summarise(r)
+		alone := r.outcome(stretches, ends[i:i+1])
 		var lacking []api.Reason
 		end.Sufficiency, lacking = r.sufficiency(end, end.Over[0], end.Scheduled[0])
-		end.Sufficient = len(lacking) == 0
-		reasons = append(reasons, lacking...)
+		end.Sufficient, end.Verdict = len(lacking) == 0, alone.Verdict
 	}
-	if len(stretches) == 1 {
-		link.Judgement = r.judge(stretches[0].Route, ends, 0, reasons)
-	} else {
-		link.judgeParts(r, stretches, reasons)
+	if err := r.besure(link, stretches); err != nil {
+		return nil, err
 	}
 	link.Flags = r.flags(link)
-	return link
+	return link, nil
+}
+
+// Outcome judges without the rest: neither interval nor flags.
+func (r *Rules) Outcome(stretches []Stretch, ends []End) Judgement {
+	return r.outcome(stretches, ends).Judgement
+}
+
+// besure adds the intervals. The judgement over a period that is cut has none.
+func (r *Rules) besure(l *Link, stretches []Stretch) (err error) {
+	if len(l.Parts) == 0 {
+		l.Sureness, err = r.sureness(l.Subject, stretches[0], l.Ends, 0, &l.Judgement)
+		return err
+	}
+	for i := range l.Parts {
+		part := &l.Parts[i]
+		if part.Sureness, err = r.sureness(l.Subject, part.Stretch, l.Ends, part.calendar, &part.Judgement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outcome is a judgement over all stretches, and over each if there are several.
+type outcome struct {
+	Judgement
+	parts   []Part
+	lacking bool
+}
+
+func (r *Rules) outcome(stretches []Stretch, ends []End) outcome {
+	reasons := []api.Reason{}
+	for i := range ends {
+		_, lacking := r.sufficiency(&ends[i], ends[i].Over[0], ends[i].Scheduled[0])
+		reasons = append(reasons, lacking...)
+	}
+	o := outcome{lacking: len(reasons) > 0}
+	if len(stretches) == 1 {
+		o.Judgement = r.judge(stretches[0].Route, ends, 0, reasons)
+	} else {
+		o.judgeParts(r, stretches, ends, reasons)
+	}
+	return o
 }
 
 // judgeParts judges each stretch by itself and then the whole. reasons say
 // what the ends lack over the whole period.
-func (l *Link) judgeParts(r *Rules, stretches []Stretch, reasons []api.Reason) {
+func (o *outcome) judgeParts(r *Rules, stretches []Stretch, ends []End, reasons []api.Reason) {
 	worst := -1
 	for i, stretch := range stretches {
-		if !scheduled(l.Ends, i+1) {
+		if !scheduled(ends, i+1) {
 			continue // the sites did not exist then
 		}
 		lacking := []api.Reason{}
-		for e := range l.Ends {
-			_, more := r.sufficiency(&l.Ends[e], l.Ends[e].Over[i+1], l.Ends[e].Scheduled[i+1])
+		for e := range ends {
+			_, more := r.sufficiency(&ends[e], ends[e].Over[i+1], ends[e].Scheduled[i+1])
 			lacking = append(lacking, more...)
 		}
-		l.Parts = append(l.Parts, Part{stretch, r.judge(stretch.Route, l.Ends, i+1, lacking)})
-		if last := len(l.Parts) - 1; worst < 0 || l.Parts[last].exceeds(&l.Parts[worst].Judgement) {
+		o.parts = append(o.parts, Part{stretch, r.judge(stretch.Route, ends, i+1, lacking), i + 1})
+		if last := len(o.parts) - 1; worst < 0 || o.parts[last].exceeds(&o.parts[worst].Judgement) {
 			worst = last
 		}
 	}
-	l.Judgement = l.Parts[worst].Judgement
-	l.Verdict = api.Compliant
-	for _, part := range l.Parts {
+	if worst < 0 { // everything is excused
+		o.Judgement = r.theoretical(stretches[0].Route)
+		o.Verdict, o.Reasons = api.NotDemonstrated, reasons
+		return
+	}
+	o.Judgement = o.parts[worst].Judgement
+	o.Verdict = api.Compliant
+	for _, part := range o.parts {
 		switch part.Verdict {
 		case api.NotDemonstrated:
 			reasons = append(reasons, api.Reason{Code: api.ReasonPartUndecided, Params: map[string]any{
 				"from": part.From.Format(time.RFC3339), "to": part.To.Format(time.RFC3339),
 			}})
 		case api.NonCompliant:
-			l.Verdict = api.NonCompliant
+			o.Verdict = api.NonCompliant
 		}
 	}
-	l.Reasons = l.Parts[worst].Reasons
+	o.Reasons = o.parts[worst].Reasons
 	if len(reasons) > 0 {
-		l.Verdict, l.Reasons = api.NotDemonstrated, reasons
+		o.Verdict, o.Reasons = api.NotDemonstrated, reasons
 	}
 }
 
@@ -195,6 +279,7 @@ func (r *Rules) judge(route mesh.Route, ends []End, calendar int, lacking []api.
 		if !j.HasMeasured || measured.Compare(j.Measured) > 0 {
 			j.Measured, j.HasMeasured = measured, true
 		}
+		j.worsen(&tally.Distribution)
 		if measured.Unbounded {
 			unbounded = append(unbounded, end.reason(api.ReasonUnbounded, "packets", tally.Packets(), "lost", tally.Lost()))
 		}
@@ -219,6 +304,19 @@ func (r *Rules) judge(route mesh.Route, ends []End, calendar int, lacking []api.
 		}}}
 	}
 	return j
+}
+
+// worsen puts the statistics of an end in the place of shorter ones.
+func (j *Judgement) worsen(d *latency.Distribution) {
+	if j.By == nil {
+		j.By = map[policy.Statistic]latency.RTT{}
+	}
+	for _, statistic := range policy.Statistics() {
+		rtt, _ := measuredBy(statistic, d)
+		if before, ok := j.By[statistic]; !ok || rtt.Compare(before) > 0 {
+			j.By[statistic] = rtt
+		}
+	}
 }
 
 func (r *Rules) theoretical(route mesh.Route) Judgement {

@@ -2,6 +2,7 @@ package compliance
 
 import (
 	"math/big"
+	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
@@ -56,6 +57,7 @@ func (r *Rules) flags(link *Link) []api.Reason {
 			above, _ := new(big.Rat).Quo(r.clockRatePPB, big.NewRat(1000, 1)).Float64()
 			flags = append(flags, end.reason(api.FlagClockRate, "max_ppm", float64(end.ClockRateMaxPPB)/1000, "above_ppm", above))
 		}
+		flags = append(flags, r.minSteps(end)...)
 		if end.Conflicts > 0 {
 			flags = append(flags, end.reason(api.FlagConflicts, "windows", end.Conflicts))
 		}
@@ -66,7 +68,56 @@ func (r *Rules) flags(link *Link) []api.Reason {
 			flags = append(flags, end.reason(api.FlagSummaries, "windows", end.Summaries))
 		}
 	}
+	if len(link.Works.Late) > 0 {
+		flags = append(flags, api.Reason{Code: api.FlagUnregistered, Params: map[string]any{"works": link.Works.Late}})
+	}
 	return flags
+}
+
+// minSteps finds the hours whose shortest RTT differs from that of the hour
+// before, on one day, by more than the policy allows: the path has changed, or
+// what answers has. It names the largest step.
+func (r *Rules) minSteps(end *End) []api.Reason {
+	days := 0
+	var largest *big.Rat
+	var at, before, after int64
+	for _, day := range end.Days {
+		stepped, last := false, int64(0)
+		for b := range day.Bins {
+			shortest, ok := shortestOf(&day.Bins[b])
+			if !ok {
+				continue
+			}
+			if last > 0 && shortest > 0 {
+				step := new(big.Rat).SetFrac64(max(shortest, last)-min(shortest, last), min(shortest, last))
+				if step.Cmp(r.minStepShare) > 0 {
+					stepped = true
+					if largest == nil || step.Cmp(largest) > 0 {
+						largest, at, before, after = step, day.Bins[b].FromMS, last, shortest
+					}
+				}
+			}
+			last = shortest
+		}
+		if stepped {
+			days++
+		}
+	}
+	if days == 0 {
+		return nil
+	}
+	return []api.Reason{end.reason(api.FlagMinStep,
+		"days", days, "at", time.UnixMilli(at).UTC().Format(time.RFC3339), "before_ms", theory.MS(before), "after_ms", theory.MS(after))}
+}
+
+// shortestOf is the shortest RTT of an hour, in microseconds.
+func shortestOf(bin *latency.Bin) (us int64, ok bool) {
+	for _, h := range []*latency.Histogram{&bin.Open.Hardware, &bin.Open.Kernel, &bin.Open.User} {
+		if len(h.US) > 0 && (!ok || int64(h.US[0]) < us) {
+			us, ok = int64(h.US[0]), true
+		}
+	}
+	return us, ok
 }
 
 // differ tells whether two ends of one link disagree: an RTT covers both

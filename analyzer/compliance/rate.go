@@ -5,13 +5,14 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // Sites picks, among the links of one carrier between two clusters, the one
 // that counts by the policy. There is at least one link.
 func (r *Rules) Sites(links []*Link) *Link {
-	if r.choice == policy.Best {
+	if r.choice == policy.Best || len(links) == 1 {
 		return Best(links)
 	}
 	// The worst that is demonstrated, else any.
@@ -58,34 +59,145 @@ func better(a, b *Link) bool {
 	return b.exceeds(&a.Judgement)
 }
 
-// Rate counts the pairs that comply. year is that of the first day of the
-// period.
-func Rate(p policy.Rate, year int, pairs []*Link) api.Rate {
-	rate := api.Rate{Total: len(pairs), TargetYear: year}
-	for _, pair := range pairs {
-		switch pair.Verdict {
-		case api.Compliant:
-			rate.Compliant++
-		case api.NonCompliant:
-			rate.NonCompliant++
-		default:
-			rate.NotDemonstrated++
-			continue
-		}
-		if pair.Route.Class == mesh.ClassC {
-			rate.Provisional++
+// Counted is the link that stands for a pair, taken out of all that join it.
+type Counted struct {
+	*Link
+	Guarded    api.Guarded
+	Candidates int
+	Carriers   [][]*Link // the candidates, those of one carrier together
+}
+
+// Count takes, for each carrier, the link that the policy says, and of these
+// the best. There is at least one link.
+func (r *Rules) Count(carriers [][]*Link) Counted {
+	c := Counted{Carriers: carriers}
+	var counting []*Link
+	for _, links := range carriers {
+		c.Candidates += len(links)
+		counting = append(counting, r.Sites(links))
+	}
+	c.Link = Best(counting)
+	c.Guarded = r.guardedPair(&c)
+	return c
+}
+
+// guardedPair is what is proven of a pair: that it complies if one carrier is
+// proven to, that it does not if all are proven not to.
+func (r *Rules) guardedPair(c *Counted) api.Guarded {
+	if c.Verdict == api.NotDemonstrated {
+		return api.Inconclusive
+	}
+	denied := 0
+	for _, links := range c.Carriers {
+		switch r.guardedCarrier(links, c.Candidates) {
+		case api.ProvenCompliant:
+			return api.ProvenCompliant
+		case api.ProvenNonCompliant:
+			denied++
 		}
 	}
+	if denied == len(c.Carriers) {
+		return api.ProvenNonCompliant
+	}
+	return api.Inconclusive
+}
+
+func (r *Rules) guardedCarrier(links []*Link, candidates int) api.Guarded {
+	n := map[api.Guarded]int{}
+	for _, link := range links {
+		n[r.Guarded(link, candidates)]++
+	}
+	one, all := api.ProvenCompliant, api.ProvenNonCompliant
+	if r.choice != policy.Best {
+		one, all = all, one
+	}
+	switch {
+	case n[one] > 0:
+		return one
+	case n[all] == len(links):
+		return all
+	}
+	return api.Inconclusive
+}
+
+// Unstable tells whether a link does not comply although its median would: it
+// is capable of the limit, and does not hold it.
+func (r *Rules) Unstable(l *Link) bool {
+	return l.Verdict == api.NonCompliant && r.complies(l, policy.P50, func(j *Judgement) *big.Rat { return j.LimitUS })
+}
+
+// complies tells whether every part of a link is within a limit by a statistic.
+func (r *Rules) complies(l *Link, statistic policy.Statistic, limitUS func(*Judgement) *big.Rat) bool {
+	within := func(j *Judgement) bool {
+		rtt, ok := j.By[statistic]
+		return ok && !rtt.Unbounded && theory.Complies(rtt.US, limitUS(j))
+	}
+	if len(l.Parts) == 0 {
+		return within(&l.Judgement)
+	}
+	for i := range l.Parts {
+		if !within(&l.Parts[i].Judgement) {
+			return false
+		}
+	}
+	return true
+}
+
+// Rate counts the pairs that comply. year is that of the first day of the
+// period.
+func (r *Rules) Rate(p policy.Rate, year int, pairs []Counted) api.Rate {
+	rate := api.Rate{Total: len(pairs), TargetYear: year}
+	for _, pair := range pairs {
+		r.countVerdict(&rate, &pair)
+		switch pair.Guarded {
+		case api.ProvenCompliant:
+			rate.Proven++
+		case api.ProvenNonCompliant:
+			rate.ProvenNonCompliant++
+		default:
+			rate.Inconclusive++
+		}
+	}
+	rate.Possible = rate.Total - rate.ProvenNonCompliant - rate.Rejected
+	compare(&rate, p)
+	return rate
+}
+
+func (r *Rules) countVerdict(rate *api.Rate, pair *Counted) {
+	switch pair.Verdict {
+	case api.Compliant:
+		rate.Compliant++
+	case api.NonCompliant:
+		rate.NonCompliant++
+		if r.Unstable(pair.Link) {
+			rate.Unstable++
+		}
+	default:
+		rate.NotDemonstrated++
+		for _, reason := range pair.Reasons {
+			if reason.Code == api.ReasonFasterThanLight {
+				rate.Rejected++
+				break
+			}
+		}
+		return
+	}
+	if pair.Route.Class == mesh.ClassC {
+		rate.Provisional++
+	}
+}
+
+// compare holds a count against the target of its year.
+func compare(rate *api.Rate, p policy.Rate) {
 	if rate.Total > 0 {
 		rate.Fraction = float64(rate.Compliant) / float64(rate.Total)
 	}
-	if target, ok := p.Target(year); ok {
+	if target, ok := p.Target(rate.TargetYear); ok {
 		share, _ := target.Share().Float64()
 		needed := ceil(new(big.Rat).Mul(target.Share(), new(big.Rat).SetInt64(int64(rate.Total))))
 		met := rate.Compliant >= needed
 		rate.Target, rate.Needed, rate.Met = &share, &needed, &met
 	}
-	return rate
 }
 
 func ceil(v *big.Rat) int {

@@ -11,10 +11,10 @@ import (
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
-func pairs(compliant, total int) []*Link {
-	links := make([]*Link, total)
+func pairs(compliant, total int) []Counted {
+	links := make([]Counted, total)
 	for i := range links {
-		links[i] = &Link{Judgement: Judgement{Verdict: api.NotDemonstrated}}
+		links[i] = Counted{Link: &Link{Judgement: Judgement{Verdict: api.NotDemonstrated}}, Guarded: api.Inconclusive}
 		if i < compliant {
 			links[i].Verdict, links[i].Route.Class = api.Compliant, mesh.ClassA
 		}
@@ -23,11 +23,11 @@ func pairs(compliant, total int) []*Link {
 }
 
 func TestRateIsExact(t *testing.T) {
-	targets := policy.Default().Rate
+	rules, targets := NewRules(policy.Default()), policy.Default().Rate
 	// metric.md: 65, 75 and 80 % of 45 need 30, 34 and 36 pairs; later years as 2025.
 	for year, needed := range map[int]int{2023: 30, 2024: 34, 2025: 36, 2026: 36, 2040: 36} {
 		for compliant, met := range map[int]bool{needed - 1: false, needed: true, 45: true, 0: false} {
-			r := Rate(targets, year, pairs(compliant, 45))
+			r := rules.Rate(targets, year, pairs(compliant, 45))
 			if *r.Needed != needed || *r.Met != met || r.Compliant != compliant || r.Total != 45 || r.NotDemonstrated != 45-compliant {
 				t.Errorf("%d of 45 in %d: %+v, needs %d, met %v", compliant, year, r, *r.Needed, *r.Met)
 			}
@@ -35,24 +35,24 @@ func TestRateIsExact(t *testing.T) {
 	}
 	// Exactly at the target is met: 3/4 is 75 %, and 13 of 20 is 65 %.
 	for _, c := range []struct{ compliant, total, year int }{{3, 4, 2024}, {13, 20, 2023}, {4, 5, 2025}, {80, 100, 2025}} {
-		if r := Rate(targets, c.year, pairs(c.compliant, c.total)); !*r.Met {
+		if r := rules.Rate(targets, c.year, pairs(c.compliant, c.total)); !*r.Met {
 			t.Errorf("%d of %d misses %v", c.compliant, c.total, *r.Target)
 		}
 	}
 }
 
 func TestRateCounts(t *testing.T) {
-	links := []*Link{}
+	rules, links := NewRules(policy.Default()), []Counted{}
 	for verdict, n := range map[api.Verdict]int{api.Compliant: 3, api.NonCompliant: 2, api.NotDemonstrated: 1} {
 		for i := range n {
 			class := mesh.ClassC
 			if i == 0 {
 				class = mesh.ClassB
 			}
-			links = append(links, &Link{Judgement: Judgement{Verdict: verdict, Route: mesh.Route{Class: class}}})
+			links = append(links, Counted{Link: &Link{Judgement: Judgement{Verdict: verdict, Route: mesh.Route{Class: class}}}})
 		}
 	}
-	r := Rate(policy.Default().Rate, 2022, links)
+	r := rules.Rate(policy.Default().Rate, 2022, links)
 	if r.Target != nil || r.Met != nil || r.Needed != nil {
 		t.Errorf("a target before the first year: %+v", r)
 	}

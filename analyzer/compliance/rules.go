@@ -18,6 +18,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
+	"github.com/fibergauge/fibergauge/analyzer/uncertainty"
 )
 
 // Rules are a policy in the form that verdicts are made with: exact fractions.
@@ -37,10 +38,21 @@ type Rules struct {
 	ratioAbove      *big.Rat
 	residenceCapUS  uint32
 	clockRatePPB    *big.Rat
+	minStepShare    *big.Rat
+
+	confidence               *big.Rat
+	trials                   int
+	seed                     uint64
+	completeDaysNeeded       int
+	hardwareAdds, kernelAdds uncertainty.Span
+
+	withinHub, withinCity *big.Rat // limits of an RTT, in microseconds
 }
 
 // NewRules prepares a policy for judging.
 func NewRules(p *policy.Policy) *Rules {
+	hardwareLeast, hardwareMost := policy.AddedNS(p.Uncertainty.HardwareAddsUS)
+	kernelLeast, kernelMost := policy.AddedNS(p.Uncertainty.KernelAddsUS)
 	return &Rules{
 		light:           p.Theory.Light(),
 		factor:          p.Theory.Factor.Rat(),
@@ -57,6 +69,16 @@ func NewRules(p *policy.Policy) *Rules {
 		ratioAbove:      p.Plausibility.RatioAbove.Rat(),
 		residenceCapUS:  uint32(p.Measurement.ResidenceCapUS),
 		clockRatePPB:    new(big.Rat).Mul(p.Plausibility.ClockRatePPM.Rat(), big.NewRat(1000, 1)),
+		minStepShare:    p.Plausibility.MinStepShare.Rat(),
+
+		confidence: p.Uncertainty.Confidence.Rat(), trials: p.Uncertainty.Trials, seed: p.Uncertainty.Seed,
+		completeDaysNeeded: p.Uncertainty.CompleteDays,
+		hardwareAdds:       uncertainty.Span{Low: hardwareLeast, High: hardwareMost},
+		kernelAdds:         uncertainty.Span{Low: kernelLeast, High: kernelMost},
+
+		// Twice the one-way limit, in microseconds.
+		withinHub:  new(big.Rat).Mul(p.Classes.WithinHubMS.Rat(), big.NewRat(2000, 1)),
+		withinCity: new(big.Rat).Mul(p.Classes.WithinCityMS.Rat(), big.NewRat(2000, 1)),
 	}
 }
 
@@ -65,7 +87,11 @@ func (r *Rules) Factor() *big.Rat { return r.factor }
 
 // measured is what the policy compares with the limit; false without packets.
 func (r *Rules) measured(d *latency.Distribution) (latency.RTT, bool) {
-	switch r.statistic {
+	return measuredBy(r.statistic, d)
+}
+
+func measuredBy(statistic policy.Statistic, d *latency.Distribution) (latency.RTT, bool) {
+	switch statistic {
 	case policy.P50:
 		return d.Percentile(50)
 	case policy.P99:

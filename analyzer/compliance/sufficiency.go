@@ -39,17 +39,11 @@ func (r *Rules) sufficiency(end *End, tally *latency.Tally, scheduled []int64) (
 // and lists the clock hours that had not. What was sent beyond the schedule of
 // an hour does not make up for another.
 func (r *Rules) fulfilled(tally *latency.Tally, scheduled []int64) (s api.Sufficiency, silent []int) {
-	type fill struct{ usable, scheduled int64 }
-	days := make([]fill, len(tally.Days))
 	var hours [24]fill
 	for i, hour := range tally.Hours {
-		usable := min(tally.Usable[i], scheduled[i])
-		days[hour.Day].usable += usable
-		days[hour.Day].scheduled += scheduled[i]
-		hours[hour.Clock].usable += usable
-		hours[hour.Clock].scheduled += scheduled[i]
+		hours[hour.Clock].add(tally.Usable[i], scheduled[i])
 	}
-	for _, f := range days {
+	for _, f := range daysOf(tally, scheduled) {
 		if f.scheduled > 0 {
 			s.Days++
 			if reaches(f.usable, f.scheduled, r.packetsOfDay) {
@@ -68,6 +62,23 @@ func (r *Rules) fulfilled(tally *latency.Tally, scheduled []int64) (s api.Suffic
 		}
 	}
 	return s, silent
+}
+
+// fill is how much of a schedule was delivered.
+type fill struct{ usable, scheduled int64 }
+
+func (f *fill) add(usable, scheduled int64) {
+	f.usable += min(usable, scheduled)
+	f.scheduled += scheduled
+}
+
+// daysOf is how each day of a calendar was filled.
+func daysOf(tally *latency.Tally, scheduled []int64) []fill {
+	days := make([]fill, len(tally.Days))
+	for i, hour := range tally.Hours {
+		days[hour.Day].add(tally.Usable[i], scheduled[i])
+	}
+	return days
 }
 
 // reaches tells whether part / whole ≥ share, exactly.

@@ -87,6 +87,14 @@ func (c *Calendar) hourOf(ms int64) int {
 	return i - 1
 }
 
+// HourAt is the index of the hour that holds a moment; false outside the period.
+func (c *Calendar) HourAt(ms int64) (int, bool) {
+	if !c.contains(ms) {
+		return 0, false
+	}
+	return c.hourOf(ms), true
+}
+
 func (c *Calendar) contains(ms int64) bool { return c.FromMS <= ms && ms < c.ToMS }
 
 // Schedule is how many packets a test asks for of a link in each hour: one in

@@ -181,10 +181,10 @@ func (l *Link) Over(c *Calendar, excused bool) *Tally {
 	for _, day := range l.Days {
 		for i := range day.Bins {
 			bin := &day.Bins[i]
-			if !c.contains(bin.FromMS) {
+			hour, ok := c.HourAt(bin.FromMS)
+			if !ok {
 				continue
 			}
-			hour := c.hourOf(bin.FromMS)
 			t.add(&bin.Open, hour)
 			if excused {
 				t.add(&bin.Excused, hour)

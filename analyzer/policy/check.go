@@ -24,6 +24,7 @@ func (p *Policy) check(doc *yamlfile.Document) error {
 	c := &checker{p, doc}
 	return yamlfile.First(
 		c.checkHead, c.checkTheory, c.checkMeasurement, c.checkRate, c.checkSufficiency, c.checkPlausibility,
+		c.checkUncertainty, c.checkAside, c.checkSensitivity,
 	)
 }
 
@@ -63,7 +64,7 @@ func (c *checker) checkTheory() error {
 
 func (c *checker) checkMeasurement() error {
 	m := c.Measurement
-	if !slices.Contains([]Statistic{P50, P95, P99, Mean, Min}, m.Statistic) {
+	if !slices.Contains(Statistics(), m.Statistic) {
 		return c.choice("measurement.statistic", string(m.Statistic), string(P95), string(P50), string(P99), string(Mean), string(Min))
 	}
 	if !slices.Contains([]Choice{Best, Worst, All}, m.Sites) {
@@ -163,10 +164,107 @@ func (c *checker) checkPlausibility() error {
 		{"plausibility.ends_differ_share", p.EndsDifferShare, 0, 1},
 		{"plausibility.ratio_above", p.RatioAbove, 1, 1000},
 		{"plausibility.clock_rate_ppm", p.ClockRatePPM, 0, 100_000},
+		{"plausibility.min_step_share", p.MinStepShare, 0, 100},
 	} {
 		if err := c.within(field.at, field.value, field.least, field.most); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// minTrials leaves some trials beyond each end of the interval, also where
+// several candidates share the confidence.
+const minTrials, maxTrials = 1000, 1_000_000
+
+func (c *checker) checkUncertainty() error {
+	u := c.Uncertainty
+	if err := c.within("uncertainty.confidence", u.Confidence, 0, 1); err != nil {
+		return err
+	}
+	if v := u.Confidence.Rat(); v.Sign() == 0 || v.Cmp(big.NewRat(1, 1)) == 0 {
+		return c.doc.Errorf("uncertainty.confidence", "%s is not between 0 and 1, such as 0.95", u.Confidence)
+	}
+	if u.Trials < minTrials || u.Trials > maxTrials {
+		return c.doc.Errorf("uncertainty.trials", "%d is not within %d to %d", u.Trials, minTrials, maxTrials)
+	}
+	if u.CompleteDays < 2 || u.CompleteDays > 366 {
+		return c.doc.Errorf("uncertainty.complete_days", "%d is not within 2 to 366", u.CompleteDays)
+	}
+	for _, field := range []struct {
+		at string
+		us []Decimal
+	}{
+		{"uncertainty.hardware_adds_us", u.HardwareAddsUS},
+		{"uncertainty.kernel_adds_us", u.KernelAddsUS},
+	} {
+		if len(field.us) != 2 {
+			return c.doc.Errorf(field.at, "has %d numbers; give the least and the most, such as [0, 50]", len(field.us))
+		}
+		for i, us := range field.us {
+			if err := c.within(fmt.Sprintf("%s[%d]", field.at, i), us, 0, 10_000); err != nil {
+				return err
+			}
+		}
+		if least, most := AddedNS(field.us); least > most {
+			return c.doc.Errorf(field.at, "begins with the larger number; write [%s, %s]", field.us[1], field.us[0])
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkAside() error {
+	for _, field := range []struct {
+		at          string
+		value       Decimal
+		least, most int64
+	}{
+		{"maintenance.most", c.Maintenance.Most, 0, 1},
+		{"classes.within_hub_ms", c.Classes.WithinHubMS, 0, 60_000},
+		{"classes.within_city_ms", c.Classes.WithinCityMS, 0, 60_000},
+		{"diagnosis.near", c.Diagnosis.Near, 0, 1},
+		{"diagnosis.cause", c.Diagnosis.Cause, 0, 1},
+	} {
+		if err := c.within(field.at, field.value, field.least, field.most); err != nil {
+			return err
+		}
+	}
+	if c.Diagnosis.Months < 1 || c.Diagnosis.Months > 120 {
+		return c.doc.Errorf("diagnosis.months", "%d is not within 1 to 120", c.Diagnosis.Months)
+	}
+	return nil
+}
+
+// maxChoices bounds the cells of the sensitivity matrix.
+const maxChoices = 10
+
+func (c *checker) checkSensitivity() error {
+	s := c.Sensitivity
+	for i, statistic := range s.Statistics {
+		if !slices.Contains(Statistics(), statistic) {
+			return c.choice(fmt.Sprintf("sensitivity.statistics[%d]", i), string(statistic), string(P95), string(P50), string(P99), string(Mean), string(Min))
+		}
+	}
+	for _, field := range []struct {
+		at          string
+		values      []Decimal
+		least, most int64
+	}{
+		{"sensitivity.group_index", s.GroupIndex, 1, 3},
+		{"sensitivity.us_per_km", s.USPerKM, 3, 10},
+		{"sensitivity.circuity", s.Circuity, 1, 2},
+	} {
+		if len(field.values) > maxChoices {
+			return c.doc.Errorf(field.at, "has %d; at most %d are shown", len(field.values), maxChoices)
+		}
+		for i, value := range field.values {
+			if err := c.within(fmt.Sprintf("%s[%d]", field.at, i), value, field.least, field.most); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.Statistics) == 0 || len(s.GroupIndex)+len(s.USPerKM) == 0 {
+		return c.doc.Errorf("sensitivity", "needs at least one of statistics, and one of group_index or us_per_km")
 	}
 	return nil
 }

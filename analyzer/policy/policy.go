@@ -30,6 +30,11 @@ type Policy struct {
 	Rate         Rate         `yaml:"rate"`
 	Sufficiency  Sufficiency  `yaml:"sufficiency"`
 	Plausibility Plausibility `yaml:"plausibility"`
+	Uncertainty  Uncertainty  `yaml:"uncertainty"`
+	Maintenance  Maintenance  `yaml:"maintenance"`
+	Classes      Classes      `yaml:"classes"`
+	Sensitivity  Sensitivity  `yaml:"sensitivity"`
+	Diagnosis    Diagnosis    `yaml:"diagnosis"`
 
 	sha256 string
 }
@@ -84,6 +89,9 @@ const (
 	Mean Statistic = "mean"
 	Min  Statistic = "min"
 )
+
+// Statistics are all of them.
+func Statistics() []Statistic { return []Statistic{P50, P95, P99, Mean, Min} }
 
 // Choice says which of several pairs of sites counts for a pair of clusters.
 type Choice string
@@ -151,6 +159,52 @@ type Plausibility struct {
 	EndsDifferShare Decimal `yaml:"ends_differ_share"` // of the longer one
 	RatioAbove      Decimal `yaml:"ratio_above"`
 	ClockRatePPM    Decimal `yaml:"clock_rate_ppm"` // of the correction, up or down
+	MinStepShare    Decimal `yaml:"min_step_share"` // of the shorter one of two hours
+}
+
+// Uncertainty is how the interval of a ratio is found.
+type Uncertainty struct {
+	Confidence     Decimal   `yaml:"confidence"`
+	Trials         int       `yaml:"trials"`
+	Seed           uint64    `yaml:"seed"`
+	CompleteDays   int       `yaml:"complete_days"`
+	HardwareAddsUS []Decimal `yaml:"hardware_adds_us"` // least and most
+	KernelAddsUS   []Decimal `yaml:"kernel_adds_us"`
+}
+
+// AddedNS is a range of microseconds as whole nanoseconds.
+func AddedNS(us []Decimal) (least, most int64) {
+	ns := func(d Decimal) int64 {
+		v := new(big.Rat).Mul(d.Rat(), big.NewRat(1000, 1))
+		return new(big.Int).Div(v.Num(), v.Denom()).Int64()
+	}
+	return ns(us[0]), ns(us[1])
+}
+
+// Maintenance is how much of a period announced works may excuse.
+type Maintenance struct {
+	Most Decimal `yaml:"most"`
+}
+
+// Classes are the limits of the Plan inside a hub and a city, one way.
+type Classes struct {
+	WithinHubMS  Decimal `yaml:"within_hub_ms"`
+	WithinCityMS Decimal `yaml:"within_city_ms"`
+}
+
+// Sensitivity lists the choices under which the rate is given besides.
+type Sensitivity struct {
+	Statistics []Statistic `yaml:"statistics"`
+	GroupIndex []Decimal   `yaml:"group_index"`
+	USPerKM    []Decimal   `yaml:"us_per_km"`
+	Circuity   []Decimal   `yaml:"circuity"`
+}
+
+// Diagnosis is when a pair is looked into, and what is called a cause.
+type Diagnosis struct {
+	Near   Decimal `yaml:"near"`
+	Cause  Decimal `yaml:"cause"`
+	Months int     `yaml:"months"`
 }
 
 // DefaultBytes are the bytes of the default policy, to be printed and edited.

@@ -27,7 +27,18 @@ func TestDefaultIsTheMetric(t *testing.T) {
 			Targets:       []Target{{2023, "65"}, {2024, "75"}, {2025, "80"}},
 		},
 		Sufficiency:  Sufficiency{PacketsOfDay: "0.75", Days: "0.75", PacketsOfHour: "0.75", DemonstrationPackets: 20},
-		Plausibility: Plausibility{FibreIndex: "1.468", FibreMargin: "0.02", EndsDifferMS: "1", EndsDifferShare: "0.05", RatioAbove: "5", ClockRatePPM: "100"},
+		Plausibility: Plausibility{FibreIndex: "1.468", FibreMargin: "0.02", EndsDifferMS: "1", EndsDifferShare: "0.05", RatioAbove: "5", ClockRatePPM: "100", MinStepShare: "0.05"},
+		Uncertainty: Uncertainty{
+			Confidence: "0.95", Trials: 10_000, Seed: 20231008, CompleteDays: 20,
+			HardwareAddsUS: []Decimal{"0", "1"}, KernelAddsUS: []Decimal{"0", "50"},
+		},
+		Maintenance: Maintenance{Most: "0.01"},
+		Classes:     Classes{WithinHubMS: "5", WithinCityMS: "1"},
+		Sensitivity: Sensitivity{
+			Statistics: []Statistic{P50, P95, P99, Mean},
+			GroupIndex: []Decimal{"1.468", "1.4682"}, USPerKM: []Decimal{"5"}, Circuity: []Decimal{"1.2", "1.3", "1.4"},
+		},
+		Diagnosis: Diagnosis{Near: "0.1", Cause: "0.5", Months: 12},
 	}
 	if diff := cmp.Diff(want, p, cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "sha256" }, cmp.Ignore())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -70,6 +81,18 @@ func TestBadPolicies(t *testing.T) {
 	}{
 		{"version: 1 ", "version: 2 ", `p.yaml:10: version: is 2; this program reads version 1`},
 		{"name: default", "name: my policy", `p.yaml:11: name: "my policy" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
+		{"trials: 10000", "trials: 10", "p.yaml:77: uncertainty.trials: 10 is not within 1000 to 1000000"},
+		{"confidence: 0.95", "confidence: 1", "p.yaml:76: uncertainty.confidence: 1 is not between 0 and 1, such as 0.95"},
+		{"complete_days: 20 ", "complete_days: 1 ", "p.yaml:79: uncertainty.complete_days: 1 is not within 2 to 366"},
+		{"kernel_adds_us: [0, 50]", "kernel_adds_us: [50]", "p.yaml:84: uncertainty.kernel_adds_us: has 1 numbers; give the least and the most, such as [0, 50]"},
+		{"kernel_adds_us: [0, 50]", "kernel_adds_us: [50, 0]", "p.yaml:84: uncertainty.kernel_adds_us: begins with the larger number; write [0, 50]"},
+		{"kernel_adds_us: [0, 50]", "kernel_adds_us: [0, x]", `p.yaml:84: uncertainty.kernel_adds_us[1]: "x" is not a decimal number such as 1.468`},
+		{"most: 0.01", "most: 2", "p.yaml:89: maintenance.most: 2 is not within 0 to 1"},
+		{"statistics: [p50, p95, p99, mean]", "statistics: [p42]", `p.yaml:99: sensitivity.statistics[0]: "p42" is not known; allowed: p95, p50, p99, mean, min`},
+		{"circuity: [1.2, 1.3, 1.4]", "circuity: [0.5]", "p.yaml:104: sensitivity.circuity[0]: 0.5 is not within 1 to 2"},
+		{"statistics: [p50, p95, p99, mean]", "statistics: []", "p.yaml:98: sensitivity: needs at least one of statistics, and one of group_index or us_per_km"},
+		{"months: 12", "months: 0", "p.yaml:110: diagnosis.months: 0 is not within 1 to 120"},
+		{"near: 0.1 ", "near: 3 ", "p.yaml:108: diagnosis.near: 3 is not within 0 to 1"},
 		{"convention: group-index", "convention: guess", `p.yaml:17: theory.convention: "guess" is not known; allowed: group-index, us-per-km`},
 		{"convention: group-index ", "convention: us-per-km ", `p.yaml:18: theory.group_index: goes with convention group-index only; the convention is us-per-km`},
 		{"# us_per_km: 5", "us_per_km: 5", `p.yaml:19: theory.us_per_km: goes with convention us-per-km only; the convention is group-index`},

@@ -16,10 +16,10 @@ func (r *Reader) Whole() bool { return r.Role == Regulator || r.Role == Admin }
 //
 // Public is what says which pairs and carriers comply, and how near: the rates,
 // and of each pair or link its clusters, plane, carrier, distance, limit, RTT,
-// ratio and verdict, with the marks without which these mislead (estimated,
-// provisional, single-ended, origins). Not public is what tells of a carrier's
-// network or of how well it measures: sites, ends, conflicts, flags, reasons
-// that name an end, and texts that people wrote.
+// ratio, interval and verdict, with the marks without which these mislead
+// (estimated, provisional, single-ended, origins). Not public is what tells of a carrier's
+// network or of how well it measures: sites, ends, conflicts, flags, diagnosis,
+// gaps, maintenance, reasons that name an end, and texts that people wrote.
 //
 // An excerpt is built out of what is public, so that a field which is new to
 // the report stays out until somebody decides.
@@ -39,10 +39,12 @@ func (r *Reader) Excerpt(full *api.Report) *api.Report {
 		},
 		Plane: full.Plane, Rate: full.Rate,
 		Pairs: x.pairs(full.Pairs), Links: x.pairs(full.Links), Planes: []api.Plane{},
+		Classes: x.classes(full.Classes), Sensitivity: full.Sensitivity, Nearest: full.Nearest, Trend: full.Trend,
 	}
 	for _, plane := range full.Planes {
 		out.Planes = append(out.Planes, api.Plane{
 			Plane: plane.Plane, Rate: plane.Rate, Carriers: plane.Carriers, Pairs: x.pairs(plane.Pairs),
+			Hubs: plane.Hubs, BetweenHubs: plane.BetweenHubs, Ordered: plane.Ordered, WithMaintenance: plane.WithMaintenance,
 		})
 	}
 	for i := range out.Links {
@@ -67,6 +69,18 @@ func (x excerpt) pairs(all []api.Pair) []api.Pair {
 	return out
 }
 
+// classes leaves the sites of others out.
+func (x excerpt) classes(all []api.Class) []api.Class {
+	out := make([]api.Class, len(all))
+	for i, c := range all {
+		if !slices.Contains(x.own, c.Carrier) {
+			c.Sites = []string{}
+		}
+		out[i] = c
+	}
+	return out
+}
+
 func public(p *api.Pair) api.Pair {
 	out := api.Pair{
 		Pair: p.Pair, Plane: p.Plane, Carrier: p.Carrier, Withheld: true,
@@ -75,7 +89,16 @@ func public(p *api.Pair) api.Pair {
 		MeasuredRTTMS: p.MeasuredRTTMS, Ratio: p.Ratio, Unbounded: p.Unbounded,
 		Verdict: p.Verdict, Reasons: publicReasons(p.Reasons), Flags: []api.Reason{},
 		SingleEnded: p.SingleEnded, Origins: p.Origins,
-		Sites: []string{}, Ends: []api.End{},
+		Sites: []string{}, Ends: []api.End{}, Diagnosis: []api.Reason{},
+		Guarded: p.Guarded, Unstable: p.Unstable,
+	}
+	if u := p.Uncertainty; u != nil {
+		out.Uncertainty = &api.Uncertainty{
+			Confidence: u.Confidence, Candidates: u.Candidates, Trials: u.Trials,
+			DistanceMinKM: u.DistanceMinKM, DistanceMaxKM: u.DistanceMaxKM,
+			RatioLow: u.RatioLow, RatioLowUnbounded: u.RatioLowUnbounded,
+			RatioHigh: u.RatioHigh, RatioHighUnbounded: u.RatioHighUnbounded,
+		}
 	}
 	for i := range p.Parts {
 		part := &p.Parts[i]

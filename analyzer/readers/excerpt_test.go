@@ -75,6 +75,7 @@ func drawPair(t *rapid.T, carrier string) api.Pair {
 		}
 	}
 	p.Verdict = verdict.Draw(t, "verdict")
+	p.Guarded = rapid.SampledFrom([]api.Guarded{api.ProvenCompliant, api.ProvenNonCompliant, api.Inconclusive}).Draw(t, "guarded")
 	name(p.Reasons)
 	for i := range p.Parts {
 		p.Parts[i].From, p.Parts[i].To, p.Parts[i].DistanceClass = "2025-06-01T00:00:00Z", "2025-06-02T00:00:00Z", "B"
@@ -93,6 +94,11 @@ func drawReport(t *rapid.T) *api.Report {
 	r.Excerpt = nil
 	r.Pairs = rapid.SliceOfN(pairs, 0, 3).Draw(t, "pairs")
 	r.Links = rapid.SliceOfN(pairs, 0, 4).Draw(t, "links")
+	for i := range r.Classes {
+		c := &r.Classes[i]
+		c.Carrier = rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "carrier of a class")
+		c.Sites = []string{"mark." + c.Carrier + ".a", "mark." + c.Carrier + ".b"}
+	}
 	for i := range r.Planes {
 		r.Planes[i].Pairs = rapid.SliceOfN(pairs, 0, 3).Draw(t, "pairs of a plane")
 	}
@@ -205,7 +211,7 @@ func TestExcerptOfRealReports(t *testing.T) {
 				}
 			}
 		}
-		plan, err := report.NewPlan(m, policy.Default(), period)
+		plan, err := report.NewPlan(m, policy.Default(), period, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -26,6 +26,8 @@ import (
 type Options struct {
 	GeneratedBy string // program and version
 	Complete    bool   // the period is over
+	// Records, if set, keeps day records, so that windows are read once.
+	Records latency.Records
 	// Progress, if set, is told after each link how many of all are done; it is
 	// called by several goroutines.
 	Progress func(done, total int)
@@ -35,7 +37,7 @@ type Options struct {
 // nothing but its arguments and the windows.
 func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*api.Report, error) {
 	rules := compliance.NewRules(plan.Policy)
-	results, err := plan.judge(ctx, rules, source, o.Progress)
+	results, err := plan.judge(ctx, rules, source, o)
 	if err != nil {
 		return nil, err
 	}
@@ -49,48 +51,48 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 		MeshSHA256: plan.Mesh.SHA256(), PolicySHA256: plan.Policy.SHA256(), DataSHA256: dataHash(results),
 		Mesh: plan.meshOf(), Policy: plan.policyOf(rules), Data: plan.dataOf(results),
 		Plane: string(plan.Headline),
-		Links: []api.Pair{},
+		Links: []api.Pair{}, Classes: []api.Class{}, Sensitivity: []api.Sensitivity{}, Nearest: []api.Nearest{},
 	}
 	for _, result := range results {
-		r.Links = append(r.Links, plan.pairOf(result, rules))
+		r.Links = append(r.Links, plan.pairOf(rules, &compliance.Counted{
+			Link: result, Guarded: rules.Guarded(result, 1), Candidates: 1,
+		}))
+		r.Classes = append(r.Classes, rules.Classes(plan.Mesh, result)...)
 	}
 	for _, plane := range plan.Mesh.Planes {
-		r.Planes = append(r.Planes, plan.planeOf(rules, plane, results))
-		if plane == plan.Headline {
-			last := r.Planes[len(r.Planes)-1]
-			r.Rate, r.Pairs = last.Rate, last.Pairs
+		counted, shown := plan.planeOf(rules, plane, results)
+		r.Planes = append(r.Planes, shown)
+		if plane != plan.Headline {
+			continue
 		}
+		r.Rate, r.Pairs = shown.Rate, shown.Pairs
+		for _, choice := range compliance.Choices(plan.Policy.Sensitivity) {
+			r.Sensitivity = append(r.Sensitivity, rules.Under(choice, plan.Policy.Rate, plan.Period.From.Year(), counted))
+		}
+		r.Nearest = rules.Nearest(shown.Rate, counted, mostNearest)
 	}
 	return r, nil
 }
 
+// mostNearest is how many pairs near to the limit are listed, if no more have
+// to change.
+const mostNearest = 5
+
 // judge reads and judges the planned links, some at once: the memory that it
 // takes is that of the links under way, not of all.
-func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latency.Source, progress func(done, total int)) ([]*compliance.Link, error) {
+func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latency.Source, o Options) ([]*compliance.Link, error) {
 	results := make([]*compliance.Link, len(p.Links))
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for i := range p.Links {
 		group.Go(func() error {
-			planned := &p.Links[i]
-			ends := make([]compliance.End, len(planned.ends))
-			for e, end := range planned.ends {
-				link, err := latency.Read(ctx, source, nil, end.scope)
-				if err != nil {
-					return err
-				}
-				ends[e] = compliance.End{Link: link, Scheduled: end.scheduled}
-				for _, calendar := range end.calendars {
-					ends[e].Over = append(ends[e].Over, link.Over(calendar, false))
-				}
+			var err error
+			if results[i], err = p.Links[i].judge(ctx, rules, source, o.Records); err != nil {
+				return err
 			}
-			results[i] = rules.Judge(planned.Subject, planned.Stretches, ends)
-			for e := range ends {
-				ends[e].Drop()
-			}
-			if n := done.Add(1); progress != nil {
-				progress(int(n), len(p.Links))
+			if n := done.Add(1); o.Progress != nil {
+				o.Progress(int(n), len(p.Links))
 			}
 			return nil
 		})
@@ -98,55 +100,136 @@ func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latenc
 	return results, group.Wait()
 }
 
+// judge reads the ends of a link and judges it, with what maintenance excuses
+// and, where that is anything, without.
+func (l *PlannedLink) judge(ctx context.Context, rules *compliance.Rules, source latency.Source, records latency.Records) (*compliance.Link, error) {
+	links := make([]*latency.Link, len(l.ends))
+	for e, end := range l.ends {
+		var err error
+		if links[e], err = latency.Read(ctx, source, records, end.scope); err != nil {
+			return nil, err
+		}
+	}
+	result, err := rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false))
+	if err != nil {
+		return nil, err
+	}
+	if len(l.Subject.Works.Spans) > 0 {
+		unexcused := rules.Outcome(l.Stretches, l.endsOf(links, true))
+		result.Unexcused = &unexcused
+	}
+	for e := range result.Ends {
+		result.Ends[e].Drop()
+	}
+	return result, nil
+}
+
+func (l *PlannedLink) endsOf(links []*latency.Link, excused bool) []compliance.End {
+	ends := make([]compliance.End, len(l.ends))
+	for e := range l.ends {
+		planned := &l.ends[e]
+		ends[e] = compliance.End{Link: links[e], Scheduled: planned.scheduled, OnlyBounds: planned.onlyBounds, Excused: excused}
+		if excused {
+			ends[e].Scheduled = planned.unexcused
+		}
+		for _, calendar := range planned.calendars {
+			ends[e].Over = append(ends[e].Over, links[e].Over(calendar, excused))
+		}
+	}
+	return ends
+}
+
 // planeOf takes, on one plane, the best carrier for each pair of clusters.
-func (p *Plan) planeOf(rules *compliance.Rules, plane mesh.Plane, results []*compliance.Link) api.Plane {
-	out := api.Plane{Plane: string(plane), Carriers: []api.Carrier{}, Pairs: []api.Pair{}}
+func (p *Plan) planeOf(rules *compliance.Rules, plane mesh.Plane, results []*compliance.Link) ([]compliance.Counted, api.Plane) {
+	out := api.Plane{Plane: string(plane), Carriers: []api.Carrier{}, Pairs: []api.Pair{}, Hubs: []api.Hub{}}
 	year := p.Period.From.Year()
 	type key struct {
 		pair    mesh.Pair
 		carrier string
 	}
 	joining := map[key][]*compliance.Link{}
+	late := map[string]bool{}
 	for _, r := range results {
-		if r.Plane == string(plane) {
-			joining[key{r.Pair, r.Carrier}] = append(joining[key{r.Pair, r.Carrier}], r)
+		if r.Plane != string(plane) {
+			continue
+		}
+		joining[key{r.Pair, r.Carrier}] = append(joining[key{r.Pair, r.Carrier}], r)
+		if len(r.Works.Spans) > 0 {
+			out.ExcusedLinks++
+		}
+		for _, entry := range r.Works.Late {
+			late[entry] = true
 		}
 	}
-	byCarrier := make([][]*compliance.Link, len(p.Mesh.Carriers))
-	var best []*compliance.Link
+	out.UnregisteredWorks = len(late)
+	byCarrier := make([][]compliance.Counted, len(p.Mesh.Carriers))
+	served := make([]bool, len(p.Mesh.Carriers))
+	var best []compliance.Counted
 	for _, pair := range p.Pairs {
 		unserved := rules.Unserved(
 			compliance.Subject{Pair: pair, Plane: string(plane)},
 			p.Mesh.ClusterRoute(p.Mesh.Cluster(pair.A), p.Mesh.Cluster(pair.B), p.Period.From))
-		var candidates []*compliance.Link
+		var candidates [][]*compliance.Link
 		for c, carrier := range p.Mesh.Carriers {
 			links := joining[key{pair, carrier.ID}]
 			if len(links) == 0 {
-				byCarrier[c] = append(byCarrier[c], unserved)
+				byCarrier[c] = append(byCarrier[c], rules.Count([][]*compliance.Link{{unserved}}))
 				continue
 			}
-			counts := rules.Sites(links)
-			byCarrier[c] = append(byCarrier[c], counts)
-			candidates = append(candidates, counts)
+			served[c] = true
+			byCarrier[c] = append(byCarrier[c], rules.Count([][]*compliance.Link{links}))
+			candidates = append(candidates, links)
 		}
 		if len(candidates) == 0 {
-			candidates = []*compliance.Link{unserved}
+			candidates = [][]*compliance.Link{{unserved}}
 		}
-		best = append(best, compliance.Best(candidates))
+		best = append(best, rules.Count(candidates))
 	}
-	out.Rate = compliance.Rate(p.Policy.Rate, year, best)
-	for c, links := range byCarrier {
+	out.Rate = rules.Rate(p.Policy.Rate, year, best)
+	for c, pairs := range byCarrier {
 		// A carrier without any site on the plane is not of this plane.
-		if slices.ContainsFunc(links, func(l *compliance.Link) bool { return l.Carrier != "" }) {
+		if served[c] {
 			out.Carriers = append(out.Carriers, api.Carrier{
-				Carrier: p.Mesh.Carriers[c].ID, Rate: compliance.Rate(p.Policy.Rate, year, links),
+				Carrier: p.Mesh.Carriers[c].ID, Rate: rules.Rate(p.Policy.Rate, year, pairs),
 			})
 		}
 	}
-	for _, result := range best {
-		out.Pairs = append(out.Pairs, p.pairOf(result, rules))
+	p.beside(rules, &out, best)
+	for i := range best {
+		out.Pairs = append(out.Pairs, p.pairOf(rules, &best[i]))
 	}
-	return out
+	return best, out
+}
+
+// beside adds the rates over other sets than all pairs.
+func (p *Plan) beside(rules *compliance.Rules, out *api.Plane, pairs []compliance.Counted) {
+	year := p.Period.From.Year()
+	hub := func(cluster string) string { return p.Mesh.Cluster(cluster).Hub }
+	var between []compliance.Counted
+	var ordered, unexcused []api.Verdict
+	for i := range pairs {
+		pair := &pairs[i]
+		if hub(pair.Pair.A) != hub(pair.Pair.B) {
+			between = append(between, *pair)
+		}
+		ways := rules.Ordered(pair)
+		ordered = append(ordered, ways[:]...)
+		unexcused = append(unexcused, pair.WithoutExcuse())
+	}
+	out.BetweenHubs = rules.Rate(p.Policy.Rate, year, between)
+	out.Ordered = rules.Plain(p.Policy.Rate, year, ordered)
+	out.WithMaintenance = rules.Plain(p.Policy.Rate, year, unexcused)
+	for _, h := range p.Mesh.Hubs {
+		var touching []compliance.Counted
+		for _, pair := range pairs {
+			if hub(pair.Pair.A) == h.ID || hub(pair.Pair.B) == h.ID {
+				touching = append(touching, pair)
+			}
+		}
+		if len(touching) > 0 {
+			out.Hubs = append(out.Hubs, api.Hub{Hub: h.ID, Rate: rules.Rate(p.Policy.Rate, year, touching)})
+		}
+	}
 }
 
 // dataHash is the hash over the days of all links; package api says how.

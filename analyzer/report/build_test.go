@@ -23,7 +23,7 @@ import (
 // build judges a period and fails the test if that fails.
 func build(t testing.TB, m *mesh.Mesh, p *policy.Policy, s *scenario.Store, period Period) *api.Report {
 	t.Helper()
-	plan, err := NewPlan(m, p, period)
+	plan, err := NewPlan(m, p, period, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,8 @@ func TestWorkedExample(t *testing.T) {
 		TheoreticalRTTMS: 15.05252, LimitRTTMS: 22.57878, MeasuredRTTMS: &measured, Ratio: &ratio,
 		Verdict: api.NonCompliant, Origins: api.Origins{Synthetic: 2},
 		Reasons: []api.Reason{{Code: "above_limit", Params: map[string]any{"measured_rtt_ms": 22.579, "limit_rtt_ms": 22.57878}}},
-		Flags:   []api.Reason{},
+		Flags:   []api.Reason{}, Diagnosis: []api.Reason{},
+		Guarded: api.Inconclusive, // a minute proves nothing
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -579,7 +580,7 @@ func TestPolicyThatDoesNotFit(t *testing.T) {
 		{"clusters: [all]", "clusters: [zjk, xyz]", `policy default does not fit mesh national: rate.clusters names "xyz", which is not a cluster of the mesh`},
 		{"[optical, private-ip, public-internet]", "[private-ip]", `policy default does not fit mesh national: rate.headline_plane names none of its planes; put one of optical there`},
 	} {
-		_, err := NewPlan(m, with(t, c.old, c.new), on(t, m, "2025-06"))
+		_, err := NewPlan(m, with(t, c.old, c.new), on(t, m, "2025-06"), nil)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v, want %s", c.new, err, c.want)
 		}
@@ -588,7 +589,7 @@ func TestPolicyThatDoesNotFit(t *testing.T) {
 
 func TestStoreFails(t *testing.T) {
 	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
-	plan, err := NewPlan(m, policy.Default(), on(t, m, "2025-06-03"))
+	plan, err := NewPlan(m, policy.Default(), on(t, m, "2025-06-03"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

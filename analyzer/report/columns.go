@@ -38,6 +38,9 @@ const (
 	gap        = 2
 )
 
+// widthOfInterval is from where a table has room for the interval of a ratio.
+const widthOfInterval = 90
+
 // namesHead is the head of the column of names, which a narrow table lacks.
 const namesHead = "BETWEEN"
 
@@ -51,6 +54,9 @@ func (t *table) columns(pairs []api.Pair) []column {
 		{head: strings.ToUpper(t.Policy.Statistic) + " ms", right: true, cell: measuredCell},
 		{head: "RATIO", right: true, painted: true, cell: t.ratioCell},
 		{head: "VERDICT", painted: true, cell: verdictCell},
+	}
+	if confidence := t.confidence(); confidence != "" && t.Width >= widthOfInterval {
+		columns = insert(columns, 5, column{head: confidence + " %", cell: intervalCell})
 	}
 	several := func(plane api.Plane) bool { return plane.Plane == t.Plane && len(plane.Carriers) > 1 }
 	if slices.ContainsFunc(t.Planes, several) {

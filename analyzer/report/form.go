@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -11,6 +12,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
+	"github.com/fibergauge/fibergauge/analyzer/uncertainty"
 	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -92,7 +94,7 @@ func addTimestamps(sum *api.Timestamps, windows map[wire.Timestamps]int) {
 	sum.User += windows[wire.TimestampsUser]
 }
 
-func (p *Plan) pairOf(l *compliance.Link, rules *compliance.Rules) api.Pair {
+func (p *Plan) pairOf(rules *compliance.Rules, l *compliance.Counted) api.Pair {
 	pair := api.Pair{
 		Pair: [2]string{l.Pair.A, l.Pair.B}, Plane: l.Plane, Carrier: l.Carrier, Sites: l.Sites,
 		DistanceKM: km(l.Route.Meters), DistanceClass: string(l.Route.Class), DistanceSource: l.Route.Source,
@@ -100,8 +102,11 @@ func (p *Plan) pairOf(l *compliance.Link, rules *compliance.Rules) api.Pair {
 		GeodesicKM:       km(l.Route.GeodesicMeters),
 		TheoreticalRTTMS: theory.NearMS(l.TheoreticalUS), LimitRTTMS: theory.FloorMS(l.LimitUS),
 		Verdict: l.Verdict, Reasons: l.Reasons, Flags: l.Flags, SingleEnded: l.SingleEnded,
-		Ends: []api.End{},
+		Ends: []api.End{}, Diagnosis: []api.Reason{},
+		Guarded: l.Guarded, Unstable: rules.Unstable(l.Link),
 	}
+	pair.Uncertainty = p.uncertaintyOf(rules, l)
+	pair.Maintenance = p.excusedOf(rules, l.Link)
 	if pair.Sites == nil {
 		pair.Sites = []string{}
 	}
@@ -121,6 +126,44 @@ func (p *Plan) pairOf(l *compliance.Link, rules *compliance.Rules) api.Pair {
 		pair.Parts = append(pair.Parts, out)
 	}
 	return pair
+}
+
+func (p *Plan) uncertaintyOf(rules *compliance.Rules, l *compliance.Counted) *api.Uncertainty {
+	if l.Sureness == nil || len(l.Parts) > 0 {
+		return nil
+	}
+	confidence, _ := p.Policy.Uncertainty.Confidence.Rat().Float64()
+	interval := l.Sureness.ByCandidates[l.Candidates]
+	u := &api.Uncertainty{
+		Confidence: confidence, Candidates: l.Candidates, Trials: p.Policy.Uncertainty.Trials,
+		Seed: strconv.FormatUint(l.Sureness.Seed, 10), Days: l.Sureness.Days, CompleteDays: l.Sureness.CompleteDays,
+		DistanceMinKM: km(l.Route.MinMeters), DistanceMaxKM: km(l.Route.MaxMeters),
+	}
+	show := func(r uncertainty.Ratio) (*float64, bool) {
+		if r.Unbounded {
+			return nil, true
+		}
+		shown := theory.ShowRatio(r.Value, rules.Factor())
+		return &shown, false
+	}
+	u.RatioLow, u.RatioLowUnbounded = show(interval.Low)
+	u.RatioHigh, u.RatioHighUnbounded = show(interval.High)
+	u.RatioGaps, u.RatioGapsUnbounded = show(interval.Gaps)
+	return u
+}
+
+func (p *Plan) excusedOf(rules *compliance.Rules, l *compliance.Link) *api.Excused {
+	if len(l.Works.Excused) == 0 {
+		return nil
+	}
+	out := &api.Excused{Works: l.Works.Excused, Seconds: l.Works.Seconds, Beyond: l.Works.Beyond}
+	j := &l.Judgement
+	if l.Unexcused != nil {
+		j = l.Unexcused
+	}
+	out.Verdict, out.Reasons = j.Verdict, j.Reasons
+	out.MeasuredRTTMS, out.Ratio, out.Unbounded = figures(j, rules)
+	return out
 }
 
 func km(meters int64) float64 { return float64(meters) / 1000 }

@@ -55,6 +55,9 @@ func (t *table) notes() {
 	if classC > 0 {
 		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
 	}
+	if t.confidence() != "" && t.Width >= widthOfInterval {
+		remarks = append(remarks, "!: the interval proves the verdict.")
+	}
 	if n := t.Data.Timestamps.User; n > 0 {
 		timed := n + t.Data.Timestamps.Kernel + t.Data.Timestamps.Hardware
 		remarks = append(remarks, fmt.Sprintf("%d of the %s that have an RTT were timed in user space, which only ever adds delay: their RTTs are upper bounds.", n, plural(timed, "window")))

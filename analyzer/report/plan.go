@@ -9,6 +9,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/compliance"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -23,6 +24,8 @@ type Plan struct {
 	Links    []PlannedLink
 
 	calendar *latency.Calendar
+	archive  []store.MeshVersion
+	versions map[string]*mesh.Mesh // of the archive, by hash, as far as they were read
 
 	// Most links share their hours and their schedule.
 	calendars map[[2]time.Time]*latency.Calendar
@@ -45,16 +48,20 @@ type PlannedLink struct {
 }
 
 type plannedEnd struct {
-	scope     *latency.Scope
-	calendars []*latency.Calendar // the period, then its stretches if several
-	scheduled [][]int64           // by calendar and hour
+	scope      *latency.Scope
+	calendars  []*latency.Calendar // the period, then its stretches if several
+	scheduled  [][]int64           // by calendar and hour, what is excused left out
+	unexcused  [][]int64           // the same with it
+	onlyBounds bool
 }
 
 // NewPlan finds out what is to be judged. It refuses a policy that does not
-// fit the mesh.
-func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period) (*Plan, error) {
+// fit the mesh. The archive says since when works were announced: those that
+// no archived version listed before they began excuse nothing.
+func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period, archive []store.MeshVersion) (*Plan, error) {
 	plan := &Plan{
-		Mesh: m, Policy: p, Period: period, Test: m.Test(m.Judged),
+		Mesh: m, Policy: p, Period: period, Test: m.Test(m.Judged), archive: archive,
+		versions:  map[string]*mesh.Mesh{},
 		calendar:  latency.NewCalendar(period.From, period.To),
 		calendars: map[[2]time.Time]*latency.Calendar{}, schedules: map[life][]int64{},
 	}
@@ -65,6 +72,7 @@ func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period) (*Plan, error) {
 		return nil, err
 	}
 	plan.chooseLinks()
+	plan.countCandidates()
 	return plan, nil
 }
 
@@ -121,14 +129,15 @@ func (p *Plan) chooseLinks() {
 			p.Links = append(p.Links, PlannedLink{
 				Subject: compliance.Subject{
 					Pair: mesh.Pair{A: a.Cluster, B: b.Cluster}, Plane: string(a.Plane), Carrier: a.Carrier,
-					Sites: []string{a.ID, b.ID},
+					Sites: []string{a.ID, b.ID}, ExtentsM: p.Mesh.ExtentsMeters(a, b),
+					Works: p.works(a, b),
 				},
 				Stretches: p.stretches(a, b),
 			})
 			index[[2]string{a.ID, b.ID}] = at
 		}
 		planned := &p.Links[at]
-		planned.ends = append(planned.ends, p.end(link, planned.Stretches))
+		planned.ends = append(planned.ends, p.end(link, planned))
 	}
 	// Sites whose lives do not meet measure nothing.
 	p.Links = slices.DeleteFunc(p.Links, func(l PlannedLink) bool { return l.Scheduled() == 0 })
@@ -145,7 +154,7 @@ func (p *Plan) chooseLinks() {
 func (l *PlannedLink) Scheduled() int64 {
 	var sum int64
 	for _, end := range l.ends {
-		for _, n := range end.scheduled[0] {
+		for _, n := range end.unexcused[0] {
 			sum += n
 		}
 	}
@@ -169,11 +178,34 @@ func (p *Plan) stretches(a, b *mesh.Site) []compliance.Stretch {
 	return stretches
 }
 
-func (p *Plan) end(link mesh.Link, stretches []compliance.Stretch) plannedEnd {
+// countCandidates tells each link of how many it may be the best: itself, those
+// of its carrier between the same clusters, and those of all carriers.
+func (p *Plan) countCandidates() {
+	type group struct {
+		pair           mesh.Pair
+		plane, carrier string
+	}
+	n := map[group]int{}
+	for i := range p.Links {
+		s := &p.Links[i].Subject
+		n[group{s.Pair, s.Plane, s.Carrier}]++
+		n[group{s.Pair, s.Plane, ""}]++
+	}
+	for i := range p.Links {
+		s := &p.Links[i].Subject
+		s.Candidates = []int{1, n[group{s.Pair, s.Plane, s.Carrier}], n[group{s.Pair, s.Plane, ""}]}
+		slices.Sort(s.Candidates)
+		s.Candidates = slices.Compact(s.Candidates)
+	}
+}
+
+func (p *Plan) end(link mesh.Link, planned *PlannedLink) plannedEnd {
+	stretches, excused := planned.Stretches, planned.Subject.Works.Spans
 	src, dst := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
 	end := plannedEnd{
-		scope:     &latency.Scope{Test: p.Test, Src: src, Dst: dst, Calendar: p.calendar},
-		calendars: []*latency.Calendar{p.calendar},
+		scope:      &latency.Scope{Test: p.Test, Src: src, Dst: dst, Calendar: p.calendar, Excused: excused},
+		calendars:  []*latency.Calendar{p.calendar},
+		onlyBounds: p.Test.Method == mesh.MethodICMP && !dst.Role.Probes(),
 	}
 	if len(stretches) > 1 {
 		var cuts []time.Time
@@ -184,7 +216,12 @@ func (p *Plan) end(link mesh.Link, stretches []compliance.Stretch) plannedEnd {
 		end.scope.Calendar = latency.NewCalendar(p.Period.From, p.Period.To, cuts...)
 	}
 	for _, calendar := range end.calendars {
-		end.scheduled = append(end.scheduled, p.schedule(calendar, src, dst))
+		whole := p.schedule(calendar, src, dst)
+		end.unexcused = append(end.unexcused, whole)
+		if len(excused) > 0 {
+			whole = calendar.Schedule(p.Test, src, dst, p.Mesh.Location(), excused...)
+		}
+		end.scheduled = append(end.scheduled, whole)
 	}
 	return end
 }

@@ -49,6 +49,10 @@ func Text(r api.Reason) string {
 		return fmt.Sprintf("%s: the reflector claims %s µs as its own, above %s µs", end, p("max_us"), p("cap_us"))
 	case api.FlagClockRate:
 		return fmt.Sprintf("%s: the probe's clock was corrected by %s ppm, above %s ppm: its RTTs may be off by that share", end, p("max_ppm"), p("above_ppm"))
+	case api.FlagMinStep:
+		return fmt.Sprintf("%s: the shortest RTT steps within a day, on %s of them, most at %s from %s to %s ms", end, p("days"), p("at"), p("before_ms"), p("after_ms"))
+	case api.FlagUnregistered:
+		return "announced too late to excuse anything: " + p("works")
 	case api.FlagConflicts:
 		return fmt.Sprintf("%s: %s windows conflict with earlier ones", end, p("windows"))
 	case api.FlagForeign:

@@ -33,6 +33,7 @@ func Table(w io.Writer, r *api.Report, look Look) error {
 	t.rows()
 	t.notes()
 	t.others()
+	t.beside()
 	t.footer()
 	if _, err := io.WriteString(w, t.out.String()); err != nil {
 		return fmt.Errorf("write the table: %w", err)
@@ -95,11 +96,13 @@ func (t *table) heading() {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
 	}
-	if len(parts) == 0 {
-		return
-	}
-	for _, line := range wrap(strings.Join(parts, " · "), t.Width-2) {
-		t.line("  %s", line)
+	for _, remark := range []string{strings.Join(parts, " · "), t.sure()} {
+		if remark == "" {
+			continue
+		}
+		for _, line := range wrap(remark, t.Width-2) {
+			t.line("  %s", line)
+		}
 	}
 }
 

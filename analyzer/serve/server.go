@@ -29,6 +29,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -54,6 +55,7 @@ const (
 // Store is what the server needs of a store.Store.
 type Store interface {
 	latency.Source
+	Meshes(ctx context.Context) ([]store.MeshVersion, error)
 	Ready(ctx context.Context) error
 }
 
@@ -179,7 +181,13 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
 		return
 	}
-	plan, err := report.NewPlan(s.Mesh, s.Policy, period)
+	archive, err := s.Store.Meshes(r.Context())
+	if err != nil {
+		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", fmt.Errorf("read the archived meshes: %w", err))
+		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
+		return
+	}
+	plan, err := report.NewPlan(s.Mesh, s.Policy, period, archive)
 	if err != nil {
 		problem(w, http.StatusInternalServerError, err.Error())
 		return

@@ -37,7 +37,7 @@ func minute(t *testing.T) (*Server, *scenario.Store, report.Period) {
 
 func TestReport(t *testing.T) {
 	s, source, period := minute(t)
-	plan, err := report.NewPlan(s.Mesh, s.Policy, period)
+	plan, err := report.NewPlan(s.Mesh, s.Policy, period, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,3 +73,6 @@ func float(rounded *big.Rat, decimals int) float64 {
 	}
 	return f
 }
+
+// NearKM shows kilometres to the nearest metre, half up.
+func NearKM(km *big.Rat) float64 { return decimal(km, 3, half()) }

@@ -107,6 +107,7 @@ func Same(us uint32, n int) []uint32 { return slices.Repeat([]uint32{us}, n) }
 // is empty; it is not for use by several goroutines while windows are put.
 type Store struct {
 	records map[[3]string][]store.Record
+	Archive []store.MeshVersion
 	Err     error // what every read answers, if set
 }
 
@@ -176,6 +177,9 @@ func (s *Store) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Reco
 		}
 	}
 }
+
+// Meshes gives Archive, or Err.
+func (s *Store) Meshes(context.Context) ([]store.MeshVersion, error) { return s.Archive, s.Err }
 
 // Ready answers Err.
 func (s *Store) Ready(context.Context) error { return s.Err }

@@ -1,0 +1,178 @@
+package compliance
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/uncertainty"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// Sureness is the interval of a ratio and what it was made from.
+type Sureness struct {
+	Seed         uint64
+	Days         int // drawn from: those with packets of either end
+	CompleteDays int
+	ByCandidates map[int]uncertainty.Interval // as many links as the best is taken of
+}
+
+// sureness simulates what other months like this one would give. Nil where too
+// few days are complete, or where no ratio exists.
+func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j *Judgement) (*Sureness, error) {
+	complete := r.completeDays(ends, calendar)
+	if complete < r.completeDaysNeeded || !j.HasMeasured || stretch.Route.Meters <= 0 {
+		return nil, nil
+	}
+	sure := &Sureness{
+		Seed: r.seedOf(s, stretch), CompleteDays: complete, ByCandidates: map[int]uncertainty.Interval{},
+	}
+	in := uncertainty.Input{
+		DistanceM: uncertainty.Span{Low: stretch.Route.MinMeters, High: stretch.Route.MaxMeters},
+		Statistic: r.statistic, Trials: r.trials, Seed: sure.Seed, Confidence: r.confidence,
+	}
+	if stretch.Route.Class != mesh.ClassA {
+		in.ExtentsM = s.ExtentsM
+	}
+	for i := range ends {
+		in.Ends = append(in.Ends, r.sampled(&ends[i], calendar))
+	}
+	for d := range in.Ends[0].Days {
+		for _, end := range in.Ends {
+			if day := end.Days[d]; packets(day.Timed)+packets(day.Bounds) > 0 {
+				sure.Days++
+				break
+			}
+		}
+	}
+	trials, err := uncertainty.Simulate(in)
+	if err != nil {
+		return nil, fmt.Errorf("interval of %s-%s: %w", s.Sites[0], s.Sites[1], err)
+	}
+	measured := uncertainty.Ratio{Value: j.Ratio, Unbounded: j.Measured.Unbounded}
+	for _, candidates := range s.Candidates {
+		sure.ByCandidates[candidates] = trials.Interval(r.light, candidates, measured)
+	}
+	return sure, nil
+}
+
+func packets(d *latency.Distribution) uint64 {
+	if d == nil {
+		return 0
+	}
+	return d.Packets()
+}
+
+// seedOf gives each link and stretch draws of its own: with the same ones for
+// all, what is drawn for one would be no news of another.
+func (r *Rules) seedOf(s Subject, stretch Stretch) uint64 {
+	name := fmt.Sprintf("%d %s %s %s %s %s", r.seed, s.Plane, s.Sites[0], s.Sites[1],
+		stretch.From.UTC().Format(time.RFC3339), stretch.To.UTC().Format(time.RFC3339))
+	sum := sha256.Sum256([]byte(name))
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// sampled puts the days of an end into the form that is drawn from.
+func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
+	tally, scheduled := end.Over[calendar], end.Scheduled[calendar]
+	out := uncertainty.End{}
+	for _, day := range end.Days {
+		sample := uncertainty.Day{Timed: &latency.Distribution{}, Bounds: &latency.Distribution{}}
+		any := false
+		for b := range day.Bins {
+			bin := &day.Bins[b]
+			hour, ok := tally.HourAt(bin.FromMS)
+			if !ok {
+				continue
+			}
+			any = true
+			sample.Missing += uint64(max(0, scheduled[hour]-tally.Usable[hour]))
+			for _, share := range end.shares(bin) {
+				r.addShare(&sample, end, share)
+				switch {
+				case len(share.Kernel.US) > 0:
+					out.DelayNS = r.kernelAdds
+				case len(share.Hardware.US) > 0 && out.DelayNS != r.kernelAdds:
+					out.DelayNS = r.hardwareAdds
+				}
+			}
+		}
+		if any {
+			out.Days = append(out.Days, sample)
+		}
+	}
+	return out
+}
+
+// addShare sorts packets into those that are timed and those whose RTT is only
+// known not to be longer: user space adds what it likes, and so does a router
+// that answers pings when it has nothing better to do.
+func (r *Rules) addShare(sample *uncertainty.Day, end *End, share *latency.Share) {
+	for _, h := range []*latency.Histogram{&share.Hardware, &share.Kernel, &share.User} {
+		if h == &share.User || end.OnlyBounds {
+			sample.Bounds.AddHistogram(&latency.Histogram{US: h.US, N: h.N})
+			sample.Timed.AddLost(h.Lost)
+		} else {
+			sample.Timed.AddHistogram(h)
+		}
+	}
+}
+
+// completeDays counts the days on which every end delivered enough.
+func (r *Rules) completeDays(ends []End, calendar int) int {
+	days := make([]int, len(ends[0].Over[calendar].Days))
+	for e := range ends {
+		for d, f := range daysOf(ends[e].Over[calendar], ends[e].Scheduled[calendar]) {
+			if f.scheduled > 0 && reaches(f.usable, f.scheduled, r.packetsOfDay) {
+				days[d]++
+			}
+		}
+	}
+	n := 0
+	for _, delivered := range days {
+		if delivered == len(ends) {
+			n++
+		}
+	}
+	return n
+}
+
+// Guarded is the verdict that holds at the confidence of the policy, for the
+// best of so many candidates. Where the distance changed, each part has to be
+// proven; one that is proven not to comply is enough for the other.
+func (r *Rules) Guarded(l *Link, candidates int) api.Guarded {
+	if l.Verdict == api.NotDemonstrated {
+		return api.Inconclusive
+	}
+	if len(l.Parts) == 0 {
+		return r.guarded(&l.Judgement, candidates)
+	}
+	all := api.ProvenCompliant
+	for i := range l.Parts {
+		switch r.guarded(&l.Parts[i].Judgement, candidates) {
+		case api.ProvenNonCompliant:
+			return api.ProvenNonCompliant
+		case api.Inconclusive:
+			all = api.Inconclusive
+		}
+	}
+	return all
+}
+
+func (r *Rules) guarded(j *Judgement, candidates int) api.Guarded {
+	if j.Sureness == nil {
+		return api.Inconclusive
+	}
+	limit := uncertainty.Ratio{Value: r.factor}
+	interval := j.Sureness.ByCandidates[candidates]
+	switch {
+	case interval.Gaps.Compare(limit) <= 0:
+		return api.ProvenCompliant
+	case interval.Low.Compare(limit) > 0:
+		return api.ProvenNonCompliant
+	}
+	return api.Inconclusive
+}

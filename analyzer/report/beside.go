@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// sure says how much of the rate holds at the confidence of the policy; empty
+// where no pair has an interval, as in a period of a few days.
+func (t *table) sure() string {
+	confidence := t.confidence()
+	if confidence == "" {
+		return ""
+	}
+	r := t.Rate
+	line := fmt.Sprintf("%d proven to comply, %d possible, %d inconclusive (%s %% intervals)",
+		r.Proven, r.Possible, r.Inconclusive, confidence)
+	if r.Unstable > 0 {
+		line += fmt.Sprintf(" · %d capable but unstable", r.Unstable)
+	}
+	return line
+}
+
+// confidence is that of the intervals, in percent; empty where there are none.
+func (t *table) confidence() string {
+	for i := range t.Pairs {
+		if u := t.Pairs[i].Uncertainty; u != nil {
+			return number(u.Confidence * 100)
+		}
+	}
+	return ""
+}
+
+// intervalCell is the interval of the ratio, marked where it proves the verdict.
+func intervalCell(p *api.Pair) string {
+	u := p.Uncertainty
+	if u == nil {
+		return "–"
+	}
+	mark := ""
+	if p.Guarded != api.Inconclusive {
+		mark = " !"
+	}
+	return endCell(u.RatioLow) + "–" + endCell(u.RatioHigh) + mark
+}
+
+func endCell(ratio *float64) string {
+	if ratio == nil {
+		return "∞"
+	}
+	return strconv.FormatFloat(*ratio, 'f', 3, 64)
+}
+
+// beside gives what stands beside the rate of the headline.
+func (t *table) beside() {
+	var plane *api.Plane
+	for i := range t.Planes {
+		if t.Planes[i].Plane == t.Plane {
+			plane = &t.Planes[i]
+		}
+	}
+	if plane == nil || t.Period.Demonstration {
+		return
+	}
+	t.line("")
+	t.line("%s", t.paint("Beside the rate, plane "+plane.Plane, text.Bold))
+	t.rate("between hubs", rateLine(plane.BetweenHubs, false))
+	t.rate("each end alone", strings.Replace(rateLine(plane.Ordered, false), "pairs", "ordered links", 1))
+	if plane.ExcusedLinks > 0 {
+		t.rate("nothing excused", rateLine(plane.WithMaintenance, false))
+	}
+	for _, hub := range plane.Hubs {
+		t.rate("hub "+hub.Hub, rateLine(hub.Rate, false))
+	}
+	t.classes()
+	t.sensitivity()
+	t.nearest()
+}
+
+func (t *table) classes() {
+	type class struct {
+		name  string
+		limit float64
+	}
+	met, all := map[class]int{}, map[class]int{}
+	var order []class
+	for _, c := range t.Classes {
+		if c.Plane != t.Plane {
+			continue
+		}
+		k := class{c.Class, c.LimitOneWayMS}
+		if all[k] == 0 {
+			order = append(order, k)
+		}
+		all[k]++
+		if c.Verdict == api.Compliant {
+			met[k]++
+		}
+	}
+	for _, k := range order {
+		t.rate("inside one "+k.name, fmt.Sprintf("%d of %s at most %s ms one way (half the RTT)", met[k], plural(all[k], "link"), number(k.limit)))
+	}
+}
+
+// sensitivity says how far the rate hangs on the choices of the policy.
+func (t *table) sensitivity() {
+	if len(t.Sensitivity) == 0 {
+		return
+	}
+	low, high := t.Sensitivity[0], t.Sensitivity[0]
+	for _, s := range t.Sensitivity {
+		if s.Compliant < low.Compliant {
+			low = s
+		}
+		if s.Compliant > high.Compliant {
+			high = s
+		}
+	}
+	name := func(s api.Sensitivity) string {
+		return fmt.Sprintf("%d (%s, %s, distances: %s)", s.Compliant, s.Statistic, s.Light, s.Distance)
+	}
+	t.rate("other choices", fmt.Sprintf("from %s to %s of %d; the JSON has all %d", name(low), name(high), low.Total, len(t.Sensitivity)))
+}
+
+func (t *table) nearest() {
+	if len(t.Nearest) == 0 {
+		return
+	}
+	t.line("")
+	head := "Narrowly within the limit"
+	if t.Nearest[0].Verdict == api.NonCompliant {
+		head = "Nearest to complying"
+	}
+	t.line("%s", t.paint(head, text.Bold))
+	for _, n := range t.Nearest {
+		pair := abreast(n.Pair[0], "–", n.Pair[1], maxIDs)
+		if n.ExcessMS == nil {
+			t.rate(pair, "too many packets lost")
+			continue
+		}
+		way := "above"
+		ms, km := *n.ExcessMS, *n.ExcessKM
+		if ms <= 0 {
+			way, ms, km = "below", -ms, -km
+		}
+		t.rate(pair, fmt.Sprintf("%s ms %s the limit, which is %s km of fibre each way", strconv.FormatFloat(ms, 'f', 3, 64), way, strconv.FormatFloat(km, 'f', 0, 64)))
+	}
+}
