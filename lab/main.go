@@ -21,14 +21,16 @@ Its delays are invented: it shows that the programs work, and says nothing
 about any real network.
 
 Needs Linux, and root or unprivileged user namespaces with write access to
-/dev/net/tun.`
+/dev/net/tun. Only generate, which makes windows without any packet, runs
+anywhere.`
 
 type grammar struct {
 	cli.Globals
 
-	Run   runCommand   `cmd:"" help:"Run a mesh over an emulated network for a while, and report."`
-	Chaos chaosCommand `cmd:"" help:"Run a mesh while things go wrong, by a seed, and account for every window."`
-	Check checkCommand `cmd:"" help:"Check the files and the privileges, and say what run would make. Changes nothing."`
+	Run      runCommand      `cmd:"" help:"Run a mesh over an emulated network for a while, and report."`
+	Chaos    chaosCommand    `cmd:"" help:"Run a mesh while things go wrong, by a seed, and account for every window."`
+	Generate generateCommand `cmd:"" help:"Put synthetic windows of months or years into a store, without packets and without waiting."`
+	Check    checkCommand    `cmd:"" help:"Check the files and the privileges, and say what run would make. Changes nothing."`
 }
 
 func main() { os.Exit(cli.Main("fibergauge-lab", about, &grammar{})) }

@@ -30,7 +30,7 @@ type checker struct {
 func (w *WAN) check(doc *yamlfile.Document) error {
 	c := &checker{w, doc}
 	return yamlfile.First(
-		c.checkHead, c.checkLinks, c.checkEvents, c.checkAbsent, c.checkCollector, c.checkComplete,
+		c.checkHead, c.checkLinks, c.checkEvents, c.checkAbsent, c.checkCollector, c.checkHistory, c.checkComplete,
 	)
 }
 

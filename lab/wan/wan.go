@@ -29,6 +29,7 @@ type WAN struct {
 	Events    []Event  `yaml:"events"`
 	Absent    []string `yaml:"absent"`
 	Collector []Outage `yaml:"collector"`
+	History   *History `yaml:"history"`
 
 	mesh   *mesh.Mesh
 	bytes  []byte

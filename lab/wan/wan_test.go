@@ -69,7 +69,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", "", "wan.yaml: is empty"},
 		{"other version", "version: 2\nseed: 1\n", "wan.yaml:1: version: is 2; this program reads version 1"},
-		{"unknown field", head + "loss: 3\n", "wan.yaml:4: loss: unknown field; allowed: version, seed, defaults, links, events, absent, collector"},
+		{"unknown field", head + "loss: 3\n", "wan.yaml:4: loss: unknown field; allowed: version, seed, defaults, links, events, absent, collector, history"},
 		{"unknown field of a link", head + "links:\n  - {from: x, rtt: 3}\n", "wan.yaml:5: links[0].rtt: unknown field; allowed: from, to, carriers, planes, rtt_ms, stretch, asymmetry, jitter, loss_percent, duplicate_percent, reorder_percent, reorder_ms, hops, cut"},
 		{"negative seed", "version: 1\nseed: -1\n", "wan.yaml:2: seed: -1 is out of range for a whole number"},
 		{"no delay anywhere", "version: 1\nseed: 1\nlinks:\n  - {from: x, to: y, rtt_ms: 5}\n", "wan.yaml: defaults: leave the link x-a – z-a without a delay; give rtt_ms or stretch here or under links"},
