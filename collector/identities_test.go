@@ -629,7 +629,7 @@ func TestOwnCertificateIsRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if shown := conn.ConnectionState().PeerCertificates[0]; shown.NotAfter.Sub(time.Now()) < pki.ServerLife-time.Hour {
+	if shown := conn.ConnectionState().PeerCertificates[0]; time.Until(shown.NotAfter) < pki.ServerLife-time.Hour {
 		t.Errorf("the certificate shown ends on %s", shown.NotAfter)
 	}
 	if got := list(); strings.Contains(got, "WARNING") {
