@@ -78,7 +78,7 @@ func (c *checker) distanceLength(at string, d *Distance) error {
 	} else {
 		a, b = c.Mesh.place(c.sites[d.Sites[0]]), c.Mesh.place(c.sites[d.Sites[1]])
 	}
-	geodesic := geodesicMeters(a, b)
+	geodesic := GeodesicMeters(a, b)
 	if meters(d.KM) < geodesic {
 		return c.doc.Errorf(at+".km", "%v km is shorter than the geodesic of %.3f km; no road is", d.KM, float64(geodesic)/1000)
 	}
@@ -116,7 +116,7 @@ func (c *checker) warnOfPlace(at string, site, other *Site) bool {
 	if site.Cluster == other.Cluster || site.Carrier != other.Carrier || site.Plane != other.Plane {
 		return false
 	}
-	geodesic := geodesicMeters(c.Mesh.place(site), c.Mesh.place(other))
+	geodesic := GeodesicMeters(c.Mesh.place(site), c.Mesh.place(other))
 	for i := range c.Distances {
 		d := &c.Distances[i]
 		own := func(d *Distance) bool { return joins(d.Sites, site.ID, other.ID) }
