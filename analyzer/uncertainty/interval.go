@@ -68,8 +68,8 @@ func (r ratio) by(light theory.Light) Ratio {
 	return Ratio{Value: us.Quo(us, light.RTTUS(int64(r.meters)))}
 }
 
-// Trials are the outcomes of Simulate, as many as an interval can need. They
-// hold for every light.
+// Trials are the outcomes of Simulate, as many as an interval can need: one
+// candidate needs most. They hold for every light.
 type Trials struct {
 	n          int
 	confidence *big.Rat
@@ -77,19 +77,30 @@ type Trials struct {
 	high, gaps []ratio // the largest, descending
 }
 
-// newTrials keeps what one candidate needs; more need less.
-func newTrials(n int, confidence *big.Rat, low, high, gaps []ratio) *Trials {
-	t := &Trials{n: n, confidence: new(big.Rat).Set(confidence)}
-	kept := t.rank(1)
-	t.low = smallest(low, kept, ratio.compare)
-	descending := func(a, b ratio) int { return b.compare(a) }
-	t.high, t.gaps = smallest(high, kept, descending), smallest(gaps, kept, descending)
-	return t
+// first keeps the first n of many ratios, which is quicker than sorting all.
+type first struct {
+	n      int
+	order  func(a, b ratio) int
+	ratios []ratio
+	last   ratio // the n-th at the last cut: what comes after it is out
+	cut    bool
 }
 
-func smallest(ratios []ratio, n int, compare func(a, b ratio) int) []ratio {
-	slices.SortFunc(ratios, compare)
-	return slices.Clone(ratios[:n])
+func (f *first) add(r ratio) {
+	if f.cut && f.order(r, f.last) >= 0 {
+		return
+	}
+	f.ratios = append(f.ratios, r)
+	if len(f.ratios) == 2*f.n {
+		f.last, f.cut = f.sorted()[f.n-1], true
+	}
+}
+
+// sorted are the first n in order, or all if there are less.
+func (f *first) sorted() []ratio {
+	slices.SortFunc(f.ratios, f.order)
+	f.ratios = f.ratios[:min(f.n, len(f.ratios))]
+	return f.ratios
 }
 
 // rank is max(1, ⌊n × (1 − confidence) / (2 × candidates)⌋): an interval

@@ -3,9 +3,9 @@ package uncertainty
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 
-	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 )
 
@@ -29,21 +29,24 @@ func Simulate(in Input) (*Trials, error) {
 		ends[i] = newEnd(&in.Ends[i], sampled, in.Statistic)
 	}
 	random := splitMix64(in.Seed)
-	times := make([]uint32, len(sampled))
-	low, high, gaps := make([]ratio, in.Trials), make([]ratio, in.Trials), make([]ratio, in.Trials)
-	for i := range in.Trials {
-		clear(times)
-		for range times {
-			times[random.below(uint64(len(times)))]++
-		}
+	times, days := make([]uint32, len(sampled)), make([]drawn, 0, len(sampled))
+	trials := &Trials{n: in.Trials, confidence: new(big.Rat).Set(in.Confidence)}
+	kept := trials.rank(1)
+	descending := func(a, b ratio) int { return b.compare(a) }
+	low, high, gaps := first{n: kept, order: ratio.compare}, first{n: kept, order: descending}, first{n: kept, order: descending}
+	for range in.Trials {
+		days = random.days(times, days[:0])
 		var worse sides
 		for e := range ends {
-			worse = worse.worse(ends[e].of(times).less(random.within(ends[e].delayNS)))
+			worse = worse.worse(ends[e].of(days).less(random.within(ends[e].delayNS)))
 		}
 		m := in.meters(&random)
-		low[i], high[i], gaps[i] = ratio{worse.low, m}, ratio{worse.high, m}, ratio{worse.gaps, m}
+		low.add(ratio{worse.low, m})
+		high.add(ratio{worse.high, m})
+		gaps.add(ratio{worse.gaps, m})
 	}
-	return newTrials(in.Trials, in.Confidence, low, high, gaps), nil
+	trials.low, trials.high, trials.gaps = low.sorted(), high.sorted(), gaps.sorted()
+	return trials, nil
 }
 
 // sampled are the indices of the days on which any end sent a packet.
@@ -84,49 +87,15 @@ func newEnd(e *End, sampled []int, s policy.Statistic) end {
 		made.packets[i], missing[i] = day.packets(), uint32(day.Missing)
 		bounded, gapped = bounded || day.hasBounds(), gapped || day.Missing > 0
 	}
-	made.high = prepare(s, len(sampled), func(i int) count { return count{e.Days[sampled[i]].high(), 0} })
 	if bounded {
-		made.low = prepare(s, len(sampled), func(i int) count { return count{e.Days[sampled[i]].low(), 0} })
+		made.low = prepare(s, piles(e, sampled, true), nil)
 	}
-	switch {
-	case !gapped:
-	case s == policy.Mean || s == policy.Min:
-		made.gaps = ifComplete{made.high, missing}
-	default:
-		made.gaps = prepare(s, len(sampled), func(i int) count { return count{e.Days[sampled[i]].high(), uint64(missing[i])} })
+	high := piles(e, sampled, false)
+	made.high = prepare(s, high, nil)
+	if gapped {
+		made.gaps = prepare(s, high, missing)
 	}
 	return made
-}
-
-// low counts every bound as an RTT of 0.
-func (d *Day) low() *latency.Distribution {
-	if !d.hasBounds() {
-		return d.timed()
-	}
-	zeros := &latency.Distribution{}
-	for _, n := range d.Bounds.Values() {
-		zeros.AddRTT(0, n)
-	}
-	zeros.Merge(d.timed())
-	return zeros
-}
-
-// high counts every bound as the RTT that it is.
-func (d *Day) high() *latency.Distribution {
-	if !d.hasBounds() {
-		return d.timed()
-	}
-	all := &latency.Distribution{}
-	all.Merge(d.timed())
-	all.Merge(d.Bounds)
-	return all
-}
-
-func (d *Day) timed() *latency.Distribution {
-	if d.Timed == nil {
-		return &latency.Distribution{}
-	}
-	return d.Timed
 }
 
 // sides are the three figures of a trial: the bounds as 0, the bounds as they
@@ -134,17 +103,17 @@ func (d *Day) timed() *latency.Distribution {
 type sides struct{ low, high, gaps uint64 }
 
 // of is in microseconds. Of an end without packets nothing is known.
-func (e *end) of(times []uint32) sides {
-	if weigh(e.packets, times) == 0 {
+func (e *end) of(days []drawn) sides {
+	if weigh(e.packets, days) == 0 {
 		return sides{0, endless, endless}
 	}
-	high := e.high.of(times)
+	high := e.high.of(days)
 	s := sides{high, high, high}
 	if e.low != nil {
-		s.low = e.low.of(times)
+		s.low = e.low.of(days)
 	}
 	if e.gaps != nil {
-		s.gaps = e.gaps.of(times)
+		s.gaps = e.gaps.of(days)
 	}
 	return s
 }

@@ -26,3 +26,18 @@ func (s *splitMix64) below(n uint64) uint64 {
 func (s *splitMix64) within(span Span) int64 {
 	return span.Low + int64(s.below(uint64(span.High-span.Low)+1))
 }
+
+// days draws as many days as there are, with replacement, and appends them to
+// days in their order. times is memory to count in.
+func (s *splitMix64) days(times []uint32, days []drawn) []drawn {
+	clear(times)
+	for range times {
+		times[s.below(uint64(len(times)))]++
+	}
+	for day, n := range times {
+		if n > 0 {
+			days = append(days, drawn{uint32(day), n})
+		}
+	}
+	return days
+}
