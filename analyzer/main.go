@@ -23,6 +23,8 @@ type grammar struct {
 	Verify  verifyCommand  `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
 	Check   checkCommand   `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
 	Policy  policyCommand  `cmd:"" help:"Print the default policy, check one, or compare two."`
+
+	Distances distancesCommand `cmd:"" help:"Fill the distances of a mesh: registered ones from CSV, routed ones from an OSRM server."`
 }
 
 func main() {

@@ -72,8 +72,10 @@ var rooms = map[string][]string{
 	"analyzer":        {"internal/durable", "mesh", "probe/wire", "collector/store", "internal/cli", "internal/yamlfile"},
 	"analyzer/theory": {"mesh"},
 	"analyzer/api":    {},
-	"dashboards":      {"analyzer/api"},
-	"lab":             {"mesh", "analyzer/theory", "internal/cli", "internal/yamlfile"},
+	// It writes a mesh, and knows nothing of verdicts.
+	"analyzer/distances": {"internal/durable", "internal/yamlfile", "mesh"},
+	"dashboards":         {"analyzer/api"},
+	"lab":                {"mesh", "analyzer/theory", "internal/cli", "internal/yamlfile"},
 	// The books of a chaos run are what the programs left: their own readers
 	// read them.
 	"lab/account": {"mesh", "probe/wire", "probe/spool", "collector/store", "internal/cli"},
