@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -130,45 +128,4 @@ func progressOn(w io.Writer) (progress func(done, total int), wipe func()) {
 	}
 	progress = func(done, total int) { fmt.Fprintf(file, "\rreading %d of %d\x1b[K", done, total) }
 	return progress, func() { fmt.Fprint(file, "\r\x1b[K") }
-}
-
-// writeOut writes a file whole or not at all. A link keeps pointing where it
-// does, and a device or pipe is written to, not replaced.
-func writeOut(name string, data []byte) error {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		file, err := os.OpenFile(name, os.O_WRONLY, 0)
-		if err != nil {
-			return cli.Usage(fmt.Errorf("write the report: %w", err))
-		}
-		_, err = file.Write(data)
-		if err = errors.Join(err, file.Close()); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-		return nil
-	}
-	return replaceFile(name, data)
-}
-
-func replaceFile(name string, data []byte) (err error) {
-	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
-		return cli.Usage(fmt.Errorf("write %s: there is no such folder; make it, or name another", name))
-	}
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return cli.Usage(fmt.Errorf("write %s: %w", name, err))
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("write %s: %w", name, err), os.Remove(file.Name()))
-		}
-	}()
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), name)
 }
