@@ -97,6 +97,24 @@ func TestIntervalIsThatOfTheDefinition(t *testing.T) {
 	})
 }
 
+// Their products differ in either half of 128 bits, up or down.
+func TestRatiosCompareAsFractions(t *testing.T) {
+	light := theory.InFibre()
+	ratios := []ratio{{endless, 1}, {endless, 5}}
+	for _, ns := range []uint64{0, 1, 2, 1 << 32, 1<<32 + 1, 1<<49 - 1, maxDelayNS - 1, maxDelayNS} {
+		for _, meters := range []uint64{1, 2, 1 << 20, 1<<32 - 1, maxMeters - 1, maxMeters} {
+			ratios = append(ratios, ratio{ns, meters})
+		}
+	}
+	for _, a := range ratios {
+		for _, b := range ratios {
+			if got, want := a.compare(b), a.by(light).Compare(b.by(light)); got != want {
+				t.Errorf("%v and %v compare as %d, their fractions as %d", a, b, got, want)
+			}
+		}
+	}
+}
+
 func TestLaws(t *testing.T) {
 	light := theory.InFibre()
 	rapid.Check(t, func(t *rapid.T) {

@@ -143,6 +143,38 @@ func TestByHand(t *testing.T) {
 	}
 }
 
+// Of one day every trial is that day: nothing is left to chance.
+func TestNearestRank(t *testing.T) {
+	hundred := packets{}
+	for us := range uint32(100) {
+		hundred[us+1] = 1
+	}
+	for _, c := range []struct {
+		received packets
+		lost     uint64
+		want     map[policy.Statistic]string // in µs over 1 µs
+	}{
+		{hundred, 0, map[policy.Statistic]string{policy.P50: "50", policy.P95: "95", policy.P99: "99", policy.Mean: "51", policy.Min: "1"}},
+		{hundred, 1, map[policy.Statistic]string{policy.P50: "51", policy.P95: "96", policy.P99: "100", policy.Mean: "51", policy.Min: "1"}},
+		{hundred, 2, map[policy.Statistic]string{policy.P50: "51", policy.P95: "97", policy.P99: "∞", policy.Mean: "51", policy.Min: "1"}},
+		{packets{3: 1, 4: 2}, 3, map[policy.Statistic]string{policy.P50: "4", policy.P95: "∞", policy.P99: "∞", policy.Mean: "4", policy.Min: "3"}},
+		{nil, 1, map[policy.Statistic]string{policy.P50: "∞", policy.P95: "∞", policy.P99: "∞", policy.Mean: "∞", policy.Min: "∞"}},
+	} {
+		for statistic, want := range c.want {
+			trials, err := Simulate(Input{
+				Ends: []End{{Days: []Day{{Timed: distribution(c.received, c.lost)}}}}, DistanceM: Span{100, 100},
+				Statistic: statistic, Trials: 3, Confidence: big.NewRat(19, 20),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(shown{want, want, want}, trials.Interval(perKM(), 1, trials.low[0].by(perKM())).shown()); diff != "" {
+				t.Errorf("%s of %v and %d lost (-want +got):\n%s", statistic, c.received, c.lost, diff)
+			}
+		}
+	}
+}
+
 func TestWidenedToContainWhatWasMeasured(t *testing.T) {
 	trials := &Trials{
 		n: 100, confidence: big.NewRat(96, 100),
