@@ -46,6 +46,11 @@ func TestBadInput(t *testing.T) {
 		{"two stores", []string{"chaos", "--mesh", mesh, "--wan", wan, "--out", out, "--influxd", "/bin/true", "--store", "influx:x"}, "--influxd and --store exclude each other"},
 		{"no such server", []string{"chaos", "--mesh", mesh, "--wan", wan, "--out", out, "--influxd", dir + "/none"}, `--influxd: exec: "` + dir + `/none": stat ` + dir + `/none: no such file or directory`},
 		{"outages twice", []string{"chaos", "--mesh", mesh, "--wan", away, "--out", out}, away + ` takes the collector away by itself; chaos wants a file without "collector"`},
+		{"history to come", []string{"generate", "--mesh", mesh, "--wan", wan, "--from", "2025-01", "--to", "2199-01", "--store", "sqlite:" + out}, "--to, 2199-01, is not over yet: what has not been is not history"},
+		{"history of no time", []string{"generate", "--mesh", mesh, "--wan", wan, "--from", "2025-1", "--to", "2025-02", "--store", "sqlite:" + out}, `--from: "2025-1" is not a month or day such as 2025-06 or 2025-06-03`},
+		{"history of no test", []string{"generate", "--mesh", mesh, "--wan", wan, "--from", "2025-01", "--to", "2025-02", "--store", "sqlite:" + out, "--test", "http"}, `--test "http" is not a test of ../mesh/national.yaml`},
+		{"history to no store", []string{"generate", "--mesh", mesh, "--wan", wan, "--from", "2025-01", "--to", "2025-02", "--store", out}, `store "` + out + `" is neither sqlite:PATH nor influx:FILE`},
+		{"history of a bad wan", []string{"generate", "--mesh", mesh, "--wan", bad, "--from", "2025-01", "--to", "2025-02", "--store", "sqlite:" + out}, bad + `:3: defaults.rtt_ms: must be a number, not "fast"`},
 		{"odd time", []string{"run", "--mesh", mesh, "--wan", wan, "--out", out, "--for", "5x"}, `--for: expected duration but got "5x": time: unknown unit "x" in duration "5x"; see fibergauge-lab run --help`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -27,24 +28,20 @@ const (
 type book struct {
 	*flow
 	*scratch
-	before *answered // the last packet of the window before, if it was answered in time
+	before *packet  // the last of the window before, if it was answered in time
+	tail   []packet // of the windows before: those that reached the reflector after it
 	seen   view
 	traced int64 // Unix ns
 }
 
 // scratch is memory that is used again and again.
 type scratch struct {
-	packets                      []packet
+	packets, later               []packet // of the window, and sent while its replies came
+	together                     []packet
 	rtts, raws, forward, reverse []uint32
 	early                        []uint32 // RTTs known at the end of a window
 	counts                       []uint32
 	order                        []int
-}
-
-// answered is an answered packet, as far as it tells where others were lost.
-type answered struct {
-	slot, reply uint32
-	doubled     bool
 }
 
 // finish fills in what follows from the packets.
@@ -144,6 +141,9 @@ func replyTTL(packets []packet) *wire.ReplyTTL {
 func (b *book) group(d *draft) *wire.STAMP {
 	var g *wire.STAMP
 	first := int64(none) // arrival among the packets sent later
+	for i := range b.later {
+		first = min(first, b.later[i].arrival)
+	}
 	for i := len(d.packets) - 1; i >= 0; i-- {
 		p := &d.packets[i]
 		if p.inTime() {
@@ -167,43 +167,63 @@ func (b *book) group(d *draft) *wire.STAMP {
 // lostByWay counts the losses of which the reflector's numbers tell the way: as
 // in a probe, those between two answered packets.
 func (b *book) lostByWay(d *draft) (forward, reverse uint32) {
-	numbers := b.numbers(d.packets)
-	last, lost := b.before, uint32(0)
-	seen := uint32(0)
-	if last != nil {
-		seen = last.reply
+	defer b.remember(d)
+	if !slices.ContainsFunc(d.packets, func(p packet) bool { return !p.inTime() }) {
+		return 0, 0
 	}
-	first := d.start / b.interval
+	s := b.scratch
+	s.together = append(append(append(s.together[:0], b.tail...), d.packets...), s.later...)
+	numbers := s.number(s.together)
+	last, reply, lost := b.before, uint32(0), uint32(0)
+	if last != nil {
+		reply = numbers[0] + last.reply // it stands first
+	}
 	for i := range d.packets {
 		p := &d.packets[i]
 		if !p.inTime() {
 			lost++
 			continue
 		}
-		now := &answered{slot: uint32(first) + uint32(i), reply: seen + numbers[i] + p.reply, doubled: p.further > 0}
+		now := numbers[len(b.tail)+i] + p.reply
 		if last != nil && lost > 0 {
-			if back := now.reply - last.reply - 1; back <= lost && !last.doubled {
+			if back := now - reply - 1; back <= lost && last.further == 0 {
 				forward, reverse = forward+lost-back, reverse+back
 			}
 		}
-		last, lost = now, 0
-	}
-	if b.before = last; lost > 0 {
-		b.before = nil
+		last, reply, lost = p, now, 0
 	}
 	return forward, reverse
 }
 
-// numbers tells how many requests reached the reflector before each.
-func (b *book) numbers(packets []packet) []uint32 {
-	s := b.scratch
+// remember keeps what the next window depends on: the last packet, if it was
+// answered, and those that reached the reflector after it.
+func (b *book) remember(d *draft) {
+	tail, from := b.scratch.together[:0], d.end
+	b.before = nil
+	if n := len(d.packets); n > 0 && d.packets[n-1].inTime() {
+		last := d.packets[n-1]
+		b.before, from = &last, last.struck
+		tail = append(tail, last)
+	}
+	for _, known := range [][]packet{b.tail, d.packets} {
+		for i := range known {
+			if p := &known[i]; p.reached > 0 && p.struck >= from && (b.before == nil || p.sent != b.before.sent) {
+				tail = append(tail, *p)
+			}
+		}
+	}
+	b.tail = append(b.tail[:0], tail...)
+}
+
+// number tells how many requests reached the reflector before each.
+func (s *scratch) number(packets []packet) []uint32 {
 	s.order = s.order[:0]
 	for i := range packets {
 		if packets[i].reached > 0 {
 			s.order = append(s.order, i)
 		}
 	}
-	if byStrike := func(i, j int) int { return int(min(max(packets[i].struck-packets[j].struck, -1), 1)) }; !slices.IsSortedFunc(s.order, byStrike) {
+	if byStrike := func(i, j int) int { return cmp.Compare(packets[i].struck, packets[j].struck) }; !slices.IsSortedFunc(s.order, byStrike) {
 		slices.SortStableFunc(s.order, byStrike)
 	}
 	s.counts = slices.Grow(s.counts[:0], len(packets))[:len(packets)]

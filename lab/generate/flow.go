@@ -203,7 +203,11 @@ func (f *flow) windows(course *wan.Course, l life, from, until int64, scratch *s
 			d.packets = append(d.packets, p)
 		}
 		scratch.packets = d.packets
-		d.close(reason)
+		d.close(l)
+		scratch.later = scratch.later[:0]
+		if !cut && f.stamp {
+			scratch.later = f.meanwhile(scratch.later, &d, course, next, l.until, stage)
+		}
 		// What a crash leaves is not told; nor is a window of no length.
 		lost := l.reason == "" && d.made > l.until || d.end-d.start < int64(time.Millisecond)
 		d.window = f.template
@@ -215,6 +219,21 @@ func (f *flow) windows(course *wan.Course, l life, from, until int64, scratch *s
 		}
 		slot = next
 	}
+}
+
+// meanwhile appends the packets from a slot on that were sent while replies to
+// those of the window were still to come.
+func (f *flow) meanwhile(dst []packet, d *draft, course *wan.Course, slot, until int64, stage int) []packet {
+	last := int64(0)
+	for i := range d.packets {
+		if p := &d.packets[i]; p.inTime() {
+			last = max(last, p.arrival)
+		}
+	}
+	for last = min(last, until); f.dueIn(slot) < last; slot++ {
+		dst = append(dst, f.send(course, slot, &stage))
+	}
+	return dst
 }
 
 // scheduled counts the slots of a window. The last of one that is cut counts if
@@ -229,12 +248,15 @@ func (f *flow) scheduled(d *draft, cut bool) uint32 {
 
 // close tells until when replies are waited for: where every packet is answered
 // only duplicates may come, and a probe that stops waits for no late ones.
-func (d *draft) close(reason wire.EndReason) {
+func (d *draft) close(l life) {
 	wait := grace
-	if reason == wire.EndStop || !slices.ContainsFunc(d.packets, func(p packet) bool { return !p.inTime() }) {
+	if !slices.ContainsFunc(d.packets, func(p packet) bool { return !p.inTime() }) {
 		wait = timeout
 	}
 	d.made = d.end + wait
+	if l.reason == wire.EndStop && l.until < math.MaxInt64-timeout {
+		d.made = min(d.made, l.until+timeout)
+	}
 }
 
 func floorDiv(a, b int64) int64 {
