@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -22,10 +21,10 @@ type distancesCommand struct {
 	From   string `placeholder:"DATE" help:"What is filled counts from then on, and what it replaces until then: a date in the mesh's time zone, or RFC 3339. Without it nothing is replaced."`
 	DryRun bool   `help:"Print the change as a unified diff and write nothing."`
 
-	CSV    string `xor:"from where" required:"" placeholder:"FILE" help:"Registered distances, class A; columns a,b,km and source,between,from,until,medium."`
+	CSV    string `xor:"from where" placeholder:"FILE" help:"Registered distances, class A; columns a,b,km and source,between,from,until,medium."`
 	Source string `placeholder:"TEXT" help:"With --csv: who registered them, for rows without a source."`
 
-	OSRM         string        `name:"osrm" xor:"from where" required:"" placeholder:"URL" help:"Routed distances, class B, from this OSRM server, such as http://127.0.0.1:5000. What is registered stays."`
+	OSRM         string        `name:"osrm" xor:"from where" placeholder:"URL" help:"Routed distances, class B, from this OSRM server, such as http://127.0.0.1:5000. What is registered stays."`
 	OSRMShortest string        `name:"osrm-shortest" placeholder:"URL" help:"The shortest routes from this one, whose profile has weight_name distance; without it the shortest of the alternatives counts."`
 	Profile      string        `default:"driving" placeholder:"NAME" help:"Profile of the server."`
 	Alternatives int           `default:"3" placeholder:"N" help:"Alternative routes to ask for, 0 to 10."`
@@ -68,6 +67,8 @@ func (c *distancesCommand) Run(ctx context.Context, env *cli.Env) error {
 
 func (c *distancesCommand) usage() error {
 	switch {
+	case c.CSV == "" && c.OSRM == "":
+		return errors.New("say where the distances are from: --csv FILE for registered ones, --osrm URL for routed ones")
 	case c.CSV != "" && (c.OSRMShortest != "" || c.Sites || c.Partial):
 		return errors.New("--osrm-shortest, --sites and --partial go with --osrm; a CSV file names its ends, and is entered whole or not at all")
 	case c.OSRM != "" && c.Source != "":
@@ -137,7 +138,7 @@ func (c *distancesCommand) write(env *cli.Env, m *mesh.Mesh, book *distances.Boo
 	if err != nil {
 		return err
 	}
-	c.warn(env, m, edited, book, outcomes)
+	warn(env, edited, book, outcomes)
 	if c.DryRun {
 		_, err := fmt.Fprint(env.Stdout, text.Diff(c.Mesh))
 		return err
@@ -148,12 +149,10 @@ func (c *distancesCommand) write(env *cli.Env, m *mesh.Mesh, book *distances.Boo
 	return c.print(env, outcomes, fmt.Sprintf("%s is written; its version is %s", c.Mesh, edited.SHA256()))
 }
 
-// warn tells of what the new distances bring with them.
-func (c *distancesCommand) warn(env *cli.Env, m, edited *mesh.Mesh, book *distances.Book, outcomes []distances.Outcome) {
+// warn tells of what somebody should look at, in the file as it is to be.
+func warn(env *cli.Env, edited *mesh.Mesh, book *distances.Book, outcomes []distances.Outcome) {
 	for _, warning := range edited.Warnings() {
-		if !slices.Contains(m.Warnings(), warning) {
-			env.Log.Warn(warning)
-		}
+		env.Log.Warn(warning)
 	}
 	for _, o := range outcomes {
 		if o.Distance == nil || o.Distance.Class != mesh.ClassA || o.Result == distances.Kept {

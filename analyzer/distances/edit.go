@@ -27,7 +27,7 @@ func Edit(file string, b *Book) (*Text, *mesh.Mesh, error) {
 	if err := e.edit(b); err != nil {
 		return nil, nil, err
 	}
-	edited, err := mesh.Parse(file+" with the new distances", text.Bytes())
+	edited, err := mesh.Parse(file, text.Bytes())
 	if err != nil {
 		return nil, nil, fmt.Errorf("edit the mesh: %w; nothing is written", err)
 	}

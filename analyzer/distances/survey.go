@@ -21,12 +21,12 @@ type asker interface {
 
 // Survey asks servers for the roads of a mesh.
 type Survey struct {
-	Fast         asker // a server that prefers fast routes
-	Short        asker // one that prefers short ones, or nil: then the shortest of Fast's alternatives counts
-	TakeShortest bool  // km is the shortest route, else the fastest
-	Sites        bool  // also between sites of which one has a place of its own
-	MaxOffMeters int64 // how far a place may be from the nearest road
-	Map          string
+	Fast         asker       // a server that prefers fast routes
+	Short        asker       // one that prefers short ones, or nil: then the shortest of Fast's alternatives counts
+	TakeShortest bool        // km is the shortest route, else the fastest
+	Sites        bool        // also between sites of which one has a place of its own
+	MaxOffMeters int64       // how far a place may be from the nearest road
+	Map          string      // what map the servers have, for the source
 	From         mesh.Moment // from when on what is found counts; empty: always
 	Today        time.Time   // stands in the source
 	Progress     func(asked, all int)
