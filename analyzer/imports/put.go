@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -56,7 +57,7 @@ func (p *Plan) compare(ctx context.Context, s Store, sources map[string]bool) er
 		}
 		for _, c := range page {
 			switch c.state {
-			case known:
+			case known, knownAlike:
 				p.Report.Known++
 			case conflicting:
 				p.Report.Conflicts++
@@ -97,19 +98,24 @@ func (p *Plan) compareLink(ctx context.Context, s Store, link []candidate, besid
 		}
 		link[i].state = conflicting
 		for _, stored := range append([]wire.Window{record.Window}, record.Conflicts...) {
-			if equal(stored, link[i].window) {
-				link[i].state = known
+			if link[i].state != known {
+				link[i].state = cmp.Or(sameness(stored, link[i].window), link[i].state)
 			}
 		}
 	}
 	return nil
 }
 
-// equal tells whether windows tell the same, whichever version of the mesh each
-// was imported by.
-func equal(a, b wire.Window) bool {
-	a.MeshSHA256 = b.MeshSHA256
-	return a.Digest() == b.Digest()
+// sameness tells whether a stored window is ours, or tells the same.
+func sameness(stored, ours wire.Window) state {
+	if stored.Digest() == ours.Digest() {
+		return known
+	}
+	stored.MeshSHA256 = ours.MeshSHA256
+	if stored.Digest() == ours.Digest() {
+		return knownAlike
+	}
+	return fresh
 }
 
 // unsigned refuses windows of sites that sign: nobody could tell them from
@@ -157,7 +163,7 @@ func (p *Plan) put(ctx context.Context, s Store) error {
 		}
 		batch := wire.Batch{Schema: wire.SchemaBatch, Site: page[0].window.Src}
 		for _, c := range page {
-			if c.state != known {
+			if c.state == fresh || c.state == conflicting {
 				batch.Windows = append(batch.Windows, c.window)
 			}
 		}

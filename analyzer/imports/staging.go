@@ -202,13 +202,14 @@ func (s *staging) kept() error {
 	return nil
 }
 
-// State is what is to be done with a window.
+// state is what the store has of a window.
 type state int
 
 const (
-	fresh       state = iota // the store lacks it
-	known                    // the store has it
-	conflicting              // the store has another one under its key
+	fresh       state = iota // nothing
+	known                    // the window
+	knownAlike               // one that tells the same, imported by another version of the mesh
+	conflicting              // another one under its key
 )
 
 // candidate is a window on its way to the store.
