@@ -12,7 +12,8 @@ import (
 const about = `Says which pairs of data-centre clusters have a latency of at most 1.5 times
 the theoretical one, what share of them does, and whether that meets the target.
 
-Reads the windows that collectors stored, and changes nothing there.`
+Reads the windows that collectors stored, and changes nothing there; import
+adds to them.`
 
 type grammar struct {
 	cli.Globals
@@ -21,6 +22,8 @@ type grammar struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the same JSON over HTTP, to each reader what their role allows."`
 	Readers readersCommand `cmd:"" help:"Say who may ask serve --readers: add, list, revoke."`
 	Verify  verifyCommand  `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
+	Import  importCommand  `cmd:"" help:"Put measurements made elsewhere into the store: RIPE Atlas, CSV."`
+	Export  exportCommand  `cmd:"" help:"Write the windows of a period, or every packet, as CSV or Parquet."`
 	Check   checkCommand   `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
 	Policy  policyCommand  `cmd:"" help:"Print the default policy, check one, or compare two."`
 
