@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/fibergauge/fibergauge/analyzer/verify"
@@ -56,8 +57,11 @@ func (c *verifyCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if _, err := env.Stdout.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("write the findings: %w", err)
 	}
-	if !r.Good {
-		return fmt.Errorf("the store is not as it was stated: %d findings", len(r.Findings)+r.LeftOut)
+	switch {
+	case r.Good:
+		return nil
+	case r.Counts[verify.NothingToVerify] > 0:
+		return errors.New("nothing was verified: " + r.Findings[0].Text())
 	}
-	return nil
+	return fmt.Errorf("the store is not as it was stated: %s", cli.Count(len(r.Findings)+r.LeftOut, "finding"))
 }

@@ -23,7 +23,7 @@ func TestVerifyCommand(t *testing.T) {
 	args := append([]string{"verify", "--mesh", meshFile, "--store", spec}, minute()...)
 
 	stdout, stderr, status := run(t.Context(), args...)
-	if status != 1 || !strings.Contains(stdout, "\nmesh_missing: mesh ") || stderr != "fibergauge-analyzer: the store is not as it was stated: 1 findings\n" {
+	if status != 1 || !strings.Contains(stdout, "\nmesh_missing: mesh ") || stderr != "fibergauge-analyzer: the store is not as it was stated: 1 finding\n" {
 		t.Errorf("without an archived mesh: status %d, %s\n%s", status, stderr, stdout)
 	}
 
@@ -42,13 +42,22 @@ func TestVerifyCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, status = run(t.Context(), args...)
-	if status != 0 || stderr != "" || !strings.HasSuffix(stdout, "\ngood: of 2 windows 0 are signed, and nothing contradicts the journal\n") {
+	if status != 0 || stderr != "" || !strings.HasSuffix(stdout, "\ngood: 0 of 2 windows signed, and nothing contradicts the journal\n") {
 		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
 	}
 
 	stdout, stderr, status = run(t.Context(), "verify", "--mesh", meshFile, "--store", spec, "--period", "2001-06")
-	if status != 0 || stderr != "" || !strings.HasSuffix(stdout, "\nnothing to verify: the store has no window of this period; see whether it is the right period and store\n") {
+	const none = "the store has no window of this period; see whether it is the right period and store\n"
+	if status != 1 || stderr != "fibergauge-analyzer: nothing was verified: "+none || !strings.HasSuffix(stdout, "\nnothing_to_verify: "+none+"findings: 1 nothing_to_verify\n") {
 		t.Errorf("a period without windows: status %d, %s\n%s", status, stderr, stdout)
+	}
+	stdout, _, status = run(t.Context(), "verify", "--mesh", meshFile, "--store", spec, "--period", "2001-06", "--format", "json")
+	var empty verify.Result
+	if err := json.Unmarshal([]byte(stdout), &empty); err != nil || status != 1 || empty.Good {
+		t.Errorf("a period without windows: status %d, good is %v, %v", status, empty.Good, err)
+	}
+	if diff := cmp.Diff([]verify.Finding{{Code: verify.NothingToVerify}}, empty.Findings); diff != "" {
+		t.Errorf("a period without windows (-want +got):\n%s", diff)
 	}
 
 	db, err := sql.Open("sqlite", file)

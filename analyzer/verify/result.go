@@ -90,6 +90,7 @@ const (
 	WindowUnsigned      = "window_unsigned" // only where Options.Strict asks for it, as the next
 	WindowRefused       = "window_refused"
 	MeshChanged         = "mesh_changed"
+	NothingToVerify     = "nothing_to_verify" // alone: neither windows nor what tells of some
 )
 
 // Finding is one thing that is not as it should be. Text says it to people.

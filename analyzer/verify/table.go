@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -21,7 +22,7 @@ func Table(w io.Writer, r *Result) error {
 		fmt.Fprintf(tab, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", name, c.Windows, c.Signed, c.Unsigned,
 			c.Faulty, c.Unjournalled, c.Lost, c.Refused, c.Conflicts, c.Entries, c.SignedEntries)
 	}
-	fmt.Fprintln(tab, "SITE\tWINDOWS\tSIGNED\tUNSIGNED\tFAULTY\tNOT JOURNALLED\tLOST\tREFUSED\tCONFLICTS\tENTRIES\tSIGNED")
+	fmt.Fprintln(tab, "SITE\tWINDOWS\tSIGNED\tUNSIGNED\tFAULTY\tNOT JOURNALLED\tLOST\tREFUSED\tCONFLICTS\tENTRIES\tSIGNED ENTRIES")
 	for _, s := range r.Sites {
 		row(plain(s.Site), s.Counts)
 	}
@@ -49,10 +50,8 @@ func Table(w io.Writer, r *Result) error {
 
 func (r *Result) summary() string {
 	switch {
-	case r.Good && r.Total.Windows == 0:
-		return "nothing to verify: the store has no window of this period; see whether it is the right period and store\n"
 	case r.Good:
-		return fmt.Sprintf("good: of %d windows %d are signed, and nothing contradicts the journal\n", r.Total.Windows, r.Total.Signed)
+		return fmt.Sprintf("good: %d of %s signed, and nothing contradicts the journal\n", r.Total.Signed, cli.Count(r.Total.Windows, "window"))
 	}
 	var counted []string
 	for code, n := range r.Counts {
@@ -68,7 +67,7 @@ func (f *Finding) Text() string {
 	case WindowNotJournalled:
 		return fmt.Sprintf("%s is in no statement of %s: it was changed or invented, or its entry was removed or changed", f.Window, plain(f.Site))
 	case WindowLost:
-		return fmt.Sprintf("%s brought %d windows of %s, and %d of them are not in the store as they were", f.entry(), f.Span.Windows, f.Span, f.Windows)
+		return fmt.Sprintf("%s brought %s of %s; removed from the store, or changed there: %d", f.entry(), cli.Count(f.Span.Windows, "window"), f.Span, f.Windows)
 	case SignatureWrong:
 		return f.entry() + ": its signature is not of what it states"
 	case SignatureMissing:
@@ -86,7 +85,7 @@ func (f *Finding) Text() string {
 	case AdmittedTooEarly:
 		return f.entry() + ": it was admitted before its windows began"
 	case WindowUnsigned:
-		return fmt.Sprintf("%d windows of %s are not signed: nothing shows that the site sent them", f.Windows, plain(f.Site))
+		return fmt.Sprintf("%s of %s not signed: nothing shows that this is what the site sent", cli.Count(f.Windows, "window"), plain(f.Site))
 	case WindowRefused:
 		return fmt.Sprintf("%s: %d of the windows that it states are not in the store: the collector refused them, or they were removed and its numbers changed; the site's log says which", f.entry(), f.Windows)
 	case Conflict:
@@ -94,9 +93,11 @@ func (f *Finding) Text() string {
 	case ConflictOrder:
 		return fmt.Sprintf("%s was admitted before the one that counts instead of it", f.Window)
 	case MeshMissing:
-		return fmt.Sprintf("mesh %s is not archived, and %d windows name it", plain(f.MeshSHA256), f.Windows)
+		return fmt.Sprintf("mesh %s is not archived, and named by %s", plain(f.MeshSHA256), cli.Count(f.Windows, "window"))
 	case MeshChanged:
 		return fmt.Sprintf("mesh %s is archived with other content", plain(f.MeshSHA256))
+	case NothingToVerify:
+		return "the store has no window of this period; see whether it is the right period and store"
 	}
 	return ""
 }

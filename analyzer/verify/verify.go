@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"iter"
 	"runtime"
 	"slices"
@@ -330,10 +329,10 @@ func (v *verification) conclude() *Result {
 		r.Total.add(s)
 	}
 	slices.SortFunc(r.Sites, func(a, b Site) int { return cmp.Compare(a.Site, b.Site) })
+	if r.Total.Windows == 0 && len(v.findings.listed) == 0 {
+		v.findings.add(Finding{Code: NothingToVerify})
+	}
 	r.Counts, r.Findings, r.LeftOut = v.findings.sorted()
 	r.Good = len(r.Findings) == 0
 	return r
 }
-
-// String names the link as people do.
-func (l link) String() string { return fmt.Sprintf("%s>%s %s", l.src, l.dst, l.test) }

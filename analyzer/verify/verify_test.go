@@ -213,7 +213,7 @@ func TestTampering(t *testing.T) {
 		{"origin of all windows changed", []string{"UPDATE context SET origin = 'measured'"},
 			map[string]int{verify.WindowNotJournalled: 960, verify.WindowLost: 104}, "invented"},
 		{"window removed", []string{"DELETE FROM windows WHERE WINDOW_OF_A"},
-			map[string]int{verify.WindowLost: 1}, "brought 10 windows of a1>b1/icmp from 2025-06-04T03:55:00Z to 2025-06-04T04:04:00Z, and 1 of them are not in the store"},
+			map[string]int{verify.WindowLost: 1}, "brought 10 windows of a1>b1/icmp from 2025-06-04T03:55:00Z to 2025-06-04T04:04:00Z; removed from the store, or changed there: 1"},
 		{"window at the border of the period removed", []string{"DELETE FROM windows WHERE start_ms = BEGIN + 86400000 AND link = 1"},
 			map[string]int{verify.WindowLost: 1}, "from 2025-06-03T15:55:00Z"},
 		{"window invented", []string{
@@ -261,7 +261,7 @@ func TestTampering(t *testing.T) {
 		{"spans removed", []string{"DELETE FROM span WHERE seq = ENTRY_OF_A"},
 			map[string]int{verify.EntryChanged: 1}, "its spans do not fit"},
 		{"mesh removed", []string{"DELETE FROM mesh"},
-			map[string]int{verify.MeshMissing: 1}, "is not archived, and 960 windows name it"},
+			map[string]int{verify.MeshMissing: 1}, "is not archived, and named by 960 windows"},
 		{"mesh changed", []string{"UPDATE mesh SET bytes = CAST('version: 1' AS BLOB)"},
 			map[string]int{verify.MeshChanged: 1}, "is archived with other content"},
 		{"site with control characters", []string{"UPDATE journal SET site = char(27) || '[2J' WHERE seq = ENTRY_OF_A"},
@@ -328,7 +328,7 @@ func TestStrict(t *testing.T) {
 		says       string
 	}{
 		{"untouched", nil,
-			map[string]int{verify.WindowRefused: refused, verify.WindowUnsigned: 320}, "320 windows of c1 are not signed"},
+			map[string]int{verify.WindowRefused: refused, verify.WindowUnsigned: 320}, "320 windows of c1 not signed"},
 		{"window removed, with the numbers of its entry", []string{
 			"DELETE FROM windows WHERE WINDOW_OF_A",
 			"UPDATE journal SET windows = windows - 1 WHERE seq = ENTRY_OF_A",
@@ -336,7 +336,7 @@ func TestStrict(t *testing.T) {
 			map[string]int{verify.WindowRefused: refused + 1, verify.WindowUnsigned: 320}, "2 of the windows that it states are not in the store"},
 		{"signatures and keys of a site removed", []string{
 			"UPDATE journal SET signature = NULL WHERE site = 'b1'", "DELETE FROM signing_key WHERE site = 'b1'"},
-			map[string]int{verify.WindowRefused: refused, verify.WindowUnsigned: 640}, "320 windows of b1 are not signed"},
+			map[string]int{verify.WindowRefused: refused, verify.WindowUnsigned: 640}, "320 windows of b1 not signed"},
 		{"windows at both borders of the period removed, with the numbers", []string{
 			"CREATE TABLE gone AS SELECT * FROM windows WHERE start_ms IN (BEGIN + 86400000, BEGIN + 86400000 - 60000, BEGIN + 259200000 - 60000) AND link = (SELECT id FROM link WHERE src = 'a1' AND dst = 'b1')",
 			"DELETE FROM windows WHERE start_ms IN (SELECT start_ms FROM gone) AND link IN (SELECT link FROM gone)",
