@@ -89,19 +89,6 @@ func (b *Book) Changed() bool {
 	return slices.ContainsFunc(b.entries, func(e entry) bool { return e.ended || e.origin < 0 })
 }
 
-// ConflictError says why a distance cannot be entered.
-type ConflictError struct {
-	Registered bool // a registered one is there, and what came is not
-	Msg        string
-}
-
-// Error is one line that says what to do.
-func (e *ConflictError) Error() string { return e.Msg }
-
-func conflict(format string, args ...any) error {
-	return &ConflictError{Msg: fmt.Sprintf(format, args...)}
-}
-
 // Put enters a distance. What held at its beginning ends there. Nothing that
 // begins later is touched, and nothing is replaced without a date: what was
 // judged by a distance has to stay explained.
@@ -115,22 +102,26 @@ func (b *Book) Put(d mesh.Distance) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	before := -1
-	for i := range b.entries {
-		e := &b.entries[i]
-		held, err := b.life(&e.Distance)
+	met, err := b.meeting(ends, life)
+	if err != nil {
+		return out, err
+	}
+	for _, i := range met {
+		e := b.entries[i].Distance
+		held, err := b.life(&e)
 		if err != nil {
 			return out, err
 		}
-		if !ends.joins(&e.Distance) || !held.meets(life) {
-			continue
-		}
-		if sameRoad(&d, &e.Distance) && held.covers(life) {
-			same := e.Distance // entries move when others are entered
-			out.Result, out.Distance = Unchanged, &same
+		// One that was entered before and has a successor since is no news.
+		entered := life.until.IsZero() && held.from.Equal(life.from)
+		if sameRoad(&d, &e) && (entered || held.covers(life)) {
+			out.Result, out.Distance = Unchanged, &e
 			return out, nil
 		}
-		if err := b.inTheWay(&d, life, e, held); err != nil {
+	}
+	before := -1
+	for _, i := range met {
+		if err := b.inTheWay(&d, life, &b.entries[i]); err != nil {
 			return out, err
 		}
 		before = i
@@ -150,18 +141,37 @@ func (b *Book) Put(d mesh.Distance) (Outcome, error) {
 	return out, nil
 }
 
+// meeting lists the entries between two ends that hold at some moment of life.
+func (b *Book) meeting(ends Ends, life span) ([]int, error) {
+	var met []int
+	for i := range b.entries {
+		held, err := b.life(&b.entries[i].Distance)
+		if err != nil {
+			return nil, err
+		}
+		if ends.joins(&b.entries[i].Distance) && held.meets(life) {
+			met = append(met, i)
+		}
+	}
+	return met, nil
+}
+
 // inTheWay says why a distance cannot end e, which holds at the same time.
-func (b *Book) inTheWay(d *mesh.Distance, life span, e *entry, held span) error {
+func (b *Book) inTheWay(d *mesh.Distance, life span, e *entry) error {
+	held, err := b.life(&e.Distance)
+	if err != nil {
+		return err
+	}
 	was := fmt.Sprintf("%s: %s of class %s, %s", endsOf(d), kilometres(e.KM), e.Class, describe(&e.Distance))
 	switch {
 	case e.Class == mesh.ClassA && d.Class != mesh.ClassA:
-		return &ConflictError{true, was + ", is registered"}
+		return fmt.Errorf("%s, is registered, and stays", was)
 	case d.From == "":
-		return conflict("%s, is there already; give the date from which the other one counts", was)
+		return fmt.Errorf("%s, is there already; give the date from which the other one counts", was)
 	case !held.from.IsZero() && !held.from.Before(life.from):
-		return conflict("%s, begins no earlier than %s; give a later date, or take that entry out of the mesh first", was, d.From)
+		return fmt.Errorf("%s, begins no earlier than %s; give a later date, or take that entry out of the mesh first", was, d.From)
 	case !life.until.IsZero() && (held.until.IsZero() || held.until.After(life.until)):
-		return conflict("%s, would go on after %s; enter what holds then, or leave until out", was, d.Until)
+		return fmt.Errorf("%s, would go on after %s; enter what holds then, or leave until out", was, d.Until)
 	}
 	if d.Medium == "" {
 		d.Medium = e.Medium
@@ -239,7 +249,7 @@ func checkLength(d *mesh.Distance, geodesic int64) error {
 		km   float64
 	}{{"a road", d.KM}, {"the shortest route", d.MinKM}} {
 		if length.km != 0 && meters(length.km) < geodesic {
-			return conflict("%s: %s of %s is shorter than the geodesic of %s; no road is, so check places and distance",
+			return fmt.Errorf("%s: %s of %s is shorter than the geodesic of %s; no road is, so check places and distance",
 				endsOf(d), length.what, kilometres(length.km), kilometres(float64(geodesic)/1000))
 		}
 	}
@@ -271,14 +281,14 @@ type span struct{ from, until time.Time }
 func (b *Book) life(d *mesh.Distance) (span, error) {
 	from, err := d.From.In(b.mesh.Location())
 	if err != nil {
-		return span{}, conflict("from: %v", err)
+		return span{}, fmt.Errorf("from: %v", err)
 	}
 	until, err := d.Until.In(b.mesh.Location())
 	if err != nil {
-		return span{}, conflict("until: %v", err)
+		return span{}, fmt.Errorf("until: %v", err)
 	}
 	if !from.IsZero() && !until.IsZero() && !from.Before(until) {
-		return span{}, conflict("until %s is not after from, %s", d.Until, d.From)
+		return span{}, fmt.Errorf("until %s is not after from, %s", d.Until, d.From)
 	}
 	return span{from, until}, nil
 }

@@ -48,6 +48,8 @@ func TestRegistered(t *testing.T) {
 		{"a history", header + "a,b,1500,no. 1,2025-01-01,\nb,a,1490,no. 2,2026-01-01,\n", "", []Result{Replaced, Replaced},
 			[]string{"a–b | 1400 km | B | map | until 2025-01-01", "a–b | 1500 km | A | no. 1 | from 2025-01-01 until 2026-01-01", "b–a | 1490 km | A | no. 2 | from 2026-01-01", before[1], before[2]}},
 		{"what is there already", header + "a,c,1350,no. 7,2026-01-01,\nc,a,1350,no. 7,2025-01-01,\n", "", []Result{Unchanged, Unchanged}, before},
+		{"a history that is there already", header + "a,c,1350,no. 7,2025-01-01,\na,c,1360,no. 8,2026-01-01,\na,c,1350,no. 7,2025-01-01,\n", "", []Result{Unchanged, Replaced, Unchanged},
+			[]string{before[0], before[1], "a–c | 1350 km | A | no. 7 | from 2025-01-01 until 2026-01-01", "a–c | 1360 km | A | no. 8 | from 2026-01-01"}},
 		{"a new number in the register", header + "a,c,1350,no. 8,2026-01-01,\n", "", []Result{Replaced},
 			[]string{before[0], before[1], "a–c | 1350 km | A | no. 7 | from 2025-01-01 until 2026-01-01", "a–c | 1350 km | A | no. 8 | from 2026-01-01"}},
 		{"before what is there", header + "a,b,1500,no. 1,,2020-01-01\n", "", nil, nil},
@@ -154,6 +156,15 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// A routed distance never ends a registered one, whoever asks.
+func TestRegisteredStays(t *testing.T) {
+	book := NewBook(parse(t, clusters+some+tests))
+	_, err := book.Put(between("c", "a", 1400, mesh.ClassB, "map", "2026-01-01"))
+	if want := "c–a: 1350 km of class A, from 2025-01-01, is registered, and stays"; errorText(err) != want || book.Changed() {
+		t.Errorf("got %v, want %s", err, want)
+	}
 }
 
 // Over a distance between sites one between their clusters has no say.

@@ -96,16 +96,16 @@ func (s *Survey) wants(b *Book, ends Ends) (Outcome, bool, error) {
 	if err != nil {
 		return out, false, err
 	}
-	for i := range b.entries {
-		e := &b.entries[i]
-		held, err := b.life(&e.Distance)
+	met, err := b.meeting(ends, life)
+	if err != nil {
+		return out, false, err
+	}
+	for _, i := range met {
+		there := b.entries[i].Distance // entries move when others are entered
+		held, err := b.life(&there)
 		if err != nil {
 			return out, false, err
 		}
-		if !ends.joins(&e.Distance) || !held.meets(life) {
-			continue
-		}
-		there := e.Distance // entries move when others are entered
 		out.Distance = &there
 		switch {
 		case s.From == "":
