@@ -431,6 +431,14 @@ func count(text string) (uint32, error) {
 
 // moment reads a moment, in Unix milliseconds.
 func (t *Table) moment(text string) (int64, error) {
+	ms, err := t.instant(text)
+	if err == nil && (ms <= 0 || ms > lastSecond*1000) {
+		return 0, fmt.Errorf("%.80q is not between 1970 and 2200", text)
+	}
+	return ms, err
+}
+
+func (t *Table) instant(text string) (int64, error) {
 	if isDigits(text) || isDigits(strings.Replace(text, ".", "", 1)) {
 		return t.unix(text)
 	}
@@ -470,9 +478,6 @@ func (t *Table) unix(text string) (int64, error) {
 		for i, weight := 0, int64(100); i < len(fraction) && weight > 0; i, weight = i+1, weight/10 {
 			ms += int64(fraction[i]-'0') * weight
 		}
-	}
-	if ms > lastSecond*1000 {
-		return 0, fmt.Errorf("%.80q is too large for Unix milliseconds", text)
 	}
 	return ms, nil
 }

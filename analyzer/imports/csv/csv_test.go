@@ -114,6 +114,7 @@ func TestRows(t *testing.T) {
 		{"bad rows", packets(m, nil), header + strings.Join([]string{
 			"zz,b1,1748736000,20", "a1,b1,yesterday,20", "a1,b1,1748736000000,20", "a1,b1,1748736000,fast", "a1,b1,1748736000,-1", "a1,b1,1748736000,0",
 			`a1,b1,1748736000,"20,5"`, "a1,b1,1748736000", "a1,b1,1748736000,20,1", `a1,b"1,1748736000,20`, `"a1,b1,1748736000,20`, "a1,b1,,20", "a1,b1,1748736000,20",
+			"a1,b1,0000-01-01 00:00:00,20", "a1,b1,0,20", "a1,b1,2200-01-01T00:00:00Z,20",
 		}, "\n"), []string{
 			`2: src: the mesh has no site "zz"; map it by --site zz=SITE`,
 			`3: time: "yesterday" is neither RFC 3339 (2025-06-01T00:00:00+08:00) nor Unix seconds nor a time in the mesh's zone (2025-06-01 00:00:00)`,
@@ -126,6 +127,8 @@ func TestRows(t *testing.T) {
 			`11: character 5: bare " in non-quoted-field`, `12: character 21: extraneous or missing " in quoted-field`,
 			`13: time: "" is neither RFC 3339 (2025-06-01T00:00:00+08:00) nor Unix seconds nor a time in the mesh's zone (2025-06-01 00:00:00)`,
 			"14: a1>b1 2025-06-01T00:00:00.000 rtt [20000]",
+			`15: time: "0000-01-01 00:00:00" is not between 1970 and 2200`, `16: time: "0" is not between 1970 and 2200`,
+			`17: time: "2200-01-01T00:00:00Z" is not between 1970 and 2200`,
 		}},
 		{"long row", packets(m, nil), header + "a1,b1,1748736000," + strings.Repeat("2", maxLine) + "\na1,b1,1748736000,20\n",
 			[]string{"2: the row has more than 1048576 bytes", "3: a1>b1 2025-06-01T00:00:00.000 rtt [20000]"}},
@@ -271,7 +274,7 @@ func FuzzRows(f *testing.F) {
 				return true
 			}
 			r := &found.Row
-			if r.Src == nil || r.Dst == nil || r.AtMS < 0 || r.AtMS > lastSecond*1000+999 {
+			if r.Src == nil || r.Dst == nil || r.AtMS <= 0 || r.AtMS > lastSecond*1000 {
 				t.Errorf("a row of %v to %v at %d", r.Src, r.Dst, r.AtMS)
 			}
 			for _, v := range r.RTTUS {
