@@ -9,8 +9,11 @@ PROGRAMS := probe collector analyzer lab
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# For `make demo`: how long to measure, and whether to serve the result after.
-FOR ?= 60s
+# For `make demo`: how long to measure, whether to serve the result after, and how
+# many months to generate behind it. With a history the mesh is one that is
+# measured less often, and the run longer for it.
+HISTORY ?= 0
+FOR ?= $(if $(filter 0,$(HISTORY)),60s,180s)
 SERVE ?= yes
 
 .PHONY: help
@@ -24,8 +27,8 @@ build: ## the four programs, static, into bin/
 
 .PHONY: demo
 demo: build ## a minute of the national mesh on this machine, through emulated links
-	@bin/fibergauge-lab run --mesh mesh/national.yaml --wan lab/national-wan.yaml \
-		--for $(FOR) --out out/demo $(if $(filter yes,$(SERVE)),--serve)
+	@bin/fibergauge-lab run --mesh $(if $(filter 0,$(HISTORY)),mesh/national.yaml,lab/year-mesh.yaml) --wan lab/national-wan.yaml \
+		--for $(FOR) --out out/demo --history $(HISTORY) $(if $(filter yes,$(SERVE)),--serve)
 
 .PHONY: test
 test: prepare lint generated ## everything: lint, unit, race, conformance, lab end to end

@@ -27,6 +27,7 @@ type runCommand struct {
 	Out           string        `required:"" placeholder:"DIR" help:"Folder for windows, logs and the report. One of an earlier run is emptied; any other must be empty or absent."`
 	Store         string        `default:"sqlite" placeholder:"SPEC" help:"Where windows are kept: sqlite, a file in DIR, or influx:FILE."`
 	Bin           string        `placeholder:"DIR" help:"Folder of the probe, the collector and the analyzer; by default that of this program."`
+	History       int           `placeholder:"MONTHS" help:"Generate so many months, and the days of the present one, behind the run in its store: synthetic windows, for every test of the mesh."`
 	Serve         bool          `help:"Leave the analyzer serving the report on a loopback port until Ctrl-C."`
 	ProbeLogLevel string        `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least severe level that the probes log."`
 }
@@ -36,13 +37,16 @@ func (c *runCommand) Run(ctx context.Context, env *cli.Env) error {
 	if c.For < time.Second || c.For > 24*time.Hour {
 		return cli.Usage(fmt.Errorf("--for %s is not within 1s to 24h", c.For))
 	}
+	if c.History < 0 || c.History > 120 {
+		return cli.Usage(fmt.Errorf("--history %d is not within 0 to 120 months", c.History))
+	}
 	// Bad files are told before anything about privileges.
 	if _, _, err := c.load(); err != nil {
 		return err
 	}
 	return perform(ctx, env, run.Plan{
 		MeshFile: c.Mesh, WANFile: c.WAN, For: c.For, Out: c.Out,
-		Store: c.Store, Bin: c.Bin, Serve: c.Serve, ProbeLogLevel: c.ProbeLogLevel,
+		Store: c.Store, Bin: c.Bin, Serve: c.Serve, ProbeLogLevel: c.ProbeLogLevel, History: c.History,
 	})
 }
 

@@ -50,6 +50,7 @@ func (b *book) finish(d *draft, course *wan.Course) {
 	s := b.scratch
 	s.rtts, s.raws, s.forward, s.reverse = s.rtts[:0], s.raws[:0], s.forward[:0], s.reverse[:0]
 	w.Timestamps = wire.TimestampsUser
+	clocks := b.past.ClockErrorUS() > 0
 	for i := range d.packets {
 		p := &d.packets[i]
 		switch late := p.arrival <= d.made && p.rtt <= timeout+grace; {
@@ -57,7 +58,9 @@ func (b *book) finish(d *draft, course *wan.Course) {
 			w.Received++
 			w.Timestamps = wire.TimestampsKernel
 			s.rtts, s.raws = append(s.rtts, micros(p.rtt)), append(s.raws, micros(p.raw))
-			s.forward, s.reverse = append(s.forward, micros(p.forward)), append(s.reverse, micros(p.rtt-p.forward))
+			if clocks {
+				s.forward, s.reverse = append(s.forward, micros(p.forward)), append(s.reverse, micros(p.rtt-p.forward))
+			}
 			p.forget(d.made)
 			w.Duplicate += uint32(p.further)
 		case late:
@@ -98,10 +101,8 @@ func (p *packet) forget(made int64) {
 	p.further = n
 }
 
-// micros rounds to whole microseconds.
-func micros(ns int64) uint32 {
-	return uint32(max(time.Duration(ns).Round(time.Microsecond)/time.Microsecond, 0))
-}
+// micros rounds to whole microseconds; nothing here takes less than none.
+func micros(ns int64) uint32 { return uint32((ns + 500) / 1000) }
 
 // ipdv takes RTTs in the order of sending.
 func ipdv(rtts []uint32) *wire.IPDV {

@@ -16,6 +16,7 @@ type Plan struct {
 	Bin               string        // folder of the programs; the lab's own by default
 	Serve             bool          // leave the analyzer serving until the context ends
 	ProbeLogLevel     string        // "info" by default
+	History           int           // months of a generated history behind the run; 0 for none
 }
 
 // Output is where a run shows what it does.

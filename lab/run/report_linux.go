@@ -100,6 +100,11 @@ func (s *stage) serve(ctx context.Context) error {
 	if _, err := fmt.Fprintf(s.out.Results, "\nThe analyzer serves this report until Ctrl-C:\n  curl %s\n", url); err != nil {
 		return errors.Join(fmt.Errorf("show where the report is: %w", err), analyzer.kill())
 	}
+	if s.past != "" {
+		if _, err := fmt.Fprintf(s.out.Results, "and of any month of the history, such as\n  curl '%s?period=%s'\n", url, s.past); err != nil {
+			return errors.Join(fmt.Errorf("show where the history is: %w", err), analyzer.kill())
+		}
+	}
 	select {
 	case child := <-s.crew.deaths:
 		return child.death()

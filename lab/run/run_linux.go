@@ -47,6 +47,7 @@ type stage struct {
 	keys       string
 	from, to   time.Time // of the report: whole milliseconds
 	begun      time.Time // when the time of the plan and of the events began
+	past       string    // first month of the history behind the run; empty if there is none
 }
 
 // Run carries a plan out. A cancelled context ends the measuring early; the
@@ -55,6 +56,9 @@ type stage struct {
 func Run(ctx context.Context, plan Plan, out Output) (err error) {
 	s := &stage{plan: plan, out: out}
 	if err := s.read(); err != nil {
+		return err
+	}
+	if err := s.history(ctx); err != nil {
 		return err
 	}
 	s.crew = &crew{folder: s.folder, deaths: make(chan *child, len(s.mesh.Sites)+len(s.wan.Collector)+8)}
