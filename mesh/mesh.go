@@ -211,7 +211,7 @@ type Test struct {
 	Name       string        `yaml:"test" jsonschema:"required,description=Name of the test."`
 	Method     Method        `yaml:"method" jsonschema:"required,enum=icmp,enum=stamp"`
 	Links      []LinkPattern `yaml:"links" jsonschema:"required,description=The links that are measured; a link matching any of the patterns is."`
-	IntervalMS int           `yaml:"interval_ms" jsonschema:"required,minimum=10,maximum=60000,description=One packet is sent in each interval at a random moment; divides the window."`
+	IntervalMS int           `yaml:"interval_ms" jsonschema:"required,minimum=10,maximum=900000,description=One packet is sent in each interval at a random moment; divides the window."`
 	SizeBytes  int           `yaml:"size_bytes" jsonschema:"required,minimum=72,maximum=9000,description=Length of the IP packet with its header."`
 	DSCP       int           `yaml:"dscp" jsonschema:"minimum=0,maximum=63"`
 	WindowS    int           `yaml:"window_s" jsonschema:"required,minimum=1,maximum=900,description=Length of a window; divides 15 minutes."`

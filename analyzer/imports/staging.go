@@ -160,7 +160,9 @@ func (s *staging) settle(context.Context) error {
 // ordered yields the rows by link, session, window and moment.
 func (s *staging) ordered(ctx context.Context) iter.Seq2[staged, error] {
 	return func(yield func(staged, error) bool) {
-		rows, err := s.rows.QueryContext(ctx, `SELECT src, dst, session, start_ms, at_ms, tag, body, source, once, alone, file, line
+		// A context that can end costs the driver a goroutine a row; who reads asks
+		// it at each.
+		rows, err := s.rows.QueryContext(context.WithoutCancel(ctx), `SELECT src, dst, session, start_ms, at_ms, tag, body, source, once, alone, file, line
 			FROM row ORDER BY src, dst, session, start_ms, at_ms, tag, body, file, line`)
 		if err != nil {
 			yield(staged{}, s.failed(err))
