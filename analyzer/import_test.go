@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
+	"github.com/fibergauge/fibergauge/collector/store/influx/influxtest"
 )
 
 // put writes a file into a folder of the test.
@@ -96,8 +97,8 @@ func TestImportMistakes(t *testing.T) {
 		{table(dir, "--time", "time", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + dir + " is no regular file; save it as one first\n"},
 		{table(dir+"/no.csv", "--time", "time", "--rtt", "rtt_ms"), "fibergauge-analyzer: stat " + dir + "/no.csv: no such file or directory\n"},
 		{table(good, "--time", "time"), "fibergauge-analyzer: no column has an RTT; give --rtt, or one of --min, --mean, --max\n"},
-		{table(good, "--time", "when", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + good + ":1: there is no column when; columns are src, dst, time, rtt_ms\n"},
-		{table(bad, "--time", "time", "--rtt", "rtt_ms"), bad + ":3: rtt_ms: \"x\" is not a decimal number; if it stands for a lost packet, give --lost x\n" +
+		{table(good, "--time", "when", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + good + ":1: there is no column when; columns are \"src, dst, time, rtt_ms\"\n"},
+		{table(bad, "--time", "time", "--rtt", "rtt_ms"), bad + ":3: rtt_ms: \"x\" is not a decimal number; if it stands for a lost packet, give --lost \"x\"\n" +
 			"fibergauge-analyzer: 1 of 2 rows are bad, so nothing is imported; mend them, or leave them out by --skip-bad\n"},
 		{table(good, "--time", "time", "--rtt", "rtt_ms", "--store", "mysql:x"), "fibergauge-analyzer: store \"mysql:x\" is neither sqlite:PATH nor influx:FILE\n"},
 	} {
@@ -238,4 +239,35 @@ func list(t *testing.T, dir string) map[string]bool {
 		names[e.Name()] = true
 	}
 	return names
+}
+
+// TestImportIntoInflux: a second time finds all windows, and verify their
+// entries.
+func TestImportIntoInflux(t *testing.T) {
+	dir := t.TempDir()
+	m := scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
+	meshFile := put(t, dir, "mesh.yaml", string(m.Bytes()))
+	rows := "src,dst,time,rtt_ms\n"
+	for i := range 100 {
+		rows += fmt.Sprintf("a1,b1,%d,20.%d\nb1,a1,%d,21\n", 1748736000+i*300, i, 1748736000+i*300)
+	}
+	file := put(t, dir, "rows.csv", rows)
+	for _, series := range influxtest.Series() {
+		t.Run(series, func(t *testing.T) {
+			spec := "influx:" + influxtest.Start(t, series).NewBucket(t)
+			for _, want := range []string{"68 stored now, 0 stored before", "0 stored now, 68 stored before"} {
+				out, stderr, status := run(t.Context(), "import", "csv", "--mesh", meshFile, "--store", spec, "--src", "src", "--dst", "dst", "--time", "time", "--rtt", "rtt_ms", file)
+				if status != 0 || !strings.Contains(out, want) {
+					t.Fatalf("%d\n%s%s", status, out, stderr)
+				}
+			}
+			if out, stderr, status := run(t.Context(), "verify", "--mesh", meshFile, "--store", spec, "--period", "2025-06"); status != 0 {
+				t.Errorf("verify: %d\n%s%s", status, out, stderr)
+			}
+			out, stderr, status := run(t.Context(), "export", "--mesh", meshFile, "--store", spec, "--period", "2025-06", "--samples")
+			if status != 0 || len(tableOf(t, out)) != 200 {
+				t.Errorf("export: %d %s, %d packets", status, stderr, len(tableOf(t, out)))
+			}
+		})
+	}
 }

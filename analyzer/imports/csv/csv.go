@@ -271,7 +271,7 @@ func (p *parser) open(header []byte) error {
 			place = i
 		}
 		if place < 0 {
-			return fmt.Errorf("there is no column %s; columns are %.400s", wanted, strings.Join(names, ", "))
+			return fmt.Errorf("there is no column %s; columns are %.400q", wanted, strings.Join(names, ", "))
 		}
 		p.columns[wanted] = place
 	}
@@ -352,7 +352,7 @@ func (t *Table) site(name string) (*mesh.Site, error) {
 	if site := t.Mesh.Site(name); site != nil {
 		return site, nil
 	}
-	return nil, fmt.Errorf("the mesh has no site %.80q; map it by --site %.80s=SITE", name, name)
+	return nil, fmt.Errorf("the mesh has no site %.80q; map it by --site NAME=SITE", name)
 }
 
 func (t *Table) rtt(column, text string) (uint32, error) {
@@ -363,7 +363,7 @@ func (t *Table) rtt(column, text string) (uint32, error) {
 	case strings.Contains(text, ","):
 		err = fmt.Errorf("%w; write a decimal point", err)
 	case t.RTT != "":
-		err = fmt.Errorf("%w; if it stands for a lost packet, give --lost %.20s", err, text)
+		err = fmt.Errorf("%w; if it stands for a lost packet, give --lost %.20q", err, text)
 	}
 	return 0, fmt.Errorf("%s: %w", column, err)
 }
