@@ -198,8 +198,8 @@ type importCSV struct {
 	Max       string            `placeholder:"COL" help:"Column with the largest RTT of a summary."`
 	Sent      string            `placeholder:"COL" help:"Column with how many packets a summary is about."`
 	Received  string            `placeholder:"COL" help:"Column with how many of them were answered."`
-	Unit      string            `enum:",ms,us" default:"" placeholder:"UNIT" help:"Unit of the RTTs, ms or us, where the names of the columns do not end in it."`
-	Delimiter string            `enum:",comma,semicolon,tab" default:"" placeholder:"NAME" help:"What is between the columns: comma, semicolon or tab; as in the header if absent."`
+	Unit      string            `enum:"named,ms,us" default:"named" placeholder:"UNIT" help:"Unit of the RTTs: ms, us, or named where the names of the columns end in it."`
+	Delimiter string            `enum:"header,comma,semicolon,tab" default:"header" placeholder:"NAME" help:"What is between the columns: comma, semicolon, tab, or the one that the header has."`
 	Source    string            `placeholder:"NAME" help:"Which system measured. What is of two systems is kept apart."`
 }
 
@@ -212,7 +212,7 @@ func (c *importCSV) Run(ctx context.Context, env *cli.Env) error {
 	table := &csv.Table{
 		Mesh: o.Mesh, Sites: c.Site, Src: c.Src, Dst: c.Dst, Time: c.Time, At: c.At, RTT: c.RTT, Lost: c.Lost,
 		Min: c.Min, Mean: c.Mean, Max: c.Max, Sent: c.Sent, Received: c.Received,
-		Unit: imports.Unit(c.Unit), System: c.Source,
+		Unit: map[string]imports.Unit{"ms": imports.Milliseconds, "us": imports.Microseconds}[c.Unit], System: c.Source,
 		Delimiter: map[string]rune{"comma": ',', "semicolon": ';', "tab": '\t'}[c.Delimiter],
 	}
 	if err := table.Check(); err != nil {

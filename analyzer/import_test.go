@@ -98,7 +98,7 @@ func TestImportMistakes(t *testing.T) {
 		{table(dir+"/no.csv", "--time", "time", "--rtt", "rtt_ms"), "fibergauge-analyzer: stat " + dir + "/no.csv: no such file or directory\n"},
 		{table(good, "--time", "time"), "fibergauge-analyzer: no column has an RTT; give --rtt, or one of --min, --mean, --max\n"},
 		{table(good, "--time", "when", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + good + ":1: there is no column when; columns are \"src, dst, time, rtt_ms\"\n"},
-		{table(bad, "--time", "time", "--rtt", "rtt_ms"), bad + ":3: rtt_ms: \"x\" is not a decimal number; if it stands for a lost packet, give --lost \"x\"\n" +
+		{table(bad, "--time", "time", "--rtt", "rtt_ms"), bad + ":3: rtt_ms: \"x\" is not a decimal number; if it stands for a lost packet, give --lost=\"x\"\n" +
 			"fibergauge-analyzer: 1 of 2 rows are bad, so nothing is imported; mend them, or leave them out by --skip-bad\n"},
 		{table(good, "--time", "time", "--rtt", "rtt_ms", "--store", "mysql:x"), "fibergauge-analyzer: store \"mysql:x\" is neither sqlite:PATH nor influx:FILE\n"},
 	} {

@@ -363,7 +363,7 @@ func (t *Table) rtt(column, text string) (uint32, error) {
 	case strings.Contains(text, ","):
 		err = fmt.Errorf("%w; write a decimal point", err)
 	case t.RTT != "":
-		err = fmt.Errorf("%w; if it stands for a lost packet, give --lost %.20q", err, text)
+		err = fmt.Errorf("%w; if it stands for a lost packet, give --lost=%.20q", err, text)
 	}
 	return 0, fmt.Errorf("%s: %w", column, err)
 }
