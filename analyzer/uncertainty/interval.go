@@ -103,9 +103,9 @@ func (f *first) sorted() []ratio {
 	return f.ratios
 }
 
-// rank is max(1, ⌊n × (1 − confidence) / (2 × candidates)⌋): an interval
-// goes from the smallest trial of that rank to the largest, which leaves out
-// equal shares at either end (JCGM 101:2008, 7.7). What it may leave out is
+// rank is max(1, ⌊n × (1 − confidence) / (2 × candidates)⌋): an interval goes
+// from the smallest trial of that rank to the largest, which leaves out equal
+// shares at either end (JCGM 101:2008, 7.7). What it may leave out is
 // divided among the candidates (Bonferroni), since choosing the best of several
 // is as many chances to be wrong.
 func (t *Trials) rank(candidates int) int {

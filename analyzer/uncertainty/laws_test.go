@@ -20,7 +20,7 @@ import (
 var drawSome = rapid.Custom(func(t *rapid.T) *latency.Distribution {
 	d := &latency.Distribution{}
 	for range rapid.IntRange(0, 6).Draw(t, "values") {
-		us := rapid.OneOf(rapid.Uint32Range(0, 12), rapid.Uint32Range(4090, 4100), rapid.Uint32Range(20_000, 60_000)).Draw(t, "us")
+		us := rapid.OneOf(rapid.Uint32Range(0, 12), rapid.Uint32Range(4090, 4100), rapid.Uint32Range(8100, 8300)).Draw(t, "us")
 		d.AddRTT(us, rapid.OneOf(rapid.Uint64Range(1, 4), rapid.Uint64Range(1, math.MaxUint32/16)).Draw(t, "n"))
 	}
 	return d

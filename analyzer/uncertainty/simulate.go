@@ -11,7 +11,7 @@ import (
 
 // Simulate makes the trials of a link. Days on which no end sent a packet are
 // left out: no trial draws them. It fails only on input that cannot be, which
-// the error names, and where no day is left.
+// the error names, and where no day is left. The input is read and not kept.
 //
 // Each trial draws, in this order: as many days as there are; what the
 // timestamps added, for each end; the distance; and what is added to it for

@@ -126,6 +126,8 @@ func TestByHand(t *testing.T) {
 		// the second's, the fifth the distance. Trials 1 and 3 draw no packet
 		// of the second end.
 		{"an end without packets", []End{exact(full, full), exact(empty, Day{Timed: distribution(packets{30: 1}, 0)})}, policy.P95, Span{1000, 1000}, nil, shown{"1", "∞", "∞"}},
+		// Trials 2 and 4 draw the one packet that is missing.
+		{"one packet missing", []End{exact(full, Day{Timed: full.Timed, Missing: 1})}, policy.Mean, Span{1000, 1000}, nil, shown{"1", "1", "∞"}},
 		// The extent makes 5, 5, 0 and −4 m of 1 m, the last two taken as 1 m.
 		{"a road of no length", []End{exact(full, full)}, policy.P95, Span{1, 1}, []int64{5}, shown{"200", "1000", "1000"}},
 	} {
@@ -206,10 +208,8 @@ func TestWidenedToContainWhatWasMeasured(t *testing.T) {
 // bits.
 func TestLargestCounts(t *testing.T) {
 	const most = math.MaxUint32
-	days := make([]Day, 40)
-	for i := range days {
-		days[i].Timed = distribution(packets{most: most - 1}, 1)
-	}
+	day := Day{Timed: distribution(packets{most: most - 1}, 1)}
+	days := []Day{day, day, day}
 	for _, statistic := range statistics {
 		trials, err := Simulate(Input{
 			Ends: []End{{Days: days}}, DistanceM: Span{1, 1}, Statistic: statistic, Trials: 1, Confidence: new(big.Rat),
