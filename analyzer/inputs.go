@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/records"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/internal/cli"
@@ -51,6 +56,49 @@ func (s span) parse(zone *time.Location) (report.Period, error) {
 		return period, cli.Usage(err)
 	}
 	return period, nil
+}
+
+// keeping is the flag that says where day records are kept.
+type keeping struct {
+	Cache string `placeholder:"DIR" help:"Folder of day records, so that windows are read once; it may be deleted at any time. none: read all windows. By default fibergauge in the user's cache folder."`
+}
+
+// noCache is the value of --cache that keeps nothing.
+const noCache = "none"
+
+// open opens the day records of a store; nil where none are kept. Only a folder
+// that was asked for has to be there.
+func (k keeping) open(ctx context.Context, spec string, s store.Reader, log *slog.Logger) (*records.Cache, error) {
+	folder := k.Cache
+	switch folder {
+	case noCache:
+		return nil, nil
+	case "":
+		user, err := os.UserCacheDir()
+		if err != nil {
+			log.Debug("no day records are kept", "error", err)
+			return nil, nil
+		}
+		folder = filepath.Join(user, "fibergauge")
+	}
+	cache, err := records.Open(ctx, records.File(folder, spec), s, log)
+	if err != nil && k.Cache == "" {
+		log.Warn("no day records are kept: every report reads all windows; name a folder with --cache", "error", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("--cache %s: %w", k.Cache, err))
+	}
+	return cache, nil
+}
+
+// begin begins a session of records for one report; nil without a cache, and
+// where a period is shorter than what records are of.
+func begin(ctx context.Context, cache *records.Cache, plan *report.Plan) (latency.Records, error) {
+	if cache == nil || plan.Demonstration() {
+		return nil, nil
+	}
+	return cache.Begin(ctx)
 }
 
 // planned asks the store which meshes were served, and plans with them.

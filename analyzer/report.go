@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
@@ -23,9 +25,11 @@ const statusMissed = 3
 type reportCommand struct {
 	rules           `embed:""`
 	span            `embed:""`
+	keeping         `embed:""`
 	Store           string `required:"" placeholder:"SPEC" help:"Where the windows are: sqlite:PATH or influx:FILE."`
 	Format          string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
 	Out             string `placeholder:"FILE" help:"Write to a file instead of standard output."`
+	Trend           bool   `help:"Add the rates of the months before, as many as the policy says."`
 	FailBelowTarget bool   `help:"End with status 3 if the rate misses the target."`
 }
 
@@ -57,11 +61,7 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	progress, wipe := progressOn(env.Stderr)
-	r, err := report.Build(ctx, plan, s, report.Options{
-		GeneratedBy: generatedBy(), Complete: !time.Now().Before(period.To), Progress: progress,
-	})
-	wipe()
+	r, err := c.build(ctx, env, plan, s)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,26 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 			r.Rate.Compliant, r.Rate.Total, *r.Rate.Needed))
 	}
 	return nil
+}
+
+func (c *reportCommand) build(ctx context.Context, env *cli.Env, plan *report.Plan, s store.Reader) (r *api.Report, err error) {
+	cache, err := c.keeping.open(ctx, c.Store, s, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	if cache != nil {
+		defer func() { err = errors.Join(err, cache.Close()) }()
+	}
+	kept, err := begin(ctx, cache, plan)
+	if err != nil {
+		return nil, err
+	}
+	progress, wipe := progressOn(env.Stderr)
+	defer wipe()
+	return report.Build(ctx, plan, s, report.Options{
+		GeneratedBy: generatedBy(), Complete: !time.Now().Before(plan.Period.To),
+		Records: kept, Trend: c.Trend, Progress: progress,
+	})
 }
 
 func (c *reportCommand) write(env *cli.Env, r *api.Report) error {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
@@ -23,6 +24,7 @@ import (
 type serveCommand struct {
 	rules          `embed:""`
 	span           `embed:""`
+	keeping        `embed:""`
 	Store          string `required:"" placeholder:"SPEC" help:"Where the windows are: sqlite:PATH or influx:FILE."`
 	Listen         string `default:"127.0.0.1:8470" placeholder:"ADDRESS" help:"Address and port, such as 127.0.0.1:8470; port 0 takes a free one. Other than loopback needs --readers and TLS."`
 	Readers        string `placeholder:"FILE" help:"Answer only those who stand in this file, each as their role says; 'readers add' makes it. It is read again when it changes."`
@@ -59,6 +61,13 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		return err
 	}
 	defer closing(s, &err)
+	cache, err := c.keeping.open(ctx, c.Store, s, env.Log)
+	if err != nil {
+		return err
+	}
+	if cache != nil {
+		defer func() { err = errors.Join(err, cache.Close()) }()
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address.String())
 	if err != nil {
 		if failed, ok := errors.AsType[*net.OpError](err); ok {
@@ -69,6 +78,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	server := &serve.Server{
 		Mesh: m, Policy: p, Store: s, Fallback: fallback,
 		GeneratedBy: generatedBy(), Metrics: metrics, Log: env.Log,
+		Records: func(ctx context.Context, plan *report.Plan) (latency.Records, error) { return begin(ctx, cache, plan) },
 	}
 	scheme, encryption := "http", (*tls.Config)(nil)
 	if certificate != nil {
@@ -79,6 +89,9 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	defer following.Wait() // after stop
 	follow, stop := context.WithCancel(ctx)
 	defer stop()
+	if cache != nil {
+		following.Go(func() { server.Prepare(follow) })
+	}
 	if who != nil {
 		server.Readers = who.Current
 		following.Go(func() { who.Run(follow) })

@@ -96,7 +96,8 @@ type Nearest struct {
 	Unbounded bool      `json:"unbounded,omitempty"`
 }
 
-// Month is the rate of an earlier month.
+// Month is the rate of an earlier month, without intervals: nothing of it is
+// proven here, and all of it possible.
 type Month struct {
 	Month string `json:"month"` // 2025-05
 	Rate  Rate   `json:"rate"`

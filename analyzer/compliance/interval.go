@@ -23,6 +23,9 @@ type Sureness struct {
 // sureness simulates what other months like this one would give. Nil where too
 // few days are complete, or where no ratio exists.
 func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j *Judgement) (*Sureness, error) {
+	if r.trials == 0 {
+		return nil, nil
+	}
 	complete := r.completeDays(ends, calendar)
 	if complete < r.completeDaysNeeded || !j.HasMeasured || stretch.Route.Meters <= 0 {
 		return nil, nil

@@ -85,6 +85,14 @@ func NewRules(p *policy.Policy) *Rules {
 // Factor is the limit over the theoretical RTT.
 func (r *Rules) Factor() *big.Rat { return r.factor }
 
+// WithoutIntervals are the same rules, by which nothing is proven: for results of
+// which only the rate is shown.
+func (r *Rules) WithoutIntervals() *Rules {
+	rules := *r
+	rules.trials = 0
+	return &rules
+}
+
 // measured is what the policy compares with the limit; false without packets.
 func (r *Rules) measured(d *latency.Distribution) (latency.RTT, bool) {
 	return measuredBy(r.statistic, d)

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,6 +29,7 @@ type Options struct {
 	Complete    bool   // the period is over
 	// Records, if set, keeps day records, so that windows are read once.
 	Records latency.Records
+	Trend   bool // add the months before, as many as the policy says
 	// Progress, if set, is told after each link how many of all are done; it is
 	// called by several goroutines.
 	Progress func(done, total int)
@@ -71,7 +73,52 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 		}
 		r.Nearest = rules.Nearest(shown.Rate, counted, mostNearest)
 	}
+	if o.Trend {
+		if r.Trend, err = plan.trend(ctx, rules.WithoutIntervals(), source, o.Records); err != nil {
+			return nil, err
+		}
+	}
 	return r, nil
+}
+
+// trend gives the rates of the months before the one in which the period
+// begins, from the first with any window.
+func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, source latency.Source, records latency.Records) ([]api.Month, error) {
+	var months []api.Month
+	first := time.Date(p.Period.From.Year(), p.Period.From.Month(), 1, 0, 0, 0, 0, p.Period.From.Location())
+	for back := p.Policy.Diagnosis.Months; back > 0; back-- {
+		period := Period{From: first.AddDate(0, -back, 0), To: first.AddDate(0, 1-back, 0)}
+		plan, err := NewPlan(p.Mesh, p.Policy, period, p.archive)
+		if err != nil {
+			return nil, err
+		}
+		results, err := plan.judge(ctx, rules, source, Options{Records: records})
+		if err != nil {
+			return nil, err
+		}
+		if len(months) == 0 && plan.dataOf(results).Windows == 0 {
+			continue
+		}
+		_, shown := plan.planeOf(rules, p.Headline, results)
+		months = append(months, api.Month{Month: period.From.Format("2006-01"), Rate: shown.Rate})
+	}
+	return months, nil
+}
+
+// Prepare makes the day records that a report of the plan needs, and judges
+// nothing.
+func Prepare(ctx context.Context, plan *Plan, source latency.Source, records latency.Records) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for i := range plan.Links {
+		for _, end := range plan.Links[i].ends {
+			group.Go(func() error {
+				_, err := latency.Read(ctx, source, records, end.scope)
+				return err
+			})
+		}
+	}
+	return group.Wait()
 }
 
 // mostNearest is how many pairs near to the limit are listed, if no more have

@@ -150,6 +150,9 @@ func (p *Plan) chooseLinks() {
 	}
 }
 
+// Demonstration tells whether the period is shorter than a day.
+func (p *Plan) Demonstration() bool { return p.calendar.ShortOfDay }
+
 // Scheduled is the number of packets that the mesh asks for.
 func (l *PlannedLink) Scheduled() int64 {
 	var sum int64

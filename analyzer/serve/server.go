@@ -61,9 +61,12 @@ type Store interface {
 
 // Server answers from one mesh, policy and store.
 type Server struct {
-	Mesh        *mesh.Mesh
-	Policy      *policy.Policy
-	Store       Store
+	Mesh   *mesh.Mesh
+	Policy *policy.Policy
+	Store  Store
+	// Records begins to keep the days of one report; nil: nothing is kept. It
+	// may answer nil.
+	Records     func(ctx context.Context, plan *report.Plan) (latency.Records, error)
 	Fallback    *report.Period       // of requests that name no period; nil: they are refused
 	Readers     func() *readers.List // who may ask; nil: everybody, everything
 	GeneratedBy string
@@ -232,9 +235,14 @@ func (s *Server) build(ctx context.Context, desk *desk, plan *report.Plan) (*api
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return report.Build(ctx, plan, s.Store, report.Options{
-		GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(plan.Period.To),
-	})
+	options := report.Options{GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(plan.Period.To)}
+	if s.Records != nil {
+		var err error
+		if options.Records, err = s.Records(ctx, plan); err != nil {
+			return nil, err
+		}
+	}
+	return report.Build(ctx, plan, s.Store, options)
 }
 
 // readers tells who the readers are.
