@@ -21,8 +21,8 @@ Its delays are invented: it shows that the programs work, and says nothing
 about any real network.
 
 Needs Linux, and root or unprivileged user namespaces with write access to
-/dev/net/tun. Only generate, which makes windows without any packet, runs
-anywhere.`
+/dev/net/tun. Only generate, which makes windows without any packet, needs
+neither.`
 
 type grammar struct {
 	cli.Globals
