@@ -64,7 +64,7 @@ func describe(w io.Writer, file string, m *mesh.Mesh, now time.Time) {
 	pairs := m.Pairs()
 	fmt.Fprintf(w, "mesh     %s (%s)\n", m.Name, file)
 	fmt.Fprintf(w, "sha256   %s\n", m.SHA256())
-	fmt.Fprintf(w, "clusters %d in %s, %s\n", len(m.Clusters), count(len(m.Hubs), "hub"), count(len(pairs), "pair"))
+	fmt.Fprintf(w, "clusters %d in %s, %s\n", len(m.Clusters), cli.Count(len(m.Hubs), "hub"), cli.Count(len(pairs), "pair"))
 	active := 0
 	for i := range m.Sites {
 		if m.Sites[i].ActiveAt(now) {
@@ -79,7 +79,7 @@ func describe(w io.Writer, file string, m *mesh.Mesh, now time.Time) {
 			note = ", judged"
 		}
 		fmt.Fprintf(w, "test     %s: %s now, %s every %d ms, windows of %d s%s\n",
-			test.Name, count(len(m.Links(test, now, now.Add(1))), "link"), test.Method, test.IntervalMS, test.WindowS, note)
+			test.Name, cli.Count(len(m.Links(test, now, now.Add(1))), "link"), test.Method, test.IntervalMS, test.WindowS, note)
 	}
 	estimated := 0
 	for _, pair := range pairs {
@@ -87,18 +87,10 @@ func describe(w io.Writer, file string, m *mesh.Mesh, now time.Time) {
 			estimated++
 		}
 	}
-	fmt.Fprintf(w, "distance %d of %s estimated (class C, geodesic × %g)\n", estimated, count(len(pairs), "pair"), mesh.Circuity)
+	fmt.Fprintf(w, "distance %d of %s estimated (class C, geodesic × %g)\n", estimated, cli.Count(len(pairs), "pair"), mesh.Circuity)
 	for _, warning := range m.Warnings() {
 		fmt.Fprintf(w, "warning  %s\n", warning)
 	}
-}
-
-// count says how many there are of something.
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }
 
 // storeState tells what serve would find, without making or changing anything.

@@ -95,7 +95,7 @@ func (e *encryption) describe(w io.Writer, now time.Time) (string, error) {
 		return "", cli.Usage(err)
 	}
 	leaf := s.Certificate.Leaf
-	fmt.Fprintf(w, "tls      certificate until %s, for %v %v\n", leaf.NotAfter.UTC().Format(time.RFC3339), leaf.DNSNames, leaf.IPAddresses)
+	fmt.Fprintf(w, "tls      certificate until %s, for %s\n", leaf.NotAfter.UTC().Format(time.RFC3339), pki.Hosts(leaf))
 	for _, c := range s.Authorities {
 		fmt.Fprintf(w, "sites    believed by %q until %s, as %s\n", c.Subject, c.NotAfter.UTC().Format(time.RFC3339), wire.SiteURI(files.TrustDomain, "ID"))
 	}

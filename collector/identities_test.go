@@ -29,11 +29,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fibergauge/fibergauge/collector/fakestore"
 	"github.com/fibergauge/fibergauge/collector/pki"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/logtest"
 	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -42,7 +45,7 @@ import (
 type guarded struct {
 	address string
 	roots   *x509.CertPool
-	log     *output
+	log     *logtest.Buffer
 	dir     string
 }
 
@@ -50,7 +53,7 @@ type guarded struct {
 // server.pem and server-key.pem.
 func startGuarded(t *testing.T, dir string, flags ...string) *guarded {
 	t.Helper()
-	g := &guarded{log: &output{}, roots: x509.NewCertPool(), dir: dir}
+	g := &guarded{log: &logtest.Buffer{}, roots: x509.NewCertPool(), dir: dir}
 	chain, err := os.ReadFile(filepath.Join(dir, "server.pem"))
 	if err != nil || !g.roots.AppendCertsFromPEM(chain) {
 		t.Fatal("no server certificate", err)
@@ -565,6 +568,58 @@ func TestOutsideAuthority(t *testing.T) {
 	if status, _, stderr := run(t.Context(), "key", "add", "--store", spec, "--site", "a1", "--public-key", public); status != 2 || !strings.Contains(stderr, "was revoked on") {
 		t.Errorf("key add of a revoked key: %d %s", status, stderr)
 	}
+
+	// What does nothing does not pass for done.
+	id := strings.Repeat("0", 64)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--site", "a1", "--key-id", id}, `site "a1" has no signing key ` + id + " in " + spec + ", so nothing is revoked; key list shows whose it is"},
+		{[]string{"--site", "b1", "--public-key", public}, `site "b1" has no signing key ` + wire.KeyID(signer(t, "a1").Public().(ed25519.PublicKey)) + " in " + spec + ", so nothing is revoked; key list shows whose it is"},
+		{[]string{"--site", "b1", "--all"}, `site "b1" has no signing key in ` + spec + ", so nothing is revoked; key list shows whose keys are there"},
+	} {
+		status, stdout, stderr := run(t.Context(), append([]string{"key", "revoke", "--store", spec}, c.args...)...)
+		if diff := cmp.Diff("fibergauge-collector: key revoke: "+c.want+"\n", stderr); diff != "" || status != 1 || stdout != "" {
+			t.Errorf("%v: status %d, %q (-want +got):\n%s", c.args, status, stdout, diff)
+		}
+	}
+	const recipe = "; give an Ed25519 public key in PEM. To make one, at the site: openssl genpkey -algorithm ed25519 -out signing-key.pem; openssl pkey -in signing-key.pem -pubout -out signing.pub\n"
+	for file, want := range map[string]string{
+		"server.pem":     "is a certificate, which is of the TLS key and says nothing of the one that signs" + recipe,
+		"index.txt":      "is not PEM" + recipe,
+		"rsa.csr":        `holds "CERTIFICATE REQUEST"` + recipe,
+		"server-key.pem": "is a private key, which stays at the site; give what this makes of it there: openssl pkey -in signing-key.pem -pubout -out signing.pub\n",
+	} {
+		path := filepath.Join(dir, file)
+		status, _, stderr := run(t.Context(), "key", "add", "--store", spec, "--site", "a1", "--public-key", path)
+		if diff := cmp.Diff("fibergauge-collector: public-key: "+path+" "+want, stderr); diff != "" || status != 2 {
+			t.Errorf("%s: status %d (-want +got):\n%s", file, status, diff)
+		}
+	}
+}
+
+// TestLifeOfToken: days are taken, and what is refused is said in words of its own.
+func TestLifeOfToken(t *testing.T) {
+	dir := folder(t)
+	ca := filepath.Join(dir, "ca")
+	if status, _, stderr := run(t.Context(), "pki", "init", "--pki", ca); status != 0 {
+		t.Fatal(stderr)
+	}
+	for life, want := range map[string]string{
+		"1d":   "",
+		"30d":  "",
+		"31d":  "fibergauge-collector: pki token: life: 744h0m0s is not within 1m to 30d\n",
+		"soon": `fibergauge-collector: --life: "soon" is not a time in days, hours, minutes or seconds such as 2d, 12h, 30m or 1h30m; see fibergauge-collector pki token --help` + "\n",
+	} {
+		status, stdout, stderr := run(t.Context(), "pki", "token", "--pki", ca, "--life", life, "a1")
+		if diff := cmp.Diff(want, stderr); diff != "" || (status == 0) != (want == "") || (stdout != "") != (want == "") {
+			t.Errorf("%s: status %d, %q (-want +got):\n%s", life, status, stdout, diff)
+		}
+	}
+	if _, stdout, _ := run(t.Context(), "pki", "list", "--pki", ca); strings.Count(stdout, "\ntoken  site a1 ") != 2 {
+		t.Errorf("pki list says\n%s", stdout)
+	}
 }
 
 // outsideScript is what docs/identity.md tells to do with openssl.
@@ -616,7 +671,7 @@ func TestOwnCertificateIsRenewed(t *testing.T) {
 		}
 		return stdout
 	}
-	warning := "WARNING: certificate " + pki.Serial(before.SerialNumber) + " of the server [localhost] [127.0.0.1] ends within 10 days and was not renewed; run pki server again\n"
+	warning := "WARNING: certificate " + pki.Serial(before.SerialNumber) + " of the server localhost, 127.0.0.1 ends within 10 days and was not renewed; run pki server again\n"
 	if got := list(); !strings.Contains(got, warning) {
 		t.Errorf("pki list says\n%s\nwant %s", got, warning)
 	}
@@ -632,7 +687,12 @@ func TestOwnCertificateIsRenewed(t *testing.T) {
 	if shown := conn.ConnectionState().PeerCertificates[0]; time.Until(shown.NotAfter) < pki.ServerLife-time.Hour {
 		t.Errorf("the certificate shown ends on %s", shown.NotAfter)
 	}
-	if got := list(); strings.Contains(got, "WARNING") {
-		t.Errorf("pki list warns of what was renewed:\n%s", got)
+	if got := list(); strings.Contains(got, "WARNING") || !strings.Contains(got, "  server localhost, 127.0.0.1  ") {
+		t.Errorf("pki list warns of what was renewed, or does not name its hosts:\n%s", got)
+	}
+	status, stdout, stderr := run(t.Context(), "check", "--mesh", filepath.Join(dir, "m.yaml"), "--listen", ":0", "--pki", ca,
+		"--tls-certificate", filepath.Join(dir, "server.pem"), "--tls-key", filepath.Join(dir, "server-key.pem"))
+	if status != 0 || !strings.Contains(stdout, ", for localhost, 127.0.0.1\nsites ") {
+		t.Errorf("check: status %d, %s\n%s", status, stderr, stdout)
 	}
 }

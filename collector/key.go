@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -98,7 +99,14 @@ func (c *keyRevoke) Run(ctx context.Context, env *cli.Env) error {
 	if !c.All && !wire.IsDigest(id) {
 		return cli.Usage(fmt.Errorf("key-id: %.80q is not 64 hex digits; see key list", id))
 	}
-	return revokeKeys(ctx, env, c.Store, c.Site, func(k store.SigningKey) bool { return c.All || k.ID() == id }, time.Now())
+	n, err := revokeKeys(ctx, env, c.Store, c.Site, func(k store.SigningKey) bool { return c.All || k.ID() == id }, time.Now())
+	switch {
+	case err != nil || n > 0:
+		return err
+	case c.All:
+		return fmt.Errorf("key revoke: site %.80q has no signing key in %s, so nothing is revoked; key list shows whose keys are there", c.Site, c.Store)
+	}
+	return fmt.Errorf("key revoke: site %.80q has no signing key %s in %s, so nothing is revoked; key list shows whose it is", c.Site, id, c.Store)
 }
 
 func readPublicKey(path string) (ed25519.PublicKey, error) {
@@ -107,18 +115,34 @@ func readPublicKey(path string) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("public-key: %w", err)
 	}
 	block, _ := pem.Decode(data)
-	if block != nil && block.Type == "PRIVATE KEY" {
-		return nil, fmt.Errorf("public-key: %s is a private key, which stays at the site; give what openssl pkey -pubout makes of it", path)
+	kind := ""
+	if block != nil {
+		kind = block.Type
 	}
-	err = errors.New("no PEM block PUBLIC KEY")
-	if block != nil && block.Type == "PUBLIC KEY" {
-		var parsed any
-		if parsed, err = x509.ParsePKIXPublicKey(block.Bytes); err == nil {
-			if key, ok := parsed.(ed25519.PublicKey); ok {
-				return key, nil
-			}
-			err = fmt.Errorf("is %T", parsed)
+	var found string
+	switch kind {
+	case "":
+		found = "is not PEM"
+	case "PRIVATE KEY":
+		return nil, fmt.Errorf("public-key: %s is a private key, which stays at the site; give what this makes of it there: openssl pkey -in signing-key.pem -pubout -out signing.pub", path)
+	case "CERTIFICATE":
+		found = "is a certificate, which is of the TLS key and says nothing of the one that signs"
+	case "PUBLIC KEY":
+		switch parsed, err := x509.ParsePKIXPublicKey(block.Bytes); key := parsed.(type) {
+		case ed25519.PublicKey:
+			return key, nil
+		case nil:
+			found = fmt.Sprintf("holds a public key that does not read (%v)", err)
+		case *ecdsa.PublicKey:
+			found = "is a public key of the kind ECDSA"
+		case *rsa.PublicKey:
+			found = "is a public key of the kind RSA"
+		default:
+			found = fmt.Sprintf("is a public key of the kind %T", key)
 		}
+	default:
+		found = fmt.Sprintf("holds %.40q", kind)
 	}
-	return nil, fmt.Errorf("public-key: %s holds no Ed25519 public key in PEM (%w); make one: openssl genpkey -algorithm ed25519", path, err)
+	return nil, fmt.Errorf("public-key: %s %s; give an Ed25519 public key in PEM. To make one, at the site: "+
+		"openssl genpkey -algorithm ed25519 -out signing-key.pem; openssl pkey -in signing-key.pem -pubout -out signing.pub", path, found)
 }

@@ -26,29 +26,12 @@ import (
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/logtest"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
-// output is a buffer that a running program writes and a test reads.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 func run(ctx context.Context, args ...string) (status int, stdout, stderr string) {
-	var out, log output
+	var out, log logtest.Buffer
 	status = cli.Run(ctx, "fibergauge-collector", about, &grammar{}, args, &out, &log)
 	return status, out.String(), log.String()
 }
@@ -78,7 +61,7 @@ func TestWrongUsage(t *testing.T) {
 	writeMesh(t, dir, "bad.yaml", []byte("version: 2\n"))
 	writeMesh(t, dir, "config.yaml", []byte("mesh: m.yaml\nlisten_on: here\n"))
 	good := []string{"--mesh", "m.yaml", "--store", "sqlite:x.db"}
-	const away = ` can be reached from other machines, and without TLS anybody could post windows there; use a loopback address such as 127.0.0.1:8862, or unix:PATH`
+	const away = ` can be reached from other machines, and without TLS anybody could post windows there; give --tls-certificate (fibergauge-collector pki makes one), or use a loopback address such as 127.0.0.1:8862, or unix:PATH`
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -325,14 +308,14 @@ listen   unix:c.sock, without TLS: local connections only
 // serving is a collector that runs on a Unix socket and a SQLite file.
 type serving struct {
 	client http.Client
-	log    *output
+	log    *logtest.Buffer
 	stop   func() int
 }
 
 func startServing(t *testing.T, dir string, flags ...string) *serving {
 	t.Helper()
 	sock := filepath.Join(dir, "c.sock")
-	s := &serving{log: &output{}, client: http.Client{Transport: &http.Transport{
+	s := &serving{log: &logtest.Buffer{}, client: http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", sock)

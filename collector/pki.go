@@ -76,9 +76,9 @@ func (c *pkiServer) Run(_ context.Context, env *cli.Env) error {
 
 type pkiToken struct {
 	pkiFolder
-	Site string        `arg:"" help:"Id of the site in the mesh."`
-	Life time.Duration `default:"24h" placeholder:"TIME" help:"How long the token can be used, at most 720h."`
-	Mesh string        `placeholder:"FILE" help:"Also see whether this mesh has the site."`
+	Site string   `arg:"" help:"Id of the site in the mesh."`
+	Life cli.Life `default:"24h" placeholder:"TIME" help:"How long the token can be used, such as 2d, 12h or 30m; at most 30d."`
+	Mesh string   `placeholder:"FILE" help:"Also see whether this mesh has the site."`
 }
 
 // Run prints a token, and nothing else on standard output.
@@ -96,7 +96,7 @@ func (c *pkiToken) Run(_ context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	token, err := f.Token(c.Site, c.Life, time.Now())
+	token, err := f.Token(c.Site, time.Duration(c.Life), time.Now())
 	if err != nil {
 		return cli.Usage(fmt.Errorf("pki token: %w", err))
 	}
@@ -129,7 +129,7 @@ func (c *pkiList) Run(_ context.Context, env *cli.Env) error {
 	for _, cert := range issued {
 		serial, of, state := pki.Serial(cert.SerialNumber), "site "+f.SiteOf(cert), "in force"
 		if f.SiteOf(cert) == "" {
-			of = fmt.Sprintf("server %v %v", cert.DNSNames, cert.IPAddresses)
+			of = "server " + pki.Hosts(cert)
 		}
 		if at, ok := revoked[serial]; ok {
 			state = "revoked " + day(at)
@@ -140,8 +140,8 @@ func (c *pkiList) Run(_ context.Context, env *cli.Env) error {
 	}
 	for _, cert := range f.EndingServers(issued, 30*24*time.Hour, now) {
 		if _, ok := revoked[pki.Serial(cert.SerialNumber)]; !ok {
-			fmt.Fprintf(env.Stdout, "WARNING: certificate %s of the server %v %v ends within %d days and was not renewed; run pki server again\n",
-				pki.Serial(cert.SerialNumber), cert.DNSNames, cert.IPAddresses, int(cert.NotAfter.Sub(now).Hours()/24)+1)
+			fmt.Fprintf(env.Stdout, "WARNING: certificate %s of the server %s ends within %s and was not renewed; run pki server again\n",
+				pki.Serial(cert.SerialNumber), pki.Hosts(cert), cli.Count(int(cert.NotAfter.Sub(now).Hours()/24)+1, "day"))
 		}
 	}
 	for _, t := range tickets {
@@ -185,7 +185,7 @@ func (c *pkiRevoke) Run(ctx context.Context, env *cli.Env) error {
 		fmt.Fprintln(env.Stdout, "no certificate in force had to be revoked")
 	}
 	if done.Tokens > 0 {
-		fmt.Fprintf(env.Stdout, "made void %s\n", count(done.Tokens, "open token"))
+		fmt.Fprintf(env.Stdout, "made void %s\n", cli.Count(done.Tokens, "open token"))
 	}
 	for _, cert := range done.Others {
 		fmt.Fprintf(env.Stdout, "still in force: certificate %s of site %s; to revoke all name the site\n", pki.Serial(cert.SerialNumber), done.Site)
@@ -198,7 +198,8 @@ func (c *pkiRevoke) Run(ctx context.Context, env *cli.Env) error {
 		fmt.Fprintf(env.Stdout, "signing keys of site %s are NOT revoked; do it by: fibergauge-collector key revoke --site %[1]s --all --store SPEC\n", c.What)
 		return nil
 	}
-	return revokeKeys(ctx, env, c.Store, c.What, func(store.SigningKey) bool { return true }, now)
+	_, err = revokeKeys(ctx, env, c.Store, c.What, func(store.SigningKey) bool { return true }, now)
+	return err // a site need not have a key
 }
 
 // withStore opens a store that is there already.
@@ -218,13 +219,14 @@ func withStore(ctx context.Context, spec string, log *slog.Logger, f func(store.
 	return f(opened)
 }
 
-func revokeKeys(ctx context.Context, env *cli.Env, spec, site string, which func(store.SigningKey) bool, now time.Time) error {
-	return withStore(ctx, spec, env.Log, func(s store.Store) error {
+// revokeKeys revokes those keys of a site that which chooses, and tells how many
+// it found, revoked before or now.
+func revokeKeys(ctx context.Context, env *cli.Env, spec, site string, which func(store.SigningKey) bool, now time.Time) (n int, err error) {
+	err = withStore(ctx, spec, env.Log, func(s store.Store) error {
 		keys, err := s.SigningKeys(ctx)
 		if err != nil {
 			return err
 		}
-		n := 0
 		for _, k := range keys {
 			if k.Site != site || !which(k) {
 				continue
@@ -240,11 +242,9 @@ func revokeKeys(ctx context.Context, env *cli.Env, spec, site string, which func
 			}
 			fmt.Fprintf(env.Stdout, "revoked signing key %s of site %s; collectors count it within %s\n", k.ID(), site, 10*time.Second)
 		}
-		if n == 0 {
-			fmt.Fprintf(env.Stdout, "site %s has no such signing key in %s\n", site, spec)
-		}
 		return nil
 	})
+	return n, err
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -72,8 +72,9 @@ func (s *State) own(f Files, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("tls-key: %w", err)
 	}
-	if info, err := os.Stat(f.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
-		s.warn("%s can be read by others (mode %04o); chmod 600 %[1]s", f.Key, info.Mode().Perm())
+	// A group may read it: that is how a host gives services the keys of others.
+	if info, err := os.Stat(f.Key); err == nil && info.Mode().Perm()&0o037 != 0 {
+		return fmt.Errorf("tls-key: %s is open to others than its owner (mode %04o); a key must not be: chmod 600 %[1]s, or 640 where a group of its own has to read it", f.Key, info.Mode().Perm())
 	}
 	var text []byte
 	for _, c := range chain {

@@ -68,6 +68,15 @@ func TestLoad(t *testing.T) {
 	put(t, swapped, chain[at:], chain[:at])
 	put(t, damaged, chain[:len(chain)-40])
 	put(t, empty)
+	opened := func(mode os.FileMode) func(*Files) {
+		return func(f *Files) {
+			f.Key = filepath.Join(dir, "opened.pem")
+			put(t, f.Key, read1(t, good.Key))
+			if err := os.Chmod(f.Key, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		change  func(*Files)
@@ -82,6 +91,9 @@ func TestLoad(t *testing.T) {
 		{"damaged", func(f *Files) { f.Certificate = damaged }, 0, "is damaged or cut off; copy the file again", ""},
 		{"no key", func(f *Files) { f.Key = "none.pem" }, 0, "tls-key: open none.pem: no such file", ""},
 		{"another key", func(f *Files) { f.Key = other.Key }, 0, "does not fit", ""},
+		{"key for a group", opened(0o640), 0, "", ""},
+		{"key for all", opened(0o644), 0, "opened.pem is open to others than its owner (mode 0644); a key must not be: chmod 600 ", ""},
+		{"key that a group may write", opened(0o660), 0, "(mode 0660); a key must not be: chmod 600 ", ""},
 		{"no root", func(f *Files) { f.Certificate = alone }, 0, "holds no root; append the certificates of its authority", ""},
 		{"root first", func(f *Files) { f.Certificate = swapped }, 0, "does not fit", ""},
 		{"expired", func(*Files) {}, pki.ServerLife, "has ended on 2027-12-25T12:00:00Z; have another made", ""},

@@ -64,7 +64,7 @@ func ParseAddress(s string) (Address, error) {
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil || !addr.IsLoopback() {
-		return Address{}, fmt.Errorf("listen: %q can be reached from other machines, and without TLS anybody could post windows there; use a loopback address such as 127.0.0.1:%s, or unix:PATH", s, port)
+		return Address{}, fmt.Errorf("listen: %q can be reached from other machines, and without TLS anybody could post windows there; give --tls-certificate (fibergauge-collector pki makes one), or use a loopback address such as 127.0.0.1:%s, or unix:PATH", s, port)
 	}
 	return Address{"tcp", net.JoinHostPort(host, port)}, nil
 }

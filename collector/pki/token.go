@@ -48,7 +48,7 @@ func (f *Folder) Token(site string, life time.Duration, now time.Time) (wire.Tok
 		return t, fmt.Errorf("site %.80q is not 1 to %d characters out of A-Z a-z 0-9 . _ -", site, wire.MaxIdentifier)
 	}
 	if life < time.Minute || life > 30*24*time.Hour {
-		return t, fmt.Errorf("life: %s is not within 1m to 720h", life)
+		return t, fmt.Errorf("life: %s is not within 1m to 30d", life)
 	}
 	if _, err := rand.Read(t.Secret); err != nil {
 		return t, err

@@ -128,17 +128,19 @@ func (f *Folder) EndingServers(issued []*x509.Certificate, within time.Duration,
 	return slices.DeleteFunc(slices.Clone(issued), func(c *x509.Certificate) bool {
 		return f.SiteOf(c) != "" || !now.Before(c.NotAfter) || c.NotAfter.Sub(now) > within ||
 			slices.ContainsFunc(issued, func(o *x509.Certificate) bool {
-				return f.SiteOf(o) == "" && hosts(o) == hosts(c) && o.NotAfter.After(c.NotAfter)
+				return f.SiteOf(o) == "" && Hosts(o) == Hosts(c) && o.NotAfter.After(c.NotAfter)
 			})
 	})
 }
 
-func hosts(c *x509.Certificate) string {
-	var all []string
-	all = append(all, c.DNSNames...)
+// Hosts names those of a server's certificate, in an order that does not hang on
+// the one in which they were given.
+func Hosts(c *x509.Certificate) string {
+	names := slices.Sorted(slices.Values(c.DNSNames))
+	var addresses []string
 	for _, ip := range c.IPAddresses {
-		all = append(all, ip.String())
+		addresses = append(addresses, ip.String())
 	}
-	slices.Sort(all)
-	return strings.Join(all, " ")
+	slices.Sort(addresses)
+	return strings.Join(append(names, addresses...), ", ")
 }

@@ -85,7 +85,7 @@ func TestRenewServer(t *testing.T) {
 			if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
 				t.Errorf("the link was replaced: %v, %v", info, err)
 			}
-			if diff := cmp.Diff(hosts(issued), hosts(renewed)); diff != "" || !sameKey(issued.PublicKey, renewed.PublicKey) {
+			if diff := cmp.Diff(Hosts(issued), Hosts(renewed)); diff != "" || !sameKey(issued.PublicKey, renewed.PublicKey) {
 				t.Errorf("hosts (-before +after):\n%sor the key is another", diff)
 			}
 			roots := x509.NewCertPool()
@@ -180,13 +180,13 @@ func TestEndingServers(t *testing.T) {
 	}{
 		{0, nil},
 		{ServerLife - 10*24*time.Hour, []string{"alone.example"}},
-		{ServerLife - 9*24*time.Hour, []string{"alone.example", "192.0.2.1 renewed.example"}},
-		{ServerLife, []string{"192.0.2.1 renewed.example"}},
+		{ServerLife - 9*24*time.Hour, []string{"alone.example", "renewed.example, 192.0.2.1"}},
+		{ServerLife, []string{"renewed.example, 192.0.2.1"}},
 		{ServerLife + 24*time.Hour, nil},
 	} {
 		var got []string
 		for _, e := range f.EndingServers(issued, 10*24*time.Hour, now().Add(c.at)) {
-			got = append(got, hosts(e))
+			got = append(got, Hosts(e))
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("after %s (-want +got):\n%s", c.at, diff)
