@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -100,6 +101,37 @@ func keysOf(t *testing.T, e *wire.Enrolment) [2]string {
 		t.Fatal(err)
 	}
 	return [2]string{string(der), string(e.SigningKey)}
+}
+
+// TestEnrolAfterARefusal: the keys that were made for a token that was refused
+// are those of the next, and leave nothing behind.
+func TestEnrolAfterARefusal(t *testing.T) {
+	a := newAuthority(t)
+	from, until := month()
+	url := listen(t, a.tls(a.server(from, until, "127.0.0.1")), a)
+	dir := filepath.Join(t.TempDir(), "identity")
+	a.set(func() { a.told = problem(401, wire.CodeUnauthenticated, "the token has expired; have another made") })
+	if _, err := Enrol(t.Context(), Enrolment{Dir: dir, Collector: url, Token: a.token("zjk-a")}); err == nil {
+		t.Fatal("enrolled by a token that was refused")
+	}
+	pending, err := privateKey(dir, enrolKeyFile)
+	if err != nil || pending == nil {
+		t.Fatalf("the key of the refused enrolment: %v, %v", pending, err)
+	}
+	a.set(func() { a.told = nil })
+	id, err := Enrol(t.Context(), Enrolment{Dir: dir, Collector: url, Token: a.token("zjk-a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if asked, _ := a.heard(); !cmp.Equal(keysOf(t, asked[0]), keysOf(t, asked[1])) {
+		t.Error("the second token was asked to certify other keys than the first")
+	}
+	if public, ok := id.Certificate.Leaf.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(pending.Public()) {
+		t.Error("the certificate is not of the key that was kept")
+	}
+	if there(dir, enrolKeyFile) || there(dir, enrolSigningFile) {
+		t.Error("keys of the refused enrolment lie beside those in force")
+	}
 }
 
 // TestEnrolInPlaceOfOneThatEnded: no --again is needed where nothing is lost.
