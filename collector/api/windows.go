@@ -140,7 +140,10 @@ func unpackZstd(packed []byte) ([]byte, error) {
 
 // decodeBatch reads the batch strictly, and says which code a fault has.
 func decodeBatch(body []byte) (*wire.Batch, *reply) {
-	if err := bounded(body); err != nil {
+	switch err := bounded(body); {
+	case errors.Is(err, errDeep):
+		return nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported, "%v; %s", err, newer)
+	case err != nil:
 		return nil, tooLarge("%v", err)
 	}
 	batch, err := wire.DecodeBatch(body)
@@ -153,10 +156,20 @@ func decodeBatch(body []byte) (*wire.Batch, *reply) {
 		Schema *string `json:"schema"`
 	}
 	if json.Unmarshal(body, &head) == nil && head.Schema != nil && *head.Schema != wire.SchemaBatch {
-		return nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported, "schema: %.80q is not %q", *head.Schema, wire.SchemaBatch)
+		return nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported, "schema: %.80q is not %q; %s", *head.Schema, wire.SchemaBatch, newer)
+	}
+	if errors.Is(err, wire.ErrUnknownField) {
+		return nil, problem(http.StatusUnsupportedMediaType, wire.CodeUnsupported, "%s; %s", clip(err.Error()), newer)
 	}
 	return nil, problem(http.StatusBadRequest, wire.CodeBadRequest, "%s", clip(err.Error()))
 }
+
+// newer is what may be wrong where a batch has more than this version knows. The
+// probe keeps its windows then, where it would set aside those of a bad batch.
+const newer = "if the probe is of a later version than this collector, upgrade the collector: its windows wait until then"
+
+// errDeep is told of what a later version may have nested deeper, too.
+var errDeep = errors.New("the batch is nested deeper than any that this version knows")
 
 // maxDepth is one level more than a batch has: batch, windows, window, path,
 // hops, hop.
@@ -181,7 +194,7 @@ func bounded(data []byte) error {
 			inString = true
 		case c == '[' || c == '{':
 			if depth == maxDepth {
-				return errors.New("the batch is nested deeper than a batch ever is")
+				return errDeep
 			}
 			commas[depth] = 0
 			depth++

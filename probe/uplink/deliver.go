@@ -128,8 +128,8 @@ func (d *delivery) step(ctx context.Context) (sent bool, wait time.Duration) {
 
 // blamesBatch tells whether the answer is about what was sent. All others are
 // about who asked, where, or when: an unknown site or path (404), missing
-// rights (401, 403) or an encoding that an older collector does not know (415)
-// are mended at the collector, and no window may be given up for them.
+// rights (401, 403), or an encoding or a field that an older collector does not
+// know (415) are mended at the collector, and no window may be given up for them.
 func (r *refusal) blamesBatch() bool {
 	switch r.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:

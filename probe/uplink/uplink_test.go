@@ -291,6 +291,37 @@ func TestAnswersToABatch(t *testing.T) {
 	}
 }
 
+// TestCollectorOfAnEarlierVersion: a probe that was upgraded before its collector
+// gives no window up, says what to do without filling the log, and delivers all
+// once the collector is upgraded too.
+func TestCollectorOfAnEarlierVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const told = `unknown field \"later\"; upgrade the collector`
+		m, begun, largest := newMemory(10), time.Now(), 0
+		var log bytes.Buffer
+		u := newUplink(m, func(r *http.Request) (*http.Response, error) {
+			b := batchOf(r)
+			largest = max(largest, len(b.Windows))
+			if time.Since(begun) < 5*time.Minute {
+				if len(b.Windows) < 10 {
+					t.Errorf("a batch of %d windows: the probe looks for one to give up", len(b.Windows))
+				}
+				return respond(415, nil, wire.Problem{Schema: wire.SchemaError, Code: wire.CodeUnsupported, Message: `unknown field "later"; upgrade the collector`})
+			}
+			return respond(200, nil, ackOf(b))
+		}, &log)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		u.Deliver(ctx, ctx)
+		if m.settled != 10 || len(m.windows) != 0 || len(m.aside) != 0 || largest != 10 {
+			t.Errorf("%d delivered, %d waiting, %d set aside", m.settled, len(m.windows), len(m.aside))
+		}
+		if lines := strings.Count(log.String(), told); lines < 1 || lines > 6 {
+			t.Errorf("%d lines in the log in five minutes, want one a minute:\n%s", lines, log.String())
+		}
+	})
+}
+
 // TestClockOfTheCollectorIsBehind holds that no window is given up because the
 // collector's clock is wrong, and that one which was dated by a wrong clock of
 // this host is.

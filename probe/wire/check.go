@@ -315,6 +315,10 @@ func DecodeWindow(data []byte) (*Window, error) {
 	return &w, w.Check()
 }
 
+// ErrUnknownField means that a message has a field that this version does not
+// know: whoever sent it may be of a later one, which added an optional group.
+var ErrUnknownField = errors.New("unknown field")
+
 // decode reads exactly one JSON value into a type, refusing unknown fields.
 func decode(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -327,7 +331,12 @@ func decode(data []byte, into any) error {
 		case errors.As(err, &typeErr):
 			return fmt.Errorf("%s: a JSON %s does not fit there", fieldPath(typeErr.Field), typeErr.Value)
 		}
-		return fmt.Errorf("not the JSON expected: %s", strings.TrimPrefix(err.Error(), "json: "))
+		what := strings.TrimPrefix(err.Error(), "json: ")
+		// The only error of encoding/json that has no type.
+		if field, unknown := strings.CutPrefix(what, "unknown field "); unknown {
+			return fmt.Errorf("not the JSON expected: %w %s", ErrUnknownField, field)
+		}
+		return fmt.Errorf("not the JSON expected: %s", what)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more follows after the JSON value")

@@ -113,7 +113,7 @@ type Code string
 const (
 	// Of a whole request.
 	CodeBadRequest       Code = "bad_request"        // not the message that the schema describes
-	CodeUnsupported      Code = "unsupported"        // schema, media type or encoding not known
+	CodeUnsupported      Code = "unsupported"        // schema, field, media type or encoding not known; mended at the collector
 	CodeTooLarge         Code = "too_large"          // above MaxBatchBytes or MaxBatchWindows, or too much for the time; send fewer windows
 	CodeUnknownSite      Code = "unknown_site"       // the mesh has no such site, nor has any version that the windows name
 	CodeNotFound         Code = "not_found"          // no such path
