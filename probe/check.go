@@ -41,9 +41,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 		fail("spool", err)
 	} else {
 		defer store.Close()
-		n := store.Counts()
-		say("spool", "%s can be written; %d windows wait, %d are set aside, %d were dropped ever; at most %d MiB",
-			store.Path(), n.Windows, n.Refused, n.Dropped, c.SpoolMaxMiB)
+		say("spool", "%s can be written; %s; at most %d MiB", store.Path(), told(store.Counts()), c.SpoolMaxMiB)
 	}
 
 	if err := c.identify(env.Log); err != nil {
@@ -63,15 +61,15 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 	} else {
 		say("collector", "%s answers; mesh %s", c.collector, a.MeshSHA256)
 		for _, t := range a.Tasks {
-			say("test", "%s by %s to %d targets, a packet of %d bytes every %d ms, DSCP %d, windows of %d s%s",
-				t.Test, t.Method, len(t.Targets), t.SizeBytes, t.IntervalMS, t.DSCP, t.WindowS, remark(t))
+			say("test", "%s by %s to %s, a packet of %d bytes every %d ms, DSCP %d, windows of %d s%s",
+				t.Test, t.Method, cli.Count(len(t.Targets), "target"), t.SizeBytes, t.IntervalMS, t.DSCP, t.WindowS, remark(t))
 		}
 		if r := a.Reflector; r != nil {
 			kind := ""
 			if r.Authenticated {
 				kind = ", authenticated packets only"
 			}
-			say("reflector", "answers STAMP on %s port %d for %d sites%s", a.Address, r.Port, len(r.Sources), kind)
+			say("reflector", "answers STAMP on %s port %d for %s%s", a.Address, r.Port, cli.Count(len(r.Sources), "site"), kind)
 		}
 		if without := c.keyless(a); len(without) > 0 {
 			fail("keys", fmt.Errorf("STAMP with %s is authenticated; give the file of --stamp-keys a prefix that holds each", strings.Join(without, ", ")))
@@ -89,7 +87,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) error {
 		say("icmp", "%s sockets", mode)
 	}
 	if failed > 0 {
-		return fmt.Errorf("check: %d of the parts would not work; fibergauge-probe doctor says what to do", failed)
+		return fmt.Errorf("check: %s would not work; fibergauge-probe doctor says what to do", cli.Count(failed, "part"))
 	}
 	return unsaid
 }

@@ -134,7 +134,7 @@ func TestCheckCommand(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(stdout), "\n")
 		want := []string{
 			"site       here, windows marked measured",
-			"spool      " + filepath.Join(dir, "spool.db") + " can be written; 0 windows wait, 0 are set aside, 0 were dropped ever; at most 1024 MiB",
+			"spool      " + filepath.Join(dir, "spool.db") + " can be written; 0 windows waiting, 0 set aside, 0 dropped ever; at most 1024 MiB",
 			"identity   none: the collector is local, windows are not signed",
 			"collector  " + c.url + " answers; mesh " + strings.Repeat("ab", 32),
 			"test       icmp by icmp to 3 targets, a packet of 84 bytes every 100 ms, DSCP 0, windows of 1 s",
@@ -149,7 +149,7 @@ func TestCheckCommand(t *testing.T) {
 	t.Run("another site", func(t *testing.T) {
 		status, stdout, stderr := command(append(args, "--site=else")...)
 		want := `collector  FAILS: read assignment: it is for site "here", this is "else"; check --collector and --site`
-		if status != 1 || !strings.Contains(stdout, want) || stderr != "fibergauge-probe: check: 1 of the parts would not work; fibergauge-probe doctor says what to do\n" {
+		if status != 1 || !strings.Contains(stdout, want) || stderr != "fibergauge-probe: check: 1 part would not work; fibergauge-probe doctor says what to do\n" {
 			t.Errorf("status %d: %s%s", status, stdout, stderr)
 		}
 	})
@@ -180,7 +180,7 @@ func TestCheckCommand(t *testing.T) {
 				t.Errorf("missing %q", want)
 			}
 		}
-		if status != 1 || stderr != "fibergauge-probe: check: 2 of the parts would not work; fibergauge-probe doctor says what to do\n" {
+		if status != 1 || stderr != "fibergauge-probe: check: 2 parts would not work; fibergauge-probe doctor says what to do\n" {
 			t.Errorf("status %d: %s%s", status, stdout, stderr)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,19 +36,48 @@ func (f *spoolFolder) open(env *cli.Env) (*spool.Spool, error) {
 		return nil, cli.Usage(fmt.Errorf("--spool: %s holds no spool", f.Spool))
 	}
 	store, err := spool.Open(f.Spool, f.SpoolMaxMiB<<20, env.Log)
-	if errors.Is(err, spool.ErrNewer) {
+	switch {
+	case errors.Is(err, spool.ErrNewer):
 		return nil, cli.Usage(err)
+	case errors.Is(err, spool.ErrInUse):
+		return nil, fmt.Errorf("--spool: %s is in use, by its probe if that runs; stop the probe first (systemctl stop fibergauge-probe), and start it again afterwards", f.Spool)
 	}
 	return store, err
 }
 
 // choice is which of the windows set aside are meant.
 type choice struct {
-	Code string `help:"Only those refused with this code, as list shows it." placeholder:"CODE" xor:"which" required:""`
+	Code string `help:"Only those refused with this code, as list shows it: invalid_window, foreign_link, unknown_test, unknown_mesh, future, store_refused, bad_request, too_large or damaged_in_spool." placeholder:"CODE" xor:"which" required:""`
 	All  bool   `help:"All of them." xor:"which" required:""`
 }
 
+// codes are those with which this version sets windows aside: as a collector
+// refuses them, alone or in a batch of one, and what is damaged.
+func codes() []wire.Code {
+	return []wire.Code{
+		wire.CodeInvalidWindow, wire.CodeForeignLink, wire.CodeUnknownTest, wire.CodeUnknownMesh, wire.CodeFuture,
+		wire.CodeStoreRefused, wire.CodeBadRequest, wire.CodeTooLarge, spool.CodeDamaged,
+	}
+}
+
 func (c *choice) has(r spool.Refused) bool { return c.All || string(r.Code) == c.Code }
+
+// check tells whether the code is one that windows may have. A later collector
+// may have refused some with a code that this version does not know.
+func (c *choice) check(s *spool.Spool) error {
+	if c.All || slices.Contains(codes(), wire.Code(c.Code)) {
+		return nil
+	}
+	aside, err := s.Aside()
+	if err != nil || slices.ContainsFunc(aside, c.has) {
+		return err
+	}
+	var known []string
+	for _, code := range codes() {
+		known = append(known, string(code))
+	}
+	return cli.Usage(fmt.Errorf("--code: %.80q is no code, and no window is set aside with it; known are %s", c.Code, strings.Join(known, ", ")))
+}
 
 type spoolList struct {
 	spoolFolder `embed:""`
@@ -106,7 +136,7 @@ func (c *spoolList) Run(_ context.Context, env *cli.Env) (err error) {
 	}
 	n := store.Counts()
 	table := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d windows wait, %d are set aside, %d were dropped ever\n", n.Windows, n.Refused, n.Dropped)
+	fmt.Fprintln(table, told(n))
 	if len(links) > 0 {
 		fmt.Fprint(table, "\nLINK\tTEST\tWAIT\tFROM\tTO\n")
 	}
@@ -120,6 +150,11 @@ func (c *spoolList) Run(_ context.Context, env *cli.Env) (err error) {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", r.At.Format(time.RFC3339), r.Code, keyOf(r), strings.Join(strings.Fields(r.Message), " "))
 	}
 	return table.Flush()
+}
+
+// told says what a spool holds.
+func told(n spool.Counts) string {
+	return fmt.Sprintf("%s waiting, %d set aside, %d dropped ever", cli.Count(n.Windows, "window"), n.Refused, n.Dropped)
 }
 
 func keyOf(r spool.Refused) string {
@@ -136,7 +171,7 @@ type spoolRetry struct {
 
 // Run puts windows back among those that wait.
 func (c *spoolRetry) Run(_ context.Context, env *cli.Env) error {
-	return c.change(env, func(s *spool.Spool) (int, error) { return s.Retry(c.has) }, "wait again")
+	return c.change(env, &c.choice, func(s *spool.Spool) (int, error) { return s.Retry(c.has) }, " waiting again")
 }
 
 type spoolDrop struct {
@@ -146,19 +181,22 @@ type spoolDrop struct {
 
 // Run forgets windows that are set aside.
 func (c *spoolDrop) Run(_ context.Context, env *cli.Env) error {
-	return c.change(env, func(s *spool.Spool) (int, error) { return s.Drop(c.has) }, "are dropped")
+	return c.change(env, &c.choice, func(s *spool.Spool) (int, error) { return s.Drop(c.has) }, " dropped")
 }
 
-func (f *spoolFolder) change(env *cli.Env, do func(*spool.Spool) (int, error), what string) (err error) {
+func (f *spoolFolder) change(env *cli.Env, which *choice, do func(*spool.Spool) (int, error), what string) (err error) {
 	store, err := f.open(env)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := which.check(store); err != nil {
+		return err
+	}
 	n, err := do(store)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%d windows %s, %d stay set aside\n", n, what, store.Counts().Refused)
+	_, err = fmt.Fprintf(env.Stdout, "%s%s; set aside stay %d\n", cli.Count(n, "window"), what, store.Counts().Refused)
 	return err
 }

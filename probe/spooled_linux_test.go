@@ -41,7 +41,7 @@ func TestSpoolCommands(t *testing.T) {
 	}
 	if err := s.Settle(nil, map[uint64]spool.Refused{
 		entries[0].Sequence: {Code: wire.CodeUnknownMesh, Message: "never\nserved"},
-		entries[1].Sequence: {Code: wire.CodeForeignLink, Message: "not yours"},
+		entries[1].Sequence: {Code: "of_later_times", Message: "not yours"},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +49,19 @@ func TestSpoolCommands(t *testing.T) {
 		t.Helper()
 		return command(append([]string{"spool"}, args...)...)
 	}
-	if _, _, stderr := run("list", "--spool="+dir); !strings.Contains(stderr, "is in use by another probe; stop it") {
-		t.Errorf("while it is open: %s", stderr)
+	for _, args := range [][]string{{"list"}, {"retry", "--all"}, {"drop", "--all"}} {
+		status, _, stderr := run(append(args, "--spool="+dir)...)
+		if diff := cmp.Diff("fibergauge-probe: --spool: "+dir+" is in use, by its probe if that runs; stop the probe first (systemctl stop fibergauge-probe), and start it again afterwards\n", stderr); diff != "" || status != 1 {
+			t.Errorf("%v while it is open: status %d (-want +got)\n%s", args, status, diff)
+		}
+	}
+	for _, command := range []string{"retry", "drop"} {
+		_, help, _ := run(command, "--help")
+		for _, code := range codes() {
+			if !strings.Contains(help, string(code)) {
+				t.Errorf("%s --help does not name %s:\n%s", command, code, help)
+			}
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -70,17 +81,18 @@ func TestSpoolCommands(t *testing.T) {
 			t.Errorf("%v: status %d, %s (-want +got)\n%s", args, status, stderr, diff)
 		}
 	}
-	expect(`2 windows wait, 2 are set aside, 0 were dropped ever
+	expect(`2 windows waiting, 2 set aside, 0 dropped ever
 
 LINK TEST WAIT FROM TO
 here>there icmp 2 2025-06-15T15:09:00Z 2025-06-15T15:11:00Z
 
 SET ASIDE CODE WINDOW REASON
 unknown_mesh here>there/icmp@2025-06-15T15:07:00.000Z#1 never served
-foreign_link here>there/icmp@2025-06-15T15:08:00.000Z#1 not yours`, "list")
-	expect("1 windows wait again, 1 stay set aside", "retry", "--code=unknown_mesh")
-	expect("1 windows are dropped, 0 stay set aside", "drop", "--all")
-	expect(`3 windows wait, 0 are set aside, 1 were dropped ever
+of_later_times here>there/icmp@2025-06-15T15:08:00.000Z#1 not yours`, "list")
+	expect("1 window waiting again; set aside stay 1", "retry", "--code=unknown_mesh")
+	expect("0 windows dropped; set aside stay 1", "drop", "--code=foreign_link")
+	expect("1 window dropped; set aside stay 0", "drop", "--code=of_later_times")
+	expect(`3 windows waiting, 0 set aside, 1 dropped ever
 
 LINK TEST WAIT FROM TO
 here>there icmp 3 2025-06-15T15:07:00Z 2025-06-15T15:11:00Z`, "list")
@@ -91,6 +103,7 @@ here>there icmp 3 2025-06-15T15:07:00Z 2025-06-15T15:11:00Z`, "list")
 	}{
 		{[]string{"retry", "--spool=" + dir}, "missing flags: --code=CODE or --all; see fibergauge-probe spool retry --help"},
 		{[]string{"list", "--spool=" + dir + "/none"}, "--spool: " + dir + "/none holds no spool"},
+		{[]string{"drop", "--spool=" + dir, "--code=of_later_times"}, `--code: "of_later_times" is no code, and no window is set aside with it; known are invalid_window, foreign_link, unknown_test, unknown_mesh, future, store_refused, bad_request, too_large, damaged_in_spool`},
 		{[]string{"drop", "--all", "--spool=" + dir, "--spool-max-mib=0"}, "--spool-max-mib: 0 is not within 1 to 1048576"},
 	} {
 		if status, _, stderr := run(c.args...); status != cli.StatusUsage || stderr != "fibergauge-probe: "+c.want+"\n" {

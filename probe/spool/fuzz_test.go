@@ -67,7 +67,7 @@ func FuzzStored(f *testing.F) {
 				}
 			}
 			r, err := decodeRefused(stored)
-			if err != nil && (r.Code != codeDamaged || !bytes.Equal(r.Raw, stored)) {
+			if err != nil && (r.Code != CodeDamaged || !bytes.Equal(r.Raw, stored)) {
 				t.Errorf("what does not read is given as %+v", r)
 			}
 			if kept, err := r.encode(stored); err != nil {

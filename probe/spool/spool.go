@@ -61,9 +61,11 @@ const version = "2"
 var ErrNewer = errors.New("the spool was written by a later version of fibergauge-probe")
 
 // ErrInUse means that another process has the spool open.
-var ErrInUse = errors.New("it is in use by another probe; stop it, or give this one a folder of its own with --spool")
+var ErrInUse = errors.New("it is in use by another probe")
 
-func inUse(path string) error { return fmt.Errorf("open spool: %s: %w", path, ErrInUse) }
+func inUse(path string) error {
+	return fmt.Errorf("open spool: %s: %w; stop it, or give this one a folder of its own with --spool", path, ErrInUse)
+}
 
 func checkVersion(tx *bolt.Tx) error {
 	state := tx.Bucket(bucketState())

@@ -20,8 +20,8 @@ import (
 // loudEvery is how often a full spool says so.
 const loudEvery = 10 * time.Second
 
-// codeDamaged is the code of a window whose bytes are not those that were put.
-const codeDamaged wire.Code = "damaged_in_spool"
+// CodeDamaged is the code of a window whose bytes are not those that were put.
+const CodeDamaged wire.Code = "damaged_in_spool"
 
 const damagedMessage = "its bytes on disk are not those that were written"
 
@@ -183,7 +183,7 @@ func (s *Spool) Oldest(windows, size int) ([]Entry, error) {
 func reasons(damaged []uint64) map[uint64]Refused {
 	aside := map[uint64]Refused{}
 	for _, sequence := range damaged {
-		aside[sequence] = Refused{Code: codeDamaged, Message: damagedMessage}
+		aside[sequence] = Refused{Code: CodeDamaged, Message: damagedMessage}
 	}
 	return aside
 }
@@ -274,7 +274,7 @@ func decodeRefused(stored []byte) (r Refused, err error) {
 		data = stored // of version 1, without a checksum
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
-		return Refused{Code: codeDamaged, Message: damagedMessage, Raw: bytes.Clone(stored)}, err
+		return Refused{Code: CodeDamaged, Message: damagedMessage, Raw: bytes.Clone(stored)}, err
 	}
 	return r, nil
 }
