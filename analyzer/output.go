@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
 // writeOut writes a file whole or not at all.
@@ -39,23 +41,17 @@ func streamOut(name, what string, write func(io.Writer) error) error {
 	return replaceFile(name, write)
 }
 
-func replaceFile(name string, write func(io.Writer) error) (err error) {
+func replaceFile(name string, write func(io.Writer) error) error {
 	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
 		return cli.Usage(fmt.Errorf("write %s: there is no such folder; make it, or name another", name))
 	}
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return cli.Usage(fmt.Errorf("write %s: %w", name, err))
+	err := durable.Replace(name, "."+filepath.Base(name)+".", 0o644, func(f *os.File) error { return write(f) })
+	if err == nil {
+		return nil
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("write %s: %w", name, err), os.Remove(file.Name()))
-		}
-	}()
-	err = write(file)
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
-	if err != nil {
-		return err
+	err = fmt.Errorf("write %s: %w", name, err)
+	if errors.Is(err, fs.ErrPermission) {
+		return cli.Usage(err)
 	}
-	return os.Rename(file.Name(), name)
+	return err
 }

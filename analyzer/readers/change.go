@@ -43,11 +43,9 @@ func Change(ctx context.Context, file string, create bool, change func(*List) (*
 	if err != nil {
 		return err
 	}
-	if err := replace(file, data); err != nil {
-		return err
-	}
-	if err := durable.Folder(filepath.Dir(file)); err != nil {
-		return fmt.Errorf("write readers: the file is changed, but a power cut may undo it: %w", err)
+	// Readable by its owner only.
+	if err := durable.Replace(file, "."+filepath.Base(file)+".", 0o600, durable.Bytes(data)); err != nil {
+		return fmt.Errorf("write readers: %w", err)
 	}
 	return nil
 }
@@ -75,26 +73,4 @@ func lock(ctx context.Context, file string) (unlock func() error, err error) {
 		case <-time.After(lockPoll):
 		}
 	}
-}
-
-// replace writes a file whole or not at all, readable by its owner only.
-func replace(file string, data []byte) (err error) {
-	dir := filepath.Dir(file)
-	temp, err := os.CreateTemp(dir, "."+filepath.Base(file)+".*") // of mode 0600
-	if err != nil {
-		return fmt.Errorf("write readers: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("write readers: %w", err), os.Remove(temp.Name()))
-		}
-	}()
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(temp.Name(), file); err != nil {
-		return err
-	}
-	return nil
 }

@@ -13,36 +13,9 @@ import (
 	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
-// write puts a file in its place at once, and returns when it is durable: a
-// crash leaves the file of before or the new one.
-func write(path string, mode fs.FileMode, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), temporary+"*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			// What failed is told; a temporary file that stays harms nobody.
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return durable.Folder(filepath.Dir(path))
+// write puts a file in its place at once, and returns when it is durable.
+func write(path string, mode fs.FileMode, data []byte) error {
+	return durable.Replace(path, temporary, mode, durable.Bytes(data))
 }
 
 // temporary is how the names of files that are being written begin.

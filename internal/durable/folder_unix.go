@@ -4,7 +4,9 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 )
 
 // Folder makes the names in a folder durable: those of files that were made
@@ -14,5 +16,11 @@ func Folder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	err = folder.Sync()
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil // of a file system that cannot be asked to
+	}
+	return errors.Join(err, folder.Close())
 }
+
+func setMode(f *os.File, mode fs.FileMode) error { return f.Chmod(mode) }

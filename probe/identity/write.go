@@ -27,43 +27,15 @@ func writeKey(dir, file string, key crypto.Signer) error {
 	return write(dir, file, 0o600, inPEM("PRIVATE KEY", der))
 }
 
-// write puts a file in its place at once, and returns when it is durable.
-func write(dir, file string, mode fs.FileMode, data []byte) (err error) {
-	f, err := os.CreateTemp(dir, "."+file+"-*")
-	if err != nil {
-		return hint(dir, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(hint(dir, err), ignoreClosed(f.Close()), os.Remove(f.Name()))
+// write puts a file in its place at once, and returns when it is durable. It is
+// for whom the folder belongs to.
+func write(dir, file string, mode fs.FileMode, data []byte) error {
+	return hint(dir, durable.Replace(filepath.Join(dir, file), "."+file+"-", mode, func(f *os.File) error {
+		if err := giveToOwnerOf(dir, f); err != nil {
+			return err
 		}
-	}()
-	if err := f.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	if err := giveToOwnerOf(dir, f); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, file)); err != nil {
-		return err
-	}
-	return durable.Folder(dir)
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
+		return durable.Bytes(data)(f)
+	}))
 }
 
 // hint says who has to be able to write to the folder.
