@@ -104,3 +104,6 @@ func (m *Mesh) UnderMaintenance(link Link, from, to time.Time) []*Maintenance {
 	}
 	return found
 }
+
+// Bounds are the first moment of the works and the first after them.
+func (w *Maintenance) Bounds() (from, until time.Time) { return w.life.from, w.life.until }

@@ -32,44 +32,60 @@ func (r *Rules) Plain(p policy.Rate, year int, verdicts []api.Verdict) api.Rate 
 	return rate
 }
 
-// Ordered gives, for a pair, the verdict of what the first cluster measured
-// towards the second, and the other way round: the best among the candidates.
-func (r *Rules) Ordered(c *Counted) [2]api.Verdict {
-	out := [2]api.Verdict{api.NotDemonstrated, api.NotDemonstrated}
+// ofPair takes the verdict of a pair out of one for each link: of each carrier
+// the one that the policy says, as Sites does, and of these the best.
+func (r *Rules) ofPair(c *Counted, of func(*Link) api.Verdict) api.Verdict {
+	verdict := api.NotDemonstrated
 	for _, links := range c.Carriers {
-		for _, link := range links {
-			for i := range link.Ends {
-				end := &link.Ends[i]
-				from := 0
-				if end.Src != link.Sites[0] {
-					from = 1
-				}
-				out[from] = best(out[from], end.Verdict)
-			}
+		verdict = best(verdict, r.ofCarrier(links, of))
+	}
+	return verdict
+}
+
+func (r *Rules) ofCarrier(links []*Link, of func(*Link) api.Verdict) api.Verdict {
+	n := map[api.Verdict]int{}
+	for _, link := range links {
+		n[of(link)]++
+	}
+	order := []api.Verdict{api.Compliant, api.NonCompliant, api.NotDemonstrated}
+	switch r.choice {
+	case policy.Worst:
+		order = []api.Verdict{api.NonCompliant, api.Compliant, api.NotDemonstrated}
+	case policy.All:
+		order = []api.Verdict{api.NonCompliant, api.NotDemonstrated, api.Compliant}
+	}
+	for _, verdict := range order {
+		if n[verdict] > 0 {
+			return verdict
 		}
+	}
+	return api.NotDemonstrated
+}
+
+// Ordered gives, for a pair, the verdict of what the first cluster measured
+// towards the second, and the other way round.
+func (r *Rules) Ordered(c *Counted) (out [2]api.Verdict) {
+	for from := range out {
+		out[from] = r.ofPair(c, func(l *Link) api.Verdict {
+			for i := range l.Ends {
+				if l.Ends[i].Src == l.Sites[from] {
+					return l.Ends[i].Verdict
+				}
+			}
+			return api.NotDemonstrated
+		})
 	}
 	return out
 }
 
-// WithoutExcuse is the verdict of a pair if maintenance excused nothing: the
-// best among its candidates.
-func (c *Counted) WithoutExcuse() api.Verdict {
-	if c.Link.Unexcused == nil && !slices.ContainsFunc(c.Carriers, func(links []*Link) bool {
-		return slices.ContainsFunc(links, func(l *Link) bool { return l.Unexcused != nil })
-	}) {
-		return c.Verdict
-	}
-	verdict := api.NotDemonstrated
-	for _, links := range c.Carriers {
-		for _, link := range links {
-			own := link.Verdict
-			if link.Unexcused != nil {
-				own = link.Unexcused.Verdict
-			}
-			verdict = best(verdict, own)
+// WithoutExcuse is the verdict of a pair if maintenance excused nothing.
+func (r *Rules) WithoutExcuse(c *Counted) api.Verdict {
+	return r.ofPair(c, func(l *Link) api.Verdict {
+		if l.Unexcused != nil {
+			return l.Unexcused.Verdict
 		}
-	}
-	return verdict
+		return l.Verdict
+	})
 }
 
 func best(a, b api.Verdict) api.Verdict {
@@ -115,42 +131,13 @@ func Choices(s policy.Sensitivity) []Choice {
 func (r *Rules) Under(choice Choice, p policy.Rate, year int, pairs []Counted) api.Sensitivity {
 	verdicts := make([]api.Verdict, len(pairs))
 	for i := range pairs {
-		verdicts[i] = r.under(choice, &pairs[i])
+		verdicts[i] = r.ofPair(&pairs[i], func(l *Link) api.Verdict { return r.linkUnder(choice, l) })
 	}
 	rate := r.Plain(p, year, verdicts)
 	return api.Sensitivity{
 		Statistic: string(choice.Statistic), Light: choice.LightName, Distance: choice.Distance,
 		Compliant: rate.Compliant, Total: rate.Total, Fraction: rate.Fraction, Met: rate.Met,
 	}
-}
-
-func (r *Rules) under(choice Choice, c *Counted) api.Verdict {
-	verdict := api.NotDemonstrated
-	for _, links := range c.Carriers {
-		verdict = best(verdict, r.carrierUnder(choice, links))
-	}
-	return verdict
-}
-
-// carrierUnder follows Sites.
-func (r *Rules) carrierUnder(choice Choice, links []*Link) api.Verdict {
-	n := map[api.Verdict]int{}
-	for _, link := range links {
-		n[r.linkUnder(choice, link)]++
-	}
-	order := []api.Verdict{api.Compliant, api.NonCompliant, api.NotDemonstrated}
-	switch r.choice {
-	case policy.Worst:
-		order = []api.Verdict{api.NonCompliant, api.Compliant, api.NotDemonstrated}
-	case policy.All:
-		order = []api.Verdict{api.NonCompliant, api.NotDemonstrated, api.Compliant}
-	}
-	for _, verdict := range order {
-		if n[verdict] > 0 {
-			return verdict
-		}
-	}
-	return api.NotDemonstrated
 }
 
 func (r *Rules) linkUnder(choice Choice, link *Link) api.Verdict {
@@ -213,9 +200,9 @@ func (r *Rules) class(name string, limitUS *big.Rat, l *Link) api.Class {
 	return c
 }
 
-// Nearest lists the pairs near to the limit: where the target is missed by n
-// pairs, the n that would need the least to comply and those beside them; else
-// those that comply most narrowly. So many at most.
+// Nearest lists the pairs whose ratio is nearest to the limit: those that do not
+// comply, where the target is missed, else those that do. So many at most, or
+// as many as are missing.
 func (r *Rules) Nearest(rate api.Rate, pairs []Counted, most int) []api.Nearest {
 	wanted := api.NonCompliant
 	if rate.Met == nil || *rate.Met {
@@ -230,17 +217,16 @@ func (r *Rules) Nearest(rate api.Rate, pairs []Counted, most int) []api.Nearest 
 		}
 	}
 	slices.SortStableFunc(near, func(a, b Counted) int {
-		narrower := 0
+		if wanted == api.Compliant {
+			a, b = b, a
+		}
 		switch {
 		case a.exceeds(&b.Judgement):
-			narrower = 1
+			return 1
 		case b.exceeds(&a.Judgement):
-			narrower = -1
+			return -1
 		}
-		if wanted == api.Compliant {
-			return -narrower
-		}
-		return narrower
+		return 0
 	})
 	out := []api.Nearest{}
 	for _, pair := range near[:min(most, len(near))] {
@@ -276,7 +262,10 @@ func (l *Link) worst() (worst latency.RTT, ok bool) {
 
 // implausible tells whether an RTT was below what light allows.
 func (l *Link) implausible() bool {
-	return slices.ContainsFunc(l.Reasons, func(r api.Reason) bool {
-		return r.Code == api.ReasonFasterThanLight || r.Code == api.ReasonFasterThanFibre
-	})
+	return l.gives(api.ReasonFasterThanLight) || l.gives(api.ReasonFasterThanFibre)
+}
+
+// gives tells whether a reason is among those of the verdict.
+func (l *Link) gives(code string) bool {
+	return slices.ContainsFunc(l.Reasons, func(r api.Reason) bool { return r.Code == code })
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/analyzer/uncertainty"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -56,10 +58,44 @@ func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j
 		return nil, fmt.Errorf("interval of %s-%s: %w", s.Sites[0], s.Sites[1], err)
 	}
 	measured := uncertainty.Ratio{Value: j.Ratio, Unbounded: j.Measured.Unbounded}
+	gaps := r.withGaps(ends, calendar, j)
 	for _, candidates := range s.Candidates {
-		sure.ByCandidates[candidates] = trials.Interval(r.light, candidates, measured)
+		interval := trials.Interval(r.light, candidates, measured)
+		if gaps.Compare(interval.Gaps) > 0 {
+			interval.Gaps = gaps
+		}
+		sure.ByCandidates[candidates] = interval
 	}
 	return sure, nil
+}
+
+// withGaps is the ratio of the period itself if all that is missing had been
+// lost. The trials draw no day on which nobody sent a packet, and would not
+// know of it.
+func (r *Rules) withGaps(ends []End, calendar int, j *Judgement) uncertainty.Ratio {
+	worst := j.Measured
+	for i := range ends {
+		tally, missing := ends[i].Over[calendar], uint64(0)
+		for hour, scheduled := range ends[i].Scheduled[calendar] {
+			missing += uint64(max(0, scheduled-tally.Usable[hour]))
+		}
+		if missing == 0 {
+			continue
+		}
+		if r.statistic == policy.Mean || r.statistic == policy.Min { // say nothing of packets without an RTT
+			return uncertainty.Ratio{Unbounded: true}
+		}
+		var all latency.Distribution
+		all.Merge(&tally.Distribution)
+		all.AddLost(missing)
+		if rtt, ok := r.measured(&all); ok && rtt.Compare(worst) > 0 {
+			worst = rtt
+		}
+	}
+	if worst.Unbounded {
+		return uncertainty.Ratio{Unbounded: true}
+	}
+	return uncertainty.Ratio{Value: theory.Ratio(worst.US, j.TheoreticalUS)}
 }
 
 func packets(d *latency.Distribution) uint64 {

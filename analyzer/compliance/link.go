@@ -165,7 +165,7 @@ func (r *Rules) Judge(s Subject, stretches []Stretch, ends []End) (*Link, error)
 	if err := r.besure(link, stretches); err != nil {
 		return nil, err
 	}
-	link.Flags = r.flags(link)
+	link.Flags = r.flags(link, stretches[0].From.Location())
 	return link, nil
 }
 
@@ -240,7 +240,7 @@ func (o *outcome) judgeParts(r *Rules, stretches []Stretch, ends []End, reasons 
 		switch part.Verdict {
 		case api.NotDemonstrated:
 			reasons = append(reasons, api.Reason{Code: api.ReasonPartUndecided, Params: map[string]any{
-				"from": part.From.Format(time.RFC3339), "to": part.To.Format(time.RFC3339),
+				"from": part.From.Format(time.RFC3339Nano), "to": part.To.Format(time.RFC3339Nano),
 			}})
 		case api.NonCompliant:
 			o.Verdict = api.NonCompliant

@@ -31,8 +31,8 @@ func (r *Rules) implausible(end *End, tally *latency.Tally, route mesh.Route) []
 	return nil
 }
 
-// flags lists what somebody should look at.
-func (r *Rules) flags(link *Link) []api.Reason {
+// flags lists what somebody should look at, moments in the zone of the mesh.
+func (r *Rules) flags(link *Link, zone *time.Location) []api.Reason {
 	flags := []api.Reason{}
 	if len(link.Ends) == 2 {
 		a, b := &link.Ends[0], &link.Ends[1]
@@ -57,7 +57,7 @@ func (r *Rules) flags(link *Link) []api.Reason {
 			above, _ := new(big.Rat).Quo(r.clockRatePPB, big.NewRat(1000, 1)).Float64()
 			flags = append(flags, end.reason(api.FlagClockRate, "max_ppm", float64(end.ClockRateMaxPPB)/1000, "above_ppm", above))
 		}
-		flags = append(flags, r.minSteps(end)...)
+		flags = append(flags, r.minSteps(end, zone)...)
 		if end.Conflicts > 0 {
 			flags = append(flags, end.reason(api.FlagConflicts, "windows", end.Conflicts))
 		}
@@ -75,9 +75,9 @@ func (r *Rules) flags(link *Link) []api.Reason {
 }
 
 // minSteps finds the hours whose shortest RTT differs from that of the hour
-// before, on one day, by more than the policy allows: the path has changed, or
-// what answers has. It names the largest step.
-func (r *Rules) minSteps(end *End) []api.Reason {
+// before that has one, on one day, by more than the policy allows: the path has
+// changed, or what answers has. It names the largest step.
+func (r *Rules) minSteps(end *End, zone *time.Location) []api.Reason {
 	days := 0
 	var largest *big.Rat
 	var at, before, after int64
@@ -107,7 +107,7 @@ func (r *Rules) minSteps(end *End) []api.Reason {
 		return nil
 	}
 	return []api.Reason{end.reason(api.FlagMinStep,
-		"days", days, "at", time.UnixMilli(at).UTC().Format(time.RFC3339), "before_ms", theory.MS(before), "after_ms", theory.MS(after))}
+		"days", days, "at", time.UnixMilli(at).In(zone).Format(time.RFC3339Nano), "before_ms", theory.MS(before), "after_ms", theory.MS(after))}
 }
 
 // shortestOf is the shortest RTT of an hour, in microseconds.

@@ -174,17 +174,31 @@ func (r *Rules) countVerdict(rate *api.Rate, pair *Counted) {
 		}
 	default:
 		rate.NotDemonstrated++
-		for _, reason := range pair.Reasons {
-			if reason.Code == api.ReasonFasterThanLight {
-				rate.Rejected++
-				break
-			}
+		if r.rejected(pair) {
+			rate.Rejected++
 		}
 		return
 	}
 	if pair.Route.Class == mesh.ClassC {
 		rate.Provisional++
 	}
+}
+
+// rejected tells whether nothing that joins a pair can comply, because light is
+// not so fast: of another carrier that is only not demonstrated, it is not known.
+func (r *Rules) rejected(pair *Counted) bool {
+	for _, links := range pair.Carriers {
+		rejected := 0
+		for _, link := range links {
+			if link.gives(api.ReasonFasterThanLight) {
+				rejected++
+			}
+		}
+		if rejected < len(links) && (r.choice != policy.All || rejected == 0) {
+			return false
+		}
+	}
+	return len(pair.Carriers) > 0
 }
 
 // compare holds a count against the target of its year.

@@ -261,7 +261,7 @@ func (p *Plan) beside(rules *compliance.Rules, out *api.Plane, pairs []complianc
 		}
 		ways := rules.Ordered(pair)
 		ordered = append(ordered, ways[:]...)
-		unexcused = append(unexcused, pair.WithoutExcuse())
+		unexcused = append(unexcused, rules.WithoutExcuse(pair))
 	}
 	out.BetweenHubs = rules.Rate(p.Policy.Rate, year, between)
 	out.Ordered = rules.Plain(p.Policy.Rate, year, ordered)

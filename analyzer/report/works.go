@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math/big"
 	"slices"
-	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/compliance"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
@@ -12,41 +11,47 @@ import (
 )
 
 // works finds out what maintenance excuses between two sites in the period:
-// what an archived mesh listed before it began, up to the share of the policy,
-// in the order of time.
+// what an archived mesh listed before it began, in whole windows and in the
+// order of time, up to the share of the policy.
 func (p *Plan) works(a, b *mesh.Site) compliance.Works {
 	var w compliance.Works
 	var spans []latency.Span
 	entries := p.Mesh.UnderMaintenance(mesh.Link{Src: a.ID, Dst: b.ID}, p.Period.From, p.Period.To)
-	slices.SortStableFunc(entries, func(a, b *mesh.Maintenance) int { return p.begin(a).Compare(p.begin(b)) })
+	slices.SortStableFunc(entries, func(a, b *mesh.Maintenance) int {
+		beginA, _ := a.Bounds()
+		beginB, _ := b.Bounds()
+		return beginA.Compare(beginB)
+	})
 	for _, entry := range entries {
 		if !p.announced(entry) {
 			w.Late = append(w.Late, entry.ID)
 			continue
 		}
 		w.Excused = append(w.Excused, entry.ID)
-		spans = append(spans, latency.Span{
-			FromMS: max(p.begin(entry).UnixMilli(), p.calendar.FromMS), ToMS: min(p.over(entry).UnixMilli(), p.calendar.ToMS),
-		})
+		spans = append(spans, p.windowsOf(entry))
 	}
-	length := new(big.Rat).SetInt64(p.calendar.ToMS - p.calendar.FromMS)
-	most := floor(length.Mul(length, p.Policy.Maintenance.Most.Rat()))
-	var used int64
-	for _, span := range joinedSpans(spans) {
-		allowed := min(span.ToMS-span.FromMS, most-used)
-		w.Beyond += (span.ToMS - span.FromMS - allowed) / 1000
-		if allowed <= 0 {
-			continue
-		}
-		used += allowed
-		w.Spans = append(w.Spans, latency.Span{FromMS: span.FromMS, ToMS: span.FromMS + allowed})
+	var beyondMS, excusedMS int64
+	w.Spans, beyondMS = p.upToMost(joinedSpans(spans))
+	for _, span := range w.Spans {
+		excusedMS += span.ToMS - span.FromMS
 	}
-	w.Seconds = used / 1000
-	w.Spans = p.toWindows(w.Spans)
+	w.Seconds, w.Beyond = excusedMS/1000, beyondMS/1000
 	return w
 }
 
-func floor(v *big.Rat) int64 { return new(big.Int).Quo(v.Num(), v.Denom()).Int64() }
+// windowsOf are the windows of the period that works touch: one is excused if
+// any of it is, and what is excused is measured by whole ones, so that many
+// brief works excuse no more than few long ones.
+func (p *Plan) windowsOf(w *mesh.Maintenance) latency.Span {
+	from, until := w.Bounds()
+	length := p.windowMS()
+	return latency.Span{
+		FromMS: max(from.UnixMilli()/length*length, p.calendar.FromMS),
+		ToMS:   min((until.UnixMilli()+length-1)/length*length, p.calendar.ToMS),
+	}
+}
+
+func (p *Plan) windowMS() int64 { return int64(p.Test.WindowS) * 1000 }
 
 // joinedSpans are the spans without their overlaps, ascending.
 func joinedSpans(spans []latency.Span) []latency.Span {
@@ -62,33 +67,32 @@ func joinedSpans(spans []latency.Span) []latency.Span {
 	return out
 }
 
-// toWindows widens spans to whole windows of the test: a window is excused if
-// any of it is.
-func (p *Plan) toWindows(spans []latency.Span) []latency.Span {
-	length := int64(p.Test.WindowS) * 1000
-	for i, span := range spans {
-		spans[i] = latency.Span{FromMS: span.FromMS / length * length, ToMS: (span.ToMS + length - 1) / length * length}
+// upToMost cuts spans, at the bound of a window, where they exceed the share of
+// the period that the policy excuses, and tells how much was cut off.
+func (p *Plan) upToMost(spans []latency.Span) (kept []latency.Span, beyondMS int64) {
+	left := new(big.Rat).SetInt64(p.calendar.ToMS - p.calendar.FromMS)
+	left.Mul(left, p.Policy.Maintenance.Most.Rat())
+	leftMS := new(big.Int).Quo(left.Num(), left.Denom()).Int64()
+	for _, span := range spans {
+		to := span.ToMS
+		if to-span.FromMS > leftMS {
+			to = max(span.FromMS, (span.FromMS+leftMS)/p.windowMS()*p.windowMS())
+		}
+		beyondMS += span.ToMS - to
+		leftMS -= to - span.FromMS
+		if to > span.FromMS {
+			kept = append(kept, latency.Span{FromMS: span.FromMS, ToMS: to})
+		}
 	}
-	return joinedSpans(spans)
-}
-
-// begin and over are moments that were checked when the mesh was loaded.
-func (p *Plan) begin(w *mesh.Maintenance) time.Time { return moment(w.From, p.Mesh) }
-func (p *Plan) over(w *mesh.Maintenance) time.Time  { return moment(w.Until, p.Mesh) }
-
-func moment(at mesh.Moment, m *mesh.Mesh) time.Time {
-	t, err := at.In(m.Location())
-	if err != nil {
-		panic("report: " + err.Error())
-	}
-	return t
+	return kept, beyondMS
 }
 
 // announced tells whether an archived version of the mesh listed the entry, as
 // it is now, before it began.
 func (p *Plan) announced(entry *mesh.Maintenance) bool {
+	from, until := entry.Bounds()
 	for _, version := range p.archive {
-		if version.ServedFrom.After(p.begin(entry)) {
+		if !version.ServedFrom.Before(from) {
 			continue
 		}
 		old := p.archived(version.SHA256, version.Bytes)
@@ -97,8 +101,8 @@ func (p *Plan) announced(entry *mesh.Maintenance) bool {
 		}
 		for i := range old.Maintenance {
 			w := &old.Maintenance[i]
-			if w.ID == entry.ID && slices.Equal(w.Sites, entry.Sites) &&
-				moment(w.From, old).Equal(p.begin(entry)) && moment(w.Until, old).Equal(p.over(entry)) {
+			wasFrom, wasUntil := w.Bounds()
+			if w.ID == entry.ID && slices.Equal(w.Sites, entry.Sites) && wasFrom.Equal(from) && wasUntil.Equal(until) {
 				return true
 			}
 		}

@@ -88,7 +88,7 @@ func window(m *mesh.Mesh, src, dst string, start time.Time, length time.Duration
 	a, b := m.Site(src), m.Site(dst)
 	w := wire.Window{
 		Key:        wire.Key{Src: src, Dst: dst, Test: m.Judged, Session: 1, StartMS: start.UnixMilli()},
-		SrcCluster: a.Cluster, DstCluster: b.Cluster, Carrier: a.Carrier, Plane: string(a.Plane), Method: "icmp",
+		SrcCluster: a.Cluster, DstCluster: b.Cluster, Carrier: a.Carrier, Plane: string(a.Plane), Method: string(m.Test(m.Judged).Method),
 		EndMS: start.Add(length).UnixMilli(), EndReason: wire.EndFull,
 		RTTs: wire.AppendRTTs(nil, rtts), Stats: wire.StatsOf(rtts),
 		Timestamps: wire.TimestampsUser, Clock: wire.Clock{State: wire.ClockSynchronised},
