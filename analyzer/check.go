@@ -82,17 +82,10 @@ func describe(plan *report.Plan, store string) string {
 		{"store", "%s", []any{store}},
 		{"period", "%s to %s", []any{plan.Period.From.Format(time.RFC3339), plan.Period.To.Format(time.RFC3339)}},
 		{"judged", "%s of test %s, at most %s times the theoretical RTT", []any{p.Measurement.Statistic, plan.Test.Name, p.Theory.Factor}},
-		{"links", "%s of sites, %d by an estimated distance; %d packets are scheduled", []any{pairs(len(plan.Links)), estimated, scheduled}},
-		{"rate", "%s of %s on plane %s; target %s", []any{pairs(len(plan.Pairs)), clusters, plan.Headline, target}},
+		{"links", "%s of sites, %d by an estimated distance; %s scheduled", []any{cli.Count(len(plan.Links), "pair"), estimated, cli.Count(scheduled, "packet")}},
+		{"rate", "%s of %s on plane %s; target %s", []any{cli.Count(len(plan.Pairs), "pair"), clusters, plan.Headline, target}},
 	} {
 		fmt.Fprintf(&b, "%-7s "+line.format+"\n", append([]any{line.name}, line.args...)...)
 	}
 	return b.String()
-}
-
-func pairs(n int) string {
-	if n == 1 {
-		return "1 pair"
-	}
-	return fmt.Sprintf("%d pairs", n)
 }

@@ -170,7 +170,7 @@ policy  default, ` + policy.Default().SHA256() + `
 store   ` + spec + ` answers
 period  2025-06-01T00:00:00+08:00 to 2025-07-01T00:00:00+08:00
 judged  p95 of test icmp, at most 1.5 times the theoretical RTT
-links   3 pairs of sites, 2 by an estimated distance; 15552000 packets are scheduled
+links   3 pairs of sites, 2 by an estimated distance; 15552000 packets scheduled
 rate    3 pairs of all clusters on plane optical; target 80 %
 `
 	if status != 0 || stdout != want {

@@ -65,6 +65,10 @@ func (c *addReader) Run(ctx context.Context, env *cli.Env) error {
 	}
 	env.Log.Info("the reader is added; the token is shown only now, and is sent as Authorization: Bearer TOKEN",
 		"reader", c.Name, "role", c.Role, "expires", when(reader.Expires))
+	if len(c.Carrier) > 0 {
+		env.Log.Info("whether there are such carriers only serve can tell, by its mesh: it warns of those that are not there",
+			"carriers", strings.Join(c.Carrier, ", "))
+	}
 	return nil
 }
 

@@ -31,7 +31,13 @@ func TestReadersCommands(t *testing.T) {
 	if !regexp.MustCompile(`^fgr1\.[A-Za-z0-9_-]{43}\n$`).MatchString(token) || strings.Contains(said, strings.TrimSpace(token)) {
 		t.Errorf("add prints %q and says %s", token, said)
 	}
-	do(0, "add", "one", "--role", "carrier", "--carrier", "one", "--carrier", "two", "--expires", "never")
+	if strings.Contains(said, "such carriers") {
+		t.Errorf("add of a viewer says %s", said)
+	}
+	_, said = do(0, "add", "one", "--role", "carrier", "--carrier", "one", "--carrier", "two", "--expires", "never")
+	if !strings.Contains(said, `msg="whether there are such carriers only serve can tell, by its mesh: it warns of those that are not there" carriers="one, two"`) {
+		t.Errorf("add of a carrier says %s", said)
+	}
 	if data, err := os.ReadFile(file); err != nil || strings.Contains(string(data), strings.TrimSpace(token)) {
 		t.Errorf("%v: the token is in the file", err)
 	}

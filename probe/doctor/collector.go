@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/identity"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -199,7 +200,7 @@ func (c *Collector) answered(res *http.Response, body []byte) Finding {
 	c.assignment = a
 	to, _ := targetsOf(a)
 	targets := len(to)
-	f := found("collector", "", "%s answers; it assigns %s to %s", c.URL, count(len(a.Tasks), "test"), count(targets, "target"))
+	f := found("collector", "", "%s answers; it assigns %s to %s", c.URL, cli.Count(len(a.Tasks), "test"), cli.Count(targets, "target"))
 	switch {
 	case targets == 0 && a.Reflector != nil:
 		f = found("collector", "", "%s answers; it assigns no test: this site only answers", c.URL)
@@ -215,7 +216,7 @@ func (c *Collector) certificate(state *tls.ConnectionState) Finding {
 	}
 	own := state.PeerCertificates[0]
 	days := int64(own.NotAfter.Sub(c.Now()) / (24 * time.Hour))
-	f := found("certificate", "", "ends in %s, on %s", count(int(days), "day"), own.NotAfter.UTC().Format(time.DateOnly)).with("days_left", days)
+	f := found("certificate", "", "ends in %s, on %s", cli.Count(int(days), "day"), own.NotAfter.UTC().Format(time.DateOnly)).with("days_left", days)
 	if days < soonDays {
 		return f.but(StatusWarning, "renew the collector's certificate before that: afterwards windows only wait in the spool")
 	}

@@ -7,7 +7,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // Status is how bad a finding is.
@@ -94,15 +93,4 @@ func Examine(ctx context.Context, checks []Check, show func(Finding)) Report {
 		}
 	}
 	return report
-}
-
-// count writes a number of things.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	if strings.HasSuffix(thing, "s") {
-		thing += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/identity"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -57,7 +58,7 @@ func ownCertificate(id *identity.Identity, now time.Time) Finding {
 	left, life := own.NotAfter.Sub(now), own.NotAfter.Sub(own.NotBefore)
 	days := int64(left / (24 * time.Hour))
 	f := found("identity", "", "site %s, certified by %q; ends in %s, on %s; its key fits and is nobody else's to read",
-		id.Site, own.Issuer.CommonName, count(int(days), "day"), own.NotAfter.UTC().Format(time.DateOnly)).with("days_left", days)
+		id.Site, own.Issuer.CommonName, cli.Count(int(days), "day"), own.NotAfter.UTC().Format(time.DateOnly)).with("days_left", days)
 	if err := id.InForce(now); err != nil {
 		text, do, _ := strings.Cut(err.Error(), ": ")
 		f.Text = text

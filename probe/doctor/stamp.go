@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/measure"
 )
 
@@ -57,14 +58,14 @@ func (c *Collector) reflector(listen func(netip.AddrPort) error) Finding {
 	at := netip.AddrPortFrom(local, uint16(r.Port))
 	switch err := listen(at); {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return found("reflector", "", "%v is taken, by this site's own probe if it runs; for %s", at, count(len(r.Sources), "source"))
+		return found("reflector", "", "%v is taken, by this site's own probe if it runs; for %s", at, cli.Count(len(r.Sources), "source"))
 	case errors.Is(err, syscall.EACCES):
-		return found("reflector", "", "%v is closed to this process: the %s that measure this site get no answer", at, count(len(r.Sources), "source")).
+		return found("reflector", "", "%v is closed to this process: the %s that measure this site get no answer", at, cli.Count(len(r.Sources), "source")).
 			but(StatusFailed, giveCapability, "CAP_NET_BIND_SERVICE", "cap_net_bind_service")
 	case err != nil:
 		return found("reflector", "", "%v cannot be listened on: %v", at, err).but(StatusFailed, "see that the address is up on this host")
 	}
-	return found("reflector", "", "%v can be listened on; for %s", at, count(len(r.Sources), "source"))
+	return found("reflector", "", "%v can be listened on; for %s", at, cli.Count(len(r.Sources), "source"))
 }
 
 // keys finds the peers that are spoken to only by key and have none; asked is
@@ -98,8 +99,8 @@ func (c *Collector) keys(hasKey func(netip.Addr) bool) (f Finding, asked bool) {
 		if len(without) > 5 {
 			named += " and others"
 		}
-		return found("keys", "", "%s that STAMP is authenticated with, no key for %s", count(len(peers), "address"), named).
+		return found("keys", "", "%s that STAMP is authenticated with, no key for %s", cli.Count(len(peers), "address"), named).
 			but(StatusFailed, "give the file of --stamp-keys a prefix that holds them, and the key that their probes have for this site"), true
 	}
-	return found("keys", "", "%s that STAMP is authenticated with, a key for each; whether theirs is the same only packets show", count(len(peers), "address")), len(peers) > 0
+	return found("keys", "", "%s that STAMP is authenticated with, a key for each; whether theirs is the same only packets show", cli.Count(len(peers), "address")), len(peers) > 0
 }

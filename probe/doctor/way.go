@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -78,7 +79,7 @@ func (c *Collector) MTU(route func(netip.Addr) (Way, error)) Check {
 		for way, n := range byWay {
 			f := found("mtu", way.Interface, "%d bytes; the way to the collector", way.MTU).with("mtu_bytes", int64(way.MTU))
 			if c.assignment != nil {
-				f.Text = fmt.Sprintf("%d bytes; the way to %s, longest packet %d bytes", way.MTU, count(n, "target"), size)
+				f.Text = fmt.Sprintf("%d bytes; the way to %s, longest packet %d bytes", way.MTU, cli.Count(n, "target"), size)
 				f = f.with("packet_bytes", int64(size)).with("targets", int64(n))
 			}
 			if size > way.MTU {
