@@ -123,6 +123,17 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem")
 	writePair(t, certificate, key, "first.example")
+	for mode, want := range map[os.FileMode]bool{0o644: false, 0o660: false, 0o640: true} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := FollowCertificate(certificate, key, s.Metrics, s.Log); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "is open to others than its owner (mode 0") {
+			t.Errorf("a key of mode %04o: %v", mode, err)
+		}
+	}
+	if err := os.Chmod(key, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	followed, err := FollowCertificate(certificate, key, s.Metrics, s.Log)
 	if err != nil {
 		t.Fatal(err)
