@@ -83,6 +83,9 @@ func newExample(t testing.TB, m *mesh.Mesh, period ...string) *example {
 	return &example{m: m, p: policy.Default(), s: &scenario.Store{}, period: on(t, m, period...), timestamps: wire.TimestampsHardware}
 }
 
+// twentyDays are the fewest that give an interval.
+func twentyDays() []string { return []string{"2025-06-01", "2025-06-21"} }
+
 // june is the month of 30 days between two sites.
 func june(t testing.TB) *example {
 	t.Helper()
@@ -228,6 +231,7 @@ func TestInterval(t *testing.T) {
 // each as likely, so that at the 2.5 % ends it is 1.205 and 1.395 times that.
 // Judged by 1.3 times, a ratio r lies from r × 1.3 / 1.395 to r × 1.3 / 1.205.
 func TestIntervalOfClassC(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		r    float64
 		want string
@@ -282,7 +286,7 @@ func carriers(t testing.TB, see ...seen) *example {
 	for _, carrier := range names {
 		sites = append(sites, "a-"+carrier+" a "+carrier+" optical both", "b-"+carrier+" b "+carrier+" optical both")
 	}
-	e := newExample(t, sparse(t, "UTC", sites, nil), "2025-06")
+	e := newExample(t, sparse(t, "UTC", sites, nil), twentyDays()...)
 	for i, carrier := range names {
 		if see[i] != nil {
 			e.both(t, "a-"+carrier, "b-"+carrier, see[i])
@@ -293,6 +297,7 @@ func carriers(t testing.TB, see ...seen) *example {
 
 // The more links the best is taken of, the wider each one's interval.
 func TestBonferroni(t *testing.T) {
+	t.Parallel()
 	width := map[int]float64{}
 	for n := 1; n <= 3; n++ {
 		e := carriers(t, slices.Repeat([]seen{always(20_000)}, n)...)
@@ -300,7 +305,8 @@ func TestBonferroni(t *testing.T) {
 		// trials takes off 5 ms × (1 − √(rank / 10 000)), see TestGuardedVerdict;
 		// rank is 250, 125 and 83.
 		e.p = with(t, "hardware_adds_us: [0, 1]", "hardware_adds_us: [0, 5000]")
-		u := e.pair(t).Uncertainty
+		r := e.report(t)
+		u := pairOf(r, "a", "b").Uncertainty
 		if u.Candidates != n {
 			t.Errorf("%d links: %d candidates", n, u.Candidates)
 		}
@@ -309,7 +315,7 @@ func TestBonferroni(t *testing.T) {
 		if want := 5000 * (1 - math.Sqrt(rank/10_000)) / 15_052.52; math.Abs(width[n]-want) > 0.003 {
 			t.Errorf("%d links: the interval is %v wide, want %v", n, width[n], want)
 		}
-		for _, link := range e.report(t).Links {
+		for _, link := range r.Links {
 			if link.Uncertainty.Candidates != 1 || math.Abs(*link.Uncertainty.RatioHigh-*link.Uncertainty.RatioLow-5000*0.8419/15_052.52) > 0.003 {
 				t.Errorf("%d links: by itself one has %+v", n, link.Uncertainty)
 			}
@@ -321,6 +327,7 @@ func TestBonferroni(t *testing.T) {
 }
 
 func TestBestOfTwoCarriers(t *testing.T) {
+	t.Parallel()
 	fast, slow, near := always(20_000), always(40_000), always(22_579)
 	for _, c := range []struct {
 		name     string
@@ -343,6 +350,7 @@ func TestBestOfTwoCarriers(t *testing.T) {
 
 // "31 of 45 = 68.9 % (proven 24, possible 36)", with three pairs.
 func TestProvenAndPossible(t *testing.T) {
+	t.Parallel()
 	figures := func(r api.Rate) string {
 		return fmt.Sprintf("%d of %d, %d proven, %d possible, %d proven not, %d rejected, %d inconclusive",
 			r.Compliant, r.Total, r.Proven, r.Possible, r.ProvenNonCompliant, r.Rejected, r.Inconclusive)
@@ -361,7 +369,7 @@ func TestProvenAndPossible(t *testing.T) {
 		{"rejected, and the other carrier is slow", always(90_000), "1 of 3, 1 proven, 2 possible, 1 proven not, 0 rejected, 1 inconclusive"},
 		{"rejected, and the other carrier is fast", always(15_000), "2 of 3, 2 proven, 2 possible, 1 proven not, 0 rejected, 0 inconclusive"},
 	} {
-		e := newExample(t, sparse(t, "UTC", sites, nil), "2025-06")
+		e := newExample(t, sparse(t, "UTC", sites, nil), twentyDays()...)
 		e.both(t, "a1", "b1", always(20_000))
 		e.both(t, "b1", "c1", always(90_000))
 		e.both(t, "a1", "c1", always(5_000))
@@ -429,6 +437,7 @@ func TestDaylightSavingOverMonths(t *testing.T) {
 // What is yet to come is missing: of a month that is still running a verdict
 // needs three quarters, and nobody is proven to comply in it before 95 %.
 func TestRunningMonth(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		us   uint32
 		day  int // the first without data
@@ -450,6 +459,7 @@ func TestRunningMonth(t *testing.T) {
 
 // Each part needs its own 20 days. The limit falls from 22 578 to 19 097 µs.
 func TestDistanceChangesWithIntervals(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name          string
 		period        string
@@ -613,6 +623,7 @@ func TestMaintenance(t *testing.T) {
 
 // What stands beside the rate follows the same choice among sites as the rate.
 func TestBesideFollowsTheSites(t *testing.T) {
+	t.Parallel()
 	for choice, want := range map[string]string{"best": "1 2 1", "worst": "0 0 0", "all": "0 0 0"} {
 		sites := []string{"a1 a one optical both", "b1 b one optical both", "b2 b one optical both"}
 		m := sparse(t, "UTC", sites, nil, "judged: icmp",
