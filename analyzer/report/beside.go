@@ -36,17 +36,20 @@ func (t *table) confidence() string {
 	return ""
 }
 
-// intervalCell is the interval of the ratio, marked where it proves the verdict.
+// intervalCell is the interval of the ratio, and whether it proves the verdict.
 func intervalCell(p *api.Pair) string {
 	u := p.Uncertainty
 	if u == nil {
 		return "–"
 	}
-	mark := ""
-	if p.Guarded != api.Inconclusive {
-		mark = " !"
+	cell := endCell(u.RatioLow) + "–" + endCell(u.RatioHigh)
+	if u.RatioLowUnbounded {
+		cell = endCell(u.RatioLow)
 	}
-	return endCell(u.RatioLow) + "–" + endCell(u.RatioHigh) + mark
+	if p.Guarded != api.Inconclusive {
+		cell += " proven"
+	}
+	return cell
 }
 
 func endCell(ratio *float64) string {
@@ -72,7 +75,7 @@ func (t *table) beside() {
 	t.rate("between hubs", rateLine(plane.BetweenHubs, false))
 	t.rate("each end alone", strings.Replace(rateLine(plane.Ordered, false), "pairs", "ordered links", 1))
 	if plane.ExcusedLinks > 0 {
-		t.rate("nothing excused", rateLine(plane.WithMaintenance, false))
+		t.rate("nothing excused", rateLine(plane.WithMaintenance, false)+"; maintenance excuses something of "+plural(plane.ExcusedLinks, "link"))
 	}
 	for _, hub := range plane.Hubs {
 		t.rate("hub "+hub.Hub, rateLine(hub.Rate, false))

@@ -56,7 +56,7 @@ func (t *table) columns(pairs []api.Pair) []column {
 		{head: "VERDICT", painted: true, cell: verdictCell},
 	}
 	if confidence := t.confidence(); confidence != "" && t.Width >= widthOfInterval {
-		columns = insert(columns, 5, column{head: confidence + " %", cell: intervalCell})
+		columns = insert(columns, 5, column{head: confidence + " % INTERVAL", cell: intervalCell})
 	}
 	several := func(plane api.Plane) bool { return plane.Plane == t.Plane && len(plane.Carriers) > 1 }
 	if slices.ContainsFunc(t.Planes, several) {

@@ -56,7 +56,7 @@ func (t *table) notes() {
 		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
 	}
 	if t.confidence() != "" && t.Width >= widthOfInterval {
-		remarks = append(remarks, "!: the interval proves the verdict.")
+		remarks = append(remarks, "Proven: the whole interval is on one side of the limit, also if every missing packet had been lost.")
 	}
 	if n := t.Data.Timestamps.User; n > 0 {
 		timed := n + t.Data.Timestamps.Kernel + t.Data.Timestamps.Hardware

@@ -1,0 +1,96 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// Four clusters in three hubs, two carriers; Wuhu and the Delta are in one hub.
+const monthMesh = `version: 1
+name: month
+time_zone: Asia/Shanghai
+hubs:
+  - {id: jjj, name: {en: Beijing-Tianjin-Hebei}}
+  - {id: yrd, name: {en: Yangtze River Delta}}
+  - {id: cy, name: {en: Chengdu-Chongqing}}
+clusters:
+  - {id: zjk, hub: jjj, name: {en: Zhangjiakou}, location: {lat: 40.77, lon: 114.88, extent_km: 30}}
+  - {id: qpu, hub: yrd, name: {en: Yangtze River Delta Demonstration Area}, location: {lat: 31.15, lon: 121.12}}
+  - {id: wuh, hub: yrd, name: {en: Wuhu}, location: {lat: 31.33, lon: 118.38}}
+  - {id: cqg, hub: cy, name: {en: Chongqing}, location: {lat: 29.56, lon: 106.55}}
+carriers:
+  - {id: telecom, name: {en: Telecom}}
+  - {id: unicom, name: {en: Unicom}}
+planes: [optical]
+measure:
+  - {test: icmp, method: icmp, links: [{}], interval_ms: 60000, size_bytes: 84, window_s: 900}
+judged: icmp
+maintenance:
+  - {id: splice-7, sites: [zjk-t], from: 2025-06-10T02:00:00+08:00, until: 2025-06-10T04:00:00+08:00, reason: splicing}
+  - {id: hurry-1, sites: [cqg-t], from: 2025-06-12T02:00:00+08:00, until: 2025-06-12T04:00:00+08:00, reason: repair}
+distances:
+  - {clusters: [zjk, qpu], km: 1440, class: A, source: register 1}
+  - {clusters: [zjk, wuh], km: 1300, class: B, source: "OSRM, OpenStreetMap 2025-05-01", min_km: 1250, max_km: 1390}
+  - {clusters: [qpu, wuh], km: 330, class: A, source: register 3}
+sites:
+  - {id: zjk-t, cluster: zjk, carrier: telecom, plane: optical, role: both, address: 192.0.2.1}
+  - {id: qpu-t, cluster: qpu, carrier: telecom, plane: optical, role: both, address: 192.0.2.2}
+  - {id: wuh-t, cluster: wuh, carrier: telecom, plane: optical, role: both, address: 192.0.2.3}
+  - {id: cqg-t, cluster: cqg, carrier: telecom, plane: optical, role: both, address: 192.0.2.4}
+  - {id: zjk-u, cluster: zjk, carrier: unicom, plane: optical, role: both, address: 192.0.2.5}
+  - {id: qpu-u, cluster: qpu, carrier: unicom, plane: optical, role: both, address: 192.0.2.6}
+`
+
+// A month with intervals, at the widths that tables are read at.
+func TestGoldenMonth(t *testing.T) {
+	m, err := mesh.Parse("mesh.yaml", []byte(monthMesh))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newExample(t, m, "2025-06")
+	e.archive = []store.MeshVersion{{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: time.Date(2025, 6, 11, 0, 0, 0, 0, m.Location())}}
+	e.both(t, "zjk-t", "qpu-t", always(21_100).onDays(22_000, 7, 8)) // of 21 153 µs
+	e.both(t, "zjk-u", "qpu-u", always(23_000))
+	e.both(t, "zjk-t", "wuh-t", always(19_000)) // of 19 097 µs
+	e.both(t, "zjk-t", "cqg-t", always(24_000).unless(func(at time.Time) bool { return at.Hour() < 3 }))
+	e.both(t, "qpu-t", "wuh-t", always(4_000))
+	e.both(t, "qpu-t", "cqg-t", func(at time.Time) inWindow { return inWindow{24_500, 14, at.Minute() / 45} })
+	e.both(t, "wuh-t", "cqg-t", func(at time.Time) inWindow { return inWindow{20_000, 13, 2} })
+	r := e.report(t)
+	data, err := JSON(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back api.Report
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	for _, columns := range []int{80, 100, 140} {
+		var table, again bytes.Buffer
+		if err := Table(&table, r, Look{Width: columns}); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, fmt.Sprintf("month-%d.txt", columns), table.Bytes())
+		if err := Table(&again, &back, Look{Width: columns}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(table.String(), again.String()); diff != "" {
+			t.Errorf("the JSON read back gives another table (-want +got):\n%s", diff)
+		}
+		for line := range strings.Lines(table.String()) {
+			if n := width(strings.TrimSuffix(line, "\n")); n > columns {
+				t.Errorf("a line of %d columns: %s", n, line)
+			}
+		}
+	}
+}
