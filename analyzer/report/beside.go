@@ -85,6 +85,18 @@ func (t *table) beside() {
 	t.nearest()
 }
 
+// trend gives the rates of earlier months, where they were asked for.
+func (t *table) trend() {
+	if len(t.Trend) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%s", t.paint("Months before, plane "+t.Plane, text.Bold))
+	for _, month := range t.Trend {
+		t.rate(month.Month, rateLine(month.Rate, true))
+	}
+}
+
 func (t *table) classes() {
 	type class struct {
 		name  string

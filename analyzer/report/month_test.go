@@ -94,3 +94,34 @@ func TestGoldenMonth(t *testing.T) {
 		}
 	}
 }
+
+// The trend begins with the first month that has data, and has gaps where there
+// was none.
+func TestTrend(t *testing.T) {
+	e := newExample(t, sparse(t, "UTC", []string{"a1 a one optical both", "b1 b one optical both"}, nil), "2025-02")
+	e.both(t, "a1", "b1", always(40_000))
+	e.period = on(t, e.m, "2025-04")
+	e.both(t, "a1", "b1", always(20_000))
+	e.period = on(t, e.m, "2025-05-10") // no month; what is before it is
+	e.p = with(t, "clusters: [all]", "clusters: [a, b]")
+	plan, err := NewPlan(e.m, e.p, e.period, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Build(t.Context(), plan, e.s, Options{Trend: true, Complete: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	if err := Table(&table, r, Look{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := strings.Cut(table.String(), "Months before, plane optical\n")
+	got, _, _ = strings.Cut(got, "\n\n")
+	want := `  2025-02          0 of 1 pairs comply = 0.0 % · target 80 % (2025) · missed, 1 more needed
+  2025-03          0 of 1 pairs comply = 0.0 % · target 80 % (2025) · missed, 1 more needed
+  2025-04          1 of 1 pairs comply = 100.0 % · target 80 % (2025) · met`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -34,6 +34,7 @@ func Table(w io.Writer, r *api.Report, look Look) error {
 	t.notes()
 	t.others()
 	t.beside()
+	t.trend()
 	t.footer()
 	if _, err := io.WriteString(w, t.out.String()); err != nil {
 		return fmt.Errorf("write the table: %w", err)
