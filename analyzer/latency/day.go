@@ -73,6 +73,7 @@ type Path struct {
 	TTLChanges               int       // replies whose TTL differed from the one before
 	Traces                   int       // times that the probe traced the path because it seemed to change
 	Forward, Reverse         Histogram // one-way delays, where both clocks were synchronised
+	OneWayErrorUS            uint32    // largest bound on what both clocks add to or take from these; 0: not known
 }
 
 // Add sums up the facts of a later day.
@@ -286,14 +287,15 @@ func (m *dayMaker) count(w *wire.Window, day *Day) (err error) {
 		bin.Path.Traces++
 	}
 	if w.OneWay != nil {
-		if err := m.oneWay(w); err != nil {
+		if err := m.oneWay(w, &bin.Path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *dayMaker) oneWay(w *wire.Window) (err error) {
+func (m *dayMaker) oneWay(w *wire.Window, path *Path) (err error) {
+	path.OneWayErrorUS = max(path.OneWayErrorUS, w.OneWay.ErrorUS)
 	for _, way := range []struct {
 		samples wire.Samples
 		into    *Distribution
