@@ -339,6 +339,27 @@ const (
 	FlagSummaries         = "summaries_unused"      // src, dst, windows: imports without samples
 )
 
+// Codes of a diagnosis, in the order in which they stand. "bound_rtt_ms" is the
+// limit, or for a pair that complies what its RTT would have to be so as not to
+// be near to it; "above_packets" are those above the bound. Of percentiles, lost
+// packets are above it. Counts are of the packets of both ends, those with "_all"
+// of all, the others of what the code names. "without_rtt_ms" is the judged RTT
+// if the packets that it names were left out, "without_unbounded" that it is
+// endless.
+const (
+	DiagnosisTooLong        = "route_too_long"         // min_rtt_ms, bound_rtt_ms, geodesic_rtt_ms, stretch: even the shortest RTT is above the bound
+	DiagnosisStep           = "lasting_step"           // src, dst, from, to, low_rtt_ms, high_rtt_ms, ttl_changes, traces, packets, packets_all, above_packets, above_packets_all, bound_rtt_ms, without_rtt_ms: from and to (null: throughout) the shortest RTT is high, beside it low
+	DiagnosisBadDays        = "bad_days"               // days, days_all, packets, packets_all, above_packets, above_packets_all, bound_rtt_ms, without_rtt_ms
+	DiagnosisTimeOfDay      = "time_of_day"            // hours, packets, packets_all, above_packets, above_packets_all, bound_rtt_ms, without_rtt_ms
+	DiagnosisOneEnd         = "one_end"                // src, dst, measured_rtt_ms, packets, packets_all, above_packets, above_packets_all, bound_rtt_ms, without_rtt_ms: without is the other end
+	DiagnosisDirectionLoss  = "one_direction_loss"     // from, to, lost, lost_back, lost_all: packets lost on the way from a site to another, and on the way back
+	DiagnosisDirectionDelay = "one_direction_delay"    // from, to, one_way_ms, one_way_back_ms, clock_error_ms: each may be off by the clocks' error
+	DiagnosisLoss           = "loss"                   // packets, lost, bound_rtt_ms, without_rtt_ms
+	DiagnosisDelay          = "delay"                  // packets, above_packets, bound_rtt_ms, received_rtt_ms: of the received packets
+	DiagnosisStretch        = "stretch"                // min_rtt_ms, measured_rtt_ms, theoretical_rtt_ms, geodesic_rtt_ms, stretch: most of what is above the theoretical RTT is there when nothing queues
+	DiagnosisOtherCarrier   = "other_carrier_complies" // carriers, ratios: between the same clusters, on the same plane
+)
+
 // End is what one site measured towards the other. Counts are of packets but
 // for windows, conflicts and the sources.
 type End struct {

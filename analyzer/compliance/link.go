@@ -128,6 +128,21 @@ type Link struct {
 	// Unexcused is the result if maintenance excused nothing; nil where nothing
 	// is excused.
 	Unexcused *Judgement
+	// Diagnosis says why the link does not comply, or only just does. Judge leaves
+	// it empty.
+	Diagnosis []api.Reason
+}
+
+// Standing is the part whose figures stand for the link; nil where there are no
+// parts.
+func (l *Link) Standing() *Part {
+	var worst *Part
+	for i := range l.Parts {
+		if part := &l.Parts[i]; worst == nil || part.exceeds(&worst.Judgement) {
+			worst = part
+		}
+	}
+	return worst
 }
 
 // Works is what is announced for the sites of a link within a period.
@@ -312,7 +327,7 @@ func (j *Judgement) worsen(d *latency.Distribution) {
 		j.By = map[policy.Statistic]latency.RTT{}
 	}
 	for _, statistic := range policy.Statistics() {
-		rtt, _ := measuredBy(statistic, d)
+		rtt, _ := StatisticOf(statistic, d)
 		if before, ok := j.By[statistic]; !ok || rtt.Compare(before) > 0 {
 			j.By[statistic] = rtt
 		}

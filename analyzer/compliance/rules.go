@@ -95,10 +95,11 @@ func (r *Rules) WithoutIntervals() *Rules {
 
 // measured is what the policy compares with the limit; false without packets.
 func (r *Rules) measured(d *latency.Distribution) (latency.RTT, bool) {
-	return measuredBy(r.statistic, d)
+	return StatisticOf(r.statistic, d)
 }
 
-func measuredBy(statistic policy.Statistic, d *latency.Distribution) (latency.RTT, bool) {
+// StatisticOf takes a statistic of a distribution; false without packets.
+func StatisticOf(statistic policy.Statistic, d *latency.Distribution) (latency.RTT, bool) {
 	switch statistic {
 	case policy.P50:
 		return d.Percentile(50)

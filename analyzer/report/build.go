@@ -19,7 +19,9 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/compliance"
+	"github.com/fibergauge/fibergauge/analyzer/diagnosis"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -39,10 +41,11 @@ type Options struct {
 // nothing but its arguments and the windows.
 func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*api.Report, error) {
 	rules := compliance.NewRules(plan.Policy)
-	results, err := plan.judge(ctx, rules, source, o)
+	results, err := plan.judge(ctx, judging{rules, diagnosis.NewRules(plan.Policy, plan.Mesh.Location())}, source, o)
 	if err != nil {
 		return nil, err
 	}
+	otherCarriers(rules, results)
 	r := &api.Report{
 		Schema:      api.SchemaReport,
 		GeneratedBy: o.GeneratedBy,
@@ -92,7 +95,7 @@ func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, source latenc
 		if err != nil {
 			return nil, err
 		}
-		results, err := plan.judge(ctx, rules, source, Options{Records: records})
+		results, err := plan.judge(ctx, judging{rules: rules}, source, Options{Records: records})
 		if err != nil {
 			return nil, err
 		}
@@ -125,9 +128,15 @@ func Prepare(ctx context.Context, plan *Plan, source latency.Source, records lat
 // to change.
 const mostNearest = 5
 
+// judging is by what links are judged and, unless it is nil, looked into.
+type judging struct {
+	rules *compliance.Rules
+	why   *diagnosis.Rules
+}
+
 // judge reads and judges the planned links, some at once: the memory that it
 // takes is that of the links under way, not of all.
-func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latency.Source, o Options) ([]*compliance.Link, error) {
+func (p *Plan) judge(ctx context.Context, by judging, source latency.Source, o Options) ([]*compliance.Link, error) {
 	results := make([]*compliance.Link, len(p.Links))
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
@@ -135,7 +144,7 @@ func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latenc
 	for i := range p.Links {
 		group.Go(func() error {
 			var err error
-			if results[i], err = p.Links[i].judge(ctx, rules, source, o.Records); err != nil {
+			if results[i], err = p.Links[i].judge(ctx, by, source, o.Records); err != nil {
 				return err
 			}
 			if n := done.Add(1); o.Progress != nil {
@@ -149,7 +158,7 @@ func (p *Plan) judge(ctx context.Context, rules *compliance.Rules, source latenc
 
 // judge reads the ends of a link and judges it, with what maintenance excuses
 // and, where that is anything, without.
-func (l *PlannedLink) judge(ctx context.Context, rules *compliance.Rules, source latency.Source, records latency.Records) (*compliance.Link, error) {
+func (l *PlannedLink) judge(ctx context.Context, by judging, source latency.Source, records latency.Records) (*compliance.Link, error) {
 	links := make([]*latency.Link, len(l.ends))
 	for e, end := range l.ends {
 		var err error
@@ -157,18 +166,64 @@ func (l *PlannedLink) judge(ctx context.Context, rules *compliance.Rules, source
 			return nil, err
 		}
 	}
-	result, err := rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false))
+	result, err := by.rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false))
 	if err != nil {
 		return nil, err
 	}
 	if len(l.Subject.Works.Spans) > 0 {
-		unexcused := rules.Outcome(l.Stretches, l.endsOf(links, true))
+		unexcused := by.rules.Outcome(l.Stretches, l.endsOf(links, true))
 		result.Unexcused = &unexcused
+	}
+	if by.why != nil {
+		result.Diagnosis = by.why.Of(result)
 	}
 	for e := range result.Ends {
 		result.Ends[e].Drop()
 	}
 	return result, nil
+}
+
+// otherCarriers adds to the diagnosis of links that do not comply which other
+// carriers do, between the same clusters on the same plane: neither the places
+// nor the distance are to blame then.
+func otherCarriers(rules *compliance.Rules, results []*compliance.Link) {
+	type between struct {
+		pair  mesh.Pair
+		plane string
+	}
+	carriers := map[between][]string{} // in the order of their first links
+	links := map[between]map[string][]*compliance.Link{}
+	for _, l := range results {
+		at := between{l.Pair, l.Plane}
+		if links[at] == nil {
+			links[at] = map[string][]*compliance.Link{}
+		}
+		if links[at][l.Carrier] == nil {
+			carriers[at] = append(carriers[at], l.Carrier)
+		}
+		links[at][l.Carrier] = append(links[at][l.Carrier], l)
+	}
+	for _, l := range results {
+		if l.Verdict != api.NonCompliant {
+			continue
+		}
+		at := between{l.Pair, l.Plane}
+		var names []string
+		var ratios []float64
+		for _, carrier := range carriers[at] {
+			if carrier == l.Carrier {
+				continue
+			}
+			if other := rules.Sites(links[at][carrier]); other.Verdict == api.Compliant {
+				names, ratios = append(names, carrier), append(ratios, theory.ShowRatio(other.Ratio, rules.Factor()))
+			}
+		}
+		if len(names) > 0 {
+			l.Diagnosis = append(l.Diagnosis, api.Reason{
+				Code: api.DiagnosisOtherCarrier, Params: map[string]any{"carriers": names, "ratios": ratios},
+			})
+		}
+	}
 }
 
 func (l *PlannedLink) endsOf(links []*latency.Link, excused bool) []compliance.End {

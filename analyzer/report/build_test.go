@@ -193,7 +193,10 @@ func TestWorkedExample(t *testing.T) {
 		TheoreticalRTTMS: 15.05252, LimitRTTMS: 22.57878, MeasuredRTTMS: &measured, Ratio: &ratio,
 		Verdict: api.NonCompliant, Origins: api.Origins{Synthetic: 2},
 		Reasons: []api.Reason{{Code: "above_limit", Params: map[string]any{"measured_rtt_ms": 22.579, "limit_rtt_ms": 22.57878}}},
-		Flags:   []api.Reason{}, Diagnosis: []api.Reason{},
+		Flags:   []api.Reason{},
+		Diagnosis: []api.Reason{{Code: "route_too_long", Params: map[string]any{
+			"min_rtt_ms": 22.579, "bound_rtt_ms": 22.57878, "geodesic_rtt_ms": 9.791826, "stretch": 2.3059,
+		}}},
 		Guarded: api.Inconclusive, // a minute proves nothing
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -107,6 +107,9 @@ func (p *Plan) pairOf(rules *compliance.Rules, l *compliance.Counted) api.Pair {
 	}
 	pair.Uncertainty = p.uncertaintyOf(rules, l)
 	pair.Maintenance = p.excusedOf(rules, l.Link)
+	if l.Verdict != api.NotDemonstrated && l.Diagnosis != nil {
+		pair.Diagnosis = l.Diagnosis
+	}
 	if pair.Sites == nil {
 		pair.Sites = []string{}
 	}

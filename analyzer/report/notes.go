@@ -27,6 +27,20 @@ func (t *table) notes() {
 		}
 		return nil
 	})
+	for _, verdict := range []struct {
+		api.Verdict
+		head string
+	}{
+		{api.NonCompliant, "Why they do not comply, as far as the data tells"},
+		{api.Compliant, "Why they only just comply: above what is clear of the limit"},
+	} {
+		t.list(verdict.head, func(p *api.Pair) []api.Reason {
+			if p.Verdict == verdict.Verdict {
+				return p.Diagnosis
+			}
+			return nil
+		})
+	}
 	t.list("To be looked at", func(p *api.Pair) []api.Reason { return p.Flags })
 	var single []string
 	estimated, classC, cut := 0, 0, 0

@@ -60,6 +60,9 @@ func Text(r api.Reason) string {
 	case api.FlagSummaries:
 		return fmt.Sprintf("%s: %s imported windows have no samples and count for nothing", end, p("windows"))
 	}
+	if text := why(r); text != "" {
+		return text
+	}
 	return r.Code
 }
 

@@ -85,6 +85,8 @@ var rooms = map[string][]string{
 	// The books of a chaos run are what the programs left: their own readers
 	// read them.
 	"lab/account": {"mesh", "probe/wire", "probe/spool", "collector/store", "internal/cli"},
+	// It explains verdicts from what they were made of, and reads nothing more.
+	"analyzer/diagnosis": {"analyzer/api", "analyzer/compliance", "analyzer/latency", "analyzer/policy", "analyzer/theory"},
 	// An interval follows from distributions and the policy alone, so that
 	// another program can compute it again.
 	"analyzer/uncertainty": {"analyzer/latency", "analyzer/policy", "analyzer/theory"},
