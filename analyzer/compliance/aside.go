@@ -265,7 +265,10 @@ func (l *Link) implausible() bool {
 	return l.gives(api.ReasonFasterThanLight) || l.gives(api.ReasonFasterThanFibre)
 }
 
-// gives tells whether a reason is among those of the verdict.
+// gives tells whether a reason is among those of the verdict, or of a part: what
+// one part cannot be, the whole cannot.
 func (l *Link) gives(code string) bool {
-	return slices.ContainsFunc(l.Reasons, func(r api.Reason) bool { return r.Code == code })
+	is := func(r api.Reason) bool { return r.Code == code }
+	return slices.ContainsFunc(l.Reasons, is) ||
+		slices.ContainsFunc(l.Parts, func(p Part) bool { return slices.ContainsFunc(p.Reasons, is) })
 }

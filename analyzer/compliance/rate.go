@@ -53,8 +53,8 @@ func better(a, b *Link) bool {
 		return order[a.Verdict] < order[b.Verdict]
 	}
 	// Among those not demonstrated, one with figures tells more than one without.
-	if a.Verdict == api.NotDemonstrated && (a.Ratio == nil) != (b.Ratio == nil) {
-		return a.Ratio != nil
+	if a.HasMeasured != b.HasMeasured {
+		return a.HasMeasured
 	}
 	return b.exceeds(&a.Judgement)
 }

@@ -65,7 +65,7 @@ func TestRateCounts(t *testing.T) {
 func TestBest(t *testing.T) {
 	link := func(name string, verdict api.Verdict, ratio *big.Rat) *Link {
 		l := &Link{Subject: Subject{Carrier: name}, Judgement: Judgement{Verdict: verdict, Ratio: ratio, HasMeasured: ratio != nil}}
-		if verdict == api.NonCompliant && ratio == nil {
+		if name == "lost" || name == "lost, and faster than light" {
 			l.HasMeasured, l.Measured = true, latency.RTT{Unbounded: true}
 		}
 		return l
@@ -78,6 +78,7 @@ func TestBest(t *testing.T) {
 		link("lost", api.NonCompliant, nil),
 		link("some data", api.NotDemonstrated, big.NewRat(10, 10)),
 		link("more data", api.NotDemonstrated, big.NewRat(12, 10)),
+		link("lost, and faster than light", api.NotDemonstrated, nil),
 		link("silent", api.NotDemonstrated, nil),
 	}
 	for i, a := range ordered {
@@ -93,5 +94,36 @@ func TestBest(t *testing.T) {
 	one, two := link("one", api.Compliant, big.NewRat(11, 10)), link("two", api.Compliant, big.NewRat(11, 10))
 	if got := Best([]*Link{one, two}); got != one {
 		t.Errorf("of equals %s", got.Carrier)
+	}
+}
+
+func TestRejected(t *testing.T) {
+	light := []api.Reason{{Code: api.ReasonFasterThanLight}}
+	whole := &Link{Judgement: Judgement{Verdict: api.NotDemonstrated, Reasons: light}}
+	part := &Link{
+		Judgement: Judgement{Verdict: api.NotDemonstrated, Reasons: []api.Reason{{Code: api.ReasonPartUndecided}}},
+		Parts:     []Part{{Judgement: Judgement{Verdict: api.Compliant}}, {Judgement: Judgement{Verdict: api.NotDemonstrated, Reasons: light}}},
+	}
+	silent := &Link{Judgement: Judgement{Verdict: api.NotDemonstrated, Reasons: []api.Reason{{Code: api.ReasonNoWindows}}}}
+	for _, test := range []struct {
+		name     string
+		carriers [][]*Link
+		rejected int
+	}{
+		{"over the period", [][]*Link{{whole}}, 1},
+		{"in one part", [][]*Link{{part}}, 1},
+		{"all carriers", [][]*Link{{whole}, {part}}, 1},
+		{"another carrier is silent", [][]*Link{{whole}, {silent}}, 0},
+		{"another site is silent", [][]*Link{{part, silent}}, 0},
+		{"silent", [][]*Link{{silent}}, 0},
+		{"no carrier", nil, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pair := Counted{Link: silent, Carriers: test.carriers, Guarded: api.Inconclusive}
+			rate := NewRules(policy.Default()).Rate(policy.Default().Rate, 2025, []Counted{pair})
+			if rate.Rejected != test.rejected || rate.Possible != 1-test.rejected {
+				t.Errorf("%d rejected, %d possible; want %d rejected", rate.Rejected, rate.Possible, test.rejected)
+			}
+		})
 	}
 }
