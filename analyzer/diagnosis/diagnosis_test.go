@@ -11,6 +11,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -60,10 +61,11 @@ func between(from, to string) func(time.Time) bool {
 
 // network asks for a packet a minute over some days.
 type network struct {
-	m      *mesh.Mesh
-	store  scenario.Store
-	period report.Period
-	policy *policy.Policy
+	m       *mesh.Mesh
+	store   scenario.Store
+	period  report.Period
+	policy  *policy.Policy
+	archive []store.MeshVersion
 }
 
 func newNetwork(t testing.TB, days int, sites, distances []string) *network {
@@ -104,7 +106,7 @@ func (n *network) both(t testing.TB, see sees) {
 
 func (n *network) report(t testing.TB) *api.Report {
 	t.Helper()
-	plan, err := report.NewPlan(n.m, n.policy, n.period, nil)
+	plan, err := report.NewPlan(n.m, n.policy, n.period, n.archive)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -82,6 +84,10 @@ func TestNoCause(t *testing.T) {
 			n.end(t, "a1", "b1", always(slow(5)))
 			n.end(t, "b1", "a1", always(slow(6)))
 		}, "delay"},
+		{"one end much more often", 2, func(t *testing.T, n *network) {
+			n.end(t, "a1", "b1", when(func(at time.Time) bool { return at.Minute() == 0 && at.Hour()%2 == 0 }, rtts(26_000), rtts(16_000)))
+			n.end(t, "b1", "a1", always(rtts(26_000)))
+		}, "delay"},
 		{"losses that nobody tells apart", 2, func(t *testing.T, n *network) {
 			n.both(t, always(seen{rtts: slices.Repeat([]uint32{16_000}, 13), lost: 2}))
 		}, "loss"},
@@ -95,7 +101,8 @@ func TestNoCause(t *testing.T) {
 			n.end(t, "b1", "a1", always(oneWay(9_000, 17_000, 100)))
 		}, "route_too_long one_direction_delay"},
 		{"a direction by clocks that say nothing", 2, func(t *testing.T, n *network) {
-			n.both(t, always(oneWay(17_000, 9_000, 0)))
+			n.end(t, "a1", "b1", always(oneWay(17_000, 9_000, 0)))
+			n.end(t, "b1", "a1", always(oneWay(9_000, 17_000, 0)))
 		}, "route_too_long"},
 		{"a direction of few packets", 2, func(t *testing.T, n *network) {
 			n.end(t, "a1", "b1", when(hours(0, 11), oneWay(17_000, 9_000, 100), rtts(26_000)))
@@ -174,6 +181,36 @@ func TestDistanceChanged(t *testing.T) {
 	want := []api.Reason{
 		{Code: api.DiagnosisTimeOfDay, Params: share(2400, 14_400, 2400, 2400, 17.628195, 13.0, params{"hours": []int{19, 20, 21, 22}})},
 		delay(14_400, 2400, 17.628195, 18),
+	}
+	if diff := cmp.Diff(want, n.pair(t).Diagnosis); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What maintenance excuses explains nothing, neither by its packets nor by
+// what they tell of the way.
+func TestMaintenance(t *testing.T) {
+	n := newNetwork(t, 10, nil, nil)
+	text := string(n.m.Bytes()) + "maintenance: [{id: splice, sites: [a1], from: 2025-06-03T02:00:00+08:00, until: 2025-06-03T04:00:00+08:00, reason: splicing}]\n"
+	var err error
+	if n.m, err = mesh.Parse("mesh.yaml", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	n.archive = []store.MeshVersion{{SHA256: n.m.SHA256(), Bytes: n.m.Bytes(), ServedFrom: n.period.From}}
+	lossy := func(s seen, forward, reverse uint32) seen {
+		s.further = func(w *wire.Window) {
+			w.STAMP = &wire.STAMP{RawRTTs: w.RTTs, ForwardLost: forward, ReverseLost: reverse}
+		}
+		return s
+	}
+	usual := slices.Repeat([]uint32{16_000}, 18)
+	excused := between("03 02:00", "03 04:00")
+	n.end(t, "a1", "b1", when(excused, lossy(seen{rtts: rtts(12_000).rtts, lost: 100}, 0, 100), lossy(seen{rtts: usual, lost: 2}, 2, 0)))
+	n.end(t, "b1", "a1", when(excused, lossy(seen{rtts: rtts(40_000).rtts}, 0, 0), lossy(seen{rtts: usual, lost: 2}, 0, 2)))
+	want := []api.Reason{
+		// 952 windows an end.
+		{Code: api.DiagnosisDirectionLoss, Params: params{"from": "a1", "to": "b1", "lost": uint64(3808), "lost_back": uint64(0), "lost_all": uint64(3808)}},
+		{Code: api.DiagnosisLoss, Params: params{"packets": uint64(38_080), "lost": uint64(3808), "bound_rtt_ms": limitMS, "without_rtt_ms": 16.0}},
 	}
 	if diff := cmp.Diff(want, n.pair(t).Diagnosis); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -81,7 +81,10 @@ func (c *explanation) delay(all count) []api.Reason {
 		return nil
 	}
 	params := map[string]any{"packets": all.received + all.lost, "above_packets": all.slow, "bound_rtt_ms": c.boundMS()}
-	rtt, ok := c.over(false, everyHour)
+	rtt, ok := c.link.Measured, c.link.HasMeasured
+	if all.lost > 0 {
+		rtt, ok = c.over(false, everyHour)
+	}
 	putRTT(params, "received", rtt, ok)
 	return []api.Reason{{Code: api.DiagnosisDelay, Params: params}}
 }
@@ -105,7 +108,7 @@ func (c *explanation) ways() *[2]way {
 		}
 		for i := range c.sides[s].hours {
 			h := &c.sides[s].hours[i]
-			if h.Excused.Usable > 0 || slices.ContainsFunc(histograms(&h.Excused), func(part *latency.Histogram) bool { return part.Lost > 0 }) {
+			if h.Excused.Usable > 0 {
 				continue
 			}
 			there.lost += h.Path.ForwardLost

@@ -276,6 +276,9 @@ func (c *explanation) steps(us []int64) (ups, downs []int) {
 
 // raised tells whether high is above low by more than the policy's share.
 func (c *explanation) raised(high, low int64) bool {
+	if high <= low {
+		return false // most hours: spare them the fractions
+	}
 	limit := new(big.Rat).Mul(new(big.Rat).Add(big.NewRat(1, 1), c.step), new(big.Rat).SetInt64(low))
 	return new(big.Rat).SetInt64(high).Cmp(limit) > 0
 }

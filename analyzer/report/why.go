@@ -22,7 +22,7 @@ func why(r api.Reason) string {
 	case api.DiagnosisTooLong:
 		return fmt.Sprintf("even the shortest RTT, %s ms%s, is above %s ms: no shorter queue would help", p("min_rtt_ms"), stretched(r), p("bound_rtt_ms"))
 	case api.DiagnosisStep:
-		return fmt.Sprintf("%s: the shortest RTT is %s ms%s, beside that %s ms; at the steps the TTL of replies changed %s times and %s traces were taken; %s; %s",
+		return fmt.Sprintf("%s: the shortest RTT is %s ms%s, beside that %s ms; changes of the replies' TTL at the steps: %s, traces: %s; %s; %s",
 			end, p("high_rtt_ms"), stretchOfTime(r), p("low_rtt_ms"), p("ttl_changes"), p("traces"), above, without)
 	case api.DiagnosisBadDays:
 		return fmt.Sprintf("%s of %s days (%s): %s; %s", howMany(r.Params["days"]), p("days_all"), dates(r.Params["days"]), above, without)
@@ -41,9 +41,18 @@ func why(r api.Reason) string {
 	case api.DiagnosisStretch:
 		return fmt.Sprintf("of %s ms, %s ms%s are there in the best case; the theoretical RTT is %s ms", p("measured_rtt_ms"), p("min_rtt_ms"), stretched(r), p("theoretical_rtt_ms"))
 	case api.DiagnosisOtherCarrier:
-		return fmt.Sprintf("complies between the same clusters: %s (ratio %s)", p("carriers"), p("ratios"))
+		return "complies between the same clusters: " + complying(r)
 	}
 	return ""
+}
+
+// complying says each with its ratio.
+func complying(r api.Reason) string {
+	names, ratios := texts(r.Params["carriers"]), strings.Split(value(r.Params["ratios"]), ", ")
+	for i := range min(len(names), len(ratios)) {
+		names[i] += fmt.Sprintf(" (ratio %s)", ratios[i])
+	}
+	return strings.Join(names, ", ")
 }
 
 // stretched compares the shortest RTT with the geodesic, where there is one.
