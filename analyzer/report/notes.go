@@ -128,6 +128,6 @@ func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 		}
 	}
 	if shown > mostNotes {
-		t.line("  and %d more pairs; the JSON has all", shown-mostNotes)
+		t.line("  and %s; the JSON has all", plural(shown-mostNotes, "more pair"))
 	}
 }
