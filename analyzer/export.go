@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -29,8 +28,8 @@ type exportCommand struct {
 
 // Run writes what the store holds of a period as a table.
 func (c *exportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
-	if info, err := os.Stat(c.Out); c.Out != "" && err == nil && info.IsDir() {
-		return cli.Usage(fmt.Errorf("--out %s is a folder; name a file in it", c.Out))
+	if err := noFolder(c.Out); err != nil {
+		return err
 	}
 	if file, ok := env.Stdout.(*os.File); ok && c.Out == "" && c.Format == "parquet" && term.IsTerminal(int(file.Fd())) {
 		return cli.Usage(errors.New("parquet is not for terminals; name a file by --out"))

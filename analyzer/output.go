@@ -12,6 +12,15 @@ import (
 	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
+// noFolder refuses a folder as --out, before any work is done; empty is standard
+// output.
+func noFolder(out string) error {
+	if info, err := os.Stat(out); out != "" && err == nil && info.IsDir() {
+		return cli.Usage(fmt.Errorf("--out %s is a folder; name a file in it", out))
+	}
+	return nil
+}
+
 // writeOut writes a file whole or not at all.
 func writeOut(name string, data []byte) error {
 	return streamOut(name, "the report", func(w io.Writer) error {

@@ -35,8 +35,8 @@ type reportCommand struct {
 
 // Run makes one report.
 func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
-	if info, err := os.Stat(c.Out); c.Out != "" && err == nil && info.IsDir() {
-		return cli.Usage(fmt.Errorf("--out %s is a folder; name a file in it", c.Out))
+	if err := noFolder(c.Out); err != nil {
+		return err
 	}
 	m, p, err := c.load(env)
 	if err != nil {

@@ -47,7 +47,7 @@ func (r *Rules) ofCarrier(links []*Link, of func(*Link) api.Verdict) api.Verdict
 	for _, link := range links {
 		n[of(link)]++
 	}
-	order := []api.Verdict{api.Compliant, api.NonCompliant, api.NotDemonstrated}
+	order := bestFirst()
 	switch r.choice {
 	case policy.Worst:
 		order = []api.Verdict{api.NonCompliant, api.Compliant, api.NotDemonstrated}
@@ -88,8 +88,13 @@ func (r *Rules) WithoutExcuse(c *Counted) api.Verdict {
 	})
 }
 
+// bestFirst are the verdicts in the order in which several are chosen from.
+func bestFirst() []api.Verdict {
+	return []api.Verdict{api.Compliant, api.NonCompliant, api.NotDemonstrated}
+}
+
 func best(a, b api.Verdict) api.Verdict {
-	order := []api.Verdict{api.Compliant, api.NonCompliant, api.NotDemonstrated}
+	order := bestFirst()
 	return order[min(slices.Index(order, a), slices.Index(order, b))]
 }
 

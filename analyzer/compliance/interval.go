@@ -45,18 +45,11 @@ func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j
 	for i := range ends {
 		in.Ends = append(in.Ends, r.sampled(&ends[i], calendar))
 	}
-	for d := range in.Ends[0].Days {
-		for _, end := range in.Ends {
-			if day := end.Days[d]; packets(day.Timed)+packets(day.Bounds) > 0 {
-				sure.Days++
-				break
-			}
-		}
-	}
 	trials, err := uncertainty.Simulate(in)
 	if err != nil {
 		return nil, fmt.Errorf("interval of %s-%s: %w", s.Sites[0], s.Sites[1], err)
 	}
+	sure.Days = trials.Days()
 	measured := uncertainty.Ratio{Value: j.Ratio, Unbounded: j.Measured.Unbounded}
 	gaps := r.withGaps(ends, calendar, j)
 	for _, candidates := range s.Candidates {
@@ -75,11 +68,12 @@ func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j
 func (r *Rules) withGaps(ends []End, calendar int, j *Judgement) uncertainty.Ratio {
 	worst := j.Measured
 	for i := range ends {
-		tally, missing := ends[i].Over[calendar], uint64(0)
-		for hour, scheduled := range ends[i].Scheduled[calendar] {
-			missing += uint64(max(0, scheduled-tally.Usable[hour]))
+		tally, scheduled := ends[i].Over[calendar], ends[i].Scheduled[calendar]
+		lacking := uint64(0)
+		for hour := range scheduled {
+			lacking += missing(tally, scheduled, hour)
 		}
-		if missing == 0 {
+		if lacking == 0 {
 			continue
 		}
 		if r.statistic == policy.Mean || r.statistic == policy.Min { // say nothing of packets without an RTT
@@ -87,7 +81,7 @@ func (r *Rules) withGaps(ends []End, calendar int, j *Judgement) uncertainty.Rat
 		}
 		var all latency.Distribution
 		all.Merge(&tally.Distribution)
-		all.AddLost(missing)
+		all.AddLost(lacking)
 		if rtt, ok := r.measured(&all); ok && rtt.Compare(worst) > 0 {
 			worst = rtt
 		}
@@ -98,11 +92,9 @@ func (r *Rules) withGaps(ends []End, calendar int, j *Judgement) uncertainty.Rat
 	return uncertainty.Ratio{Value: theory.Ratio(worst.US, j.TheoreticalUS)}
 }
 
-func packets(d *latency.Distribution) uint64 {
-	if d == nil {
-		return 0
-	}
-	return d.Packets()
+// missing is how many packets of an hour's schedule tell nothing.
+func missing(tally *latency.Tally, scheduled []int64, hour int) uint64 {
+	return uint64(max(0, scheduled[hour]-tally.Usable[hour]))
 }
 
 // seedOf gives each link and stretch draws of its own: with the same ones for
@@ -128,7 +120,7 @@ func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
 				continue
 			}
 			any = true
-			sample.Missing += uint64(max(0, scheduled[hour]-tally.Usable[hour]))
+			sample.Missing += missing(tally, scheduled, hour)
 			for _, share := range end.shares(bin) {
 				r.addShare(&sample, end, share)
 				switch {

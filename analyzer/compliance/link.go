@@ -136,9 +136,14 @@ type Link struct {
 // Standing is the part whose figures stand for the link; nil where there are no
 // parts.
 func (l *Link) Standing() *Part {
+	return standing(l.Parts)
+}
+
+// standing is the part of the highest ratio, the first of equals.
+func standing(parts []Part) *Part {
 	var worst *Part
-	for i := range l.Parts {
-		if part := &l.Parts[i]; worst == nil || part.exceeds(&worst.Judgement) {
+	for i := range parts {
+		if part := &parts[i]; worst == nil || part.exceeds(&worst.Judgement) {
 			worst = part
 		}
 	}
@@ -229,7 +234,6 @@ func (r *Rules) outcome(stretches []Stretch, ends []End) outcome {
 // judgeParts judges each stretch by itself and then the whole. reasons say
 // what the ends lack over the whole period.
 func (o *outcome) judgeParts(r *Rules, stretches []Stretch, ends []End, reasons []api.Reason) {
-	worst := -1
 	for i, stretch := range stretches {
 		if !scheduled(ends, i+1) {
 			continue // the sites did not exist then
@@ -240,16 +244,14 @@ func (o *outcome) judgeParts(r *Rules, stretches []Stretch, ends []End, reasons 
 			lacking = append(lacking, more...)
 		}
 		o.parts = append(o.parts, Part{stretch, r.judge(stretch.Route, ends, i+1, lacking), i + 1})
-		if last := len(o.parts) - 1; worst < 0 || o.parts[last].exceeds(&o.parts[worst].Judgement) {
-			worst = last
-		}
 	}
-	if worst < 0 { // everything is excused
+	worst := standing(o.parts)
+	if worst == nil { // everything is excused
 		o.Judgement = r.theoretical(stretches[0].Route)
 		o.Verdict, o.Reasons = api.NotDemonstrated, reasons
 		return
 	}
-	o.Judgement = o.parts[worst].Judgement
+	o.Judgement = worst.Judgement
 	o.Verdict = api.Compliant
 	for _, part := range o.parts {
 		switch part.Verdict {
@@ -261,7 +263,7 @@ func (o *outcome) judgeParts(r *Rules, stretches []Stretch, ends []End, reasons 
 			o.Verdict = api.NonCompliant
 		}
 	}
-	o.Reasons = o.parts[worst].Reasons
+	o.Reasons = worst.Reasons
 	if len(reasons) > 0 {
 		o.Verdict, o.Reasons = api.NotDemonstrated, reasons
 	}

@@ -48,9 +48,8 @@ func Best(links []*Link) *Link {
 }
 
 func better(a, b *Link) bool {
-	order := map[api.Verdict]int{api.Compliant: 0, api.NonCompliant: 1, api.NotDemonstrated: 2}
-	if order[a.Verdict] != order[b.Verdict] {
-		return order[a.Verdict] < order[b.Verdict]
+	if a.Verdict != b.Verdict {
+		return best(a.Verdict, b.Verdict) == a.Verdict
 	}
 	// Among those not demonstrated, one with figures tells more than one without.
 	if a.HasMeasured != b.HasMeasured {

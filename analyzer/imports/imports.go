@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"time"
@@ -81,6 +82,21 @@ type Found struct {
 type File struct {
 	Name string
 	Rows func(ctx context.Context) iter.Seq2[Found, error]
+}
+
+// OfFile is a file whose rows read finds. read stops where yield says so.
+func OfFile(name string, read func(in io.Reader, name string, yield func(Found, error) bool)) File {
+	return File{Name: name, Rows: func(context.Context) iter.Seq2[Found, error] {
+		return func(yield func(Found, error) bool) {
+			file, err := os.Open(name)
+			if err != nil {
+				yield(Found{}, Refuse("%w", err))
+				return
+			}
+			defer file.Close() // nothing was written
+			read(file, name, yield)
+		}
+	}}
 }
 
 // Options are what an import needs besides its files.

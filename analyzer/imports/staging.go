@@ -24,11 +24,29 @@ type staging struct {
 	filling       *filling // of rows, until they are settled
 	making        *filling // of windows, likewise
 
-	files       []File
-	sites       []*mesh.Site
-	sources     []string
-	siteNumbers map[*mesh.Site]int
-	sourceNumbs map[string]int
+	files   []File
+	sites   numbering[*mesh.Site]
+	sources numbering[string]
+}
+
+// numbering numbers items as they come, so that a row holds a number for each.
+type numbering[T comparable] struct {
+	items   []T
+	numbers map[T]int
+}
+
+// of is the number of an item: its index in items.
+func (n *numbering[T]) of(item T) int {
+	number, known := n.numbers[item]
+	if !known {
+		if n.numbers == nil {
+			n.numbers = map[T]int{}
+		}
+		number = len(n.items)
+		n.numbers[item] = number
+		n.items = append(n.items, item)
+	}
+	return number
 }
 
 // filling is a transaction that one statement fills.
@@ -48,7 +66,7 @@ func newStaging() (_ *staging, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &staging{dir: dir, siteNumbers: map[*mesh.Site]int{}, sourceNumbs: map[string]int{}}
+	s := &staging{dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("order the rows in %s: %w", dir, err), s.close())
@@ -114,8 +132,8 @@ type staged struct {
 func (s *staging) add(ctx context.Context, r *Row, startMS int64, file, line int) error {
 	text, err := json.Marshal(body{r.RTTUS, r.Summary, r.Counts})
 	if err == nil {
-		_, err = s.filling.insert.ExecContext(context.WithoutCancel(ctx), s.site(r.Src), s.site(r.Dst), int64(r.Session), startMS, r.AtMS, r.Tag,
-			string(text), s.source(r.Source), r.Once, r.Alone, file, line)
+		_, err = s.filling.insert.ExecContext(context.WithoutCancel(ctx), s.sites.of(r.Src), s.sites.of(r.Dst), int64(r.Session), startMS, r.AtMS, r.Tag,
+			string(text), s.sources.of(r.Source), r.Once, r.Alone, file, line)
 	}
 	if err != nil {
 		return s.failed(err)
@@ -125,26 +143,6 @@ func (s *staging) add(ctx context.Context, r *Row, startMS int64, file, line int
 
 func (s *staging) failed(err error) error {
 	return fmt.Errorf("order the rows in %s: %w; see that there is space, or point TMPDIR elsewhere", s.dir, err)
-}
-
-func (s *staging) site(site *mesh.Site) int {
-	n, known := s.siteNumbers[site]
-	if !known {
-		n = len(s.sites)
-		s.siteNumbers[site] = n
-		s.sites = append(s.sites, site)
-	}
-	return n
-}
-
-func (s *staging) source(name string) int {
-	n, known := s.sourceNumbs[name]
-	if !known {
-		n = len(s.sources)
-		s.sourceNumbs[name] = n
-		s.sources = append(s.sources, name)
-	}
-	return n
 }
 
 // settle ends the filling with rows.

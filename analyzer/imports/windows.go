@@ -119,7 +119,7 @@ func (p *Plan) finish(m *making) error {
 
 func (p *Plan) window(m *making) *wire.Window {
 	s, test, length := p.staged, p.options.Test, p.windowMS()
-	src, dst := s.sites[m.first.src], s.sites[m.first.dst]
+	src, dst := s.sites.items[m.first.src], s.sites.items[m.first.dst]
 	slices.Sort(m.rtts)
 	w := &wire.Window{
 		Key:        wire.Key{Src: src.ID, Dst: dst.ID, Test: test.Name, Session: uint64(m.first.session), StartMS: m.first.startMS},
@@ -129,14 +129,14 @@ func (p *Plan) window(m *making) *wire.Window {
 		// The files do not tell how their systems take the time, and user space is
 		// what is believed least.
 		Timestamps: wire.TimestampsUser, Clock: wire.Clock{State: wire.ClockUnknown},
-		Origin: wire.OriginImported, MeshSHA256: p.options.Mesh.SHA256(), ProbeVersion: s.sources[m.first.source],
+		Origin: wire.OriginImported, MeshSHA256: p.options.Mesh.SHA256(), ProbeVersion: s.sources.items[m.first.source],
 	}
 	w.Scheduled = w.Sent + w.SendError
 	if !m.first.alone {
 		w.Scheduled = max(w.Scheduled, uint32(length/int64(test.IntervalMS)))
 	}
 	if v := m.summary; v != nil {
-		w.Summary = &wire.Summary{MinUS: v.Min, MaxUS: v.Max, Source: s.sources[m.first.source]}
+		w.Summary = &wire.Summary{MinUS: v.Min, MaxUS: v.Max, Source: s.sources.items[m.first.source]}
 		if v.Mean != nil {
 			mean := float64(*v.Mean)
 			w.Summary.MeanUS = &mean

@@ -16,17 +16,20 @@ type state struct {
 	before, last string
 }
 
-// span is windows of one link and test, between two starts on one day in UTC.
-type span struct {
-	src, dst, test  string
-	firstMS, lastMS int64
+// linkDay is a link and test on one day, counted in UTC since 1970.
+type linkDay struct {
+	src, dst, test string
+	day            int64
 }
+
+// starts is a range of the starts of windows.
+type starts struct{ firstMS, lastMS int64 }
 
 // news is what the journal says since it was last read.
 type news struct {
 	state
-	spans map[span]struct{ firstMS, lastMS int64 } // by link, test and day
-	other bool                                     // the journal is not the one that was read before
+	starts map[linkDay]starts
+	other  bool // the journal is not the one that was read before
 }
 
 const dayMS = 24 * 3600 * 1000
@@ -38,7 +41,7 @@ const attempts = 5
 // stored before it begins is then in no record that Load gives.
 func (c *Cache) refresh(ctx context.Context) (generation int64, err error) {
 	for range attempts {
-		from, err := c.state(ctx)
+		from, err := stateIn(ctx, c.db)
 		if err != nil {
 			return 0, fmt.Errorf("day records: %w", err)
 		}
@@ -54,8 +57,11 @@ func (c *Cache) refresh(ctx context.Context) (generation int64, err error) {
 	return 0, fmt.Errorf("day records: other programs keep reading the journal into the same file")
 }
 
-func (c *Cache) state(ctx context.Context) (s state, err error) {
-	row := c.db.QueryRowContext(ctx, "SELECT generation, first, before, last FROM state")
+// stateIn reads the state in a database or a transaction.
+func stateIn(ctx context.Context, in interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (s state, err error) {
+	row := in.QueryRowContext(ctx, "SELECT generation, first, before, last FROM state")
 	err = row.Scan(&s.generation, &s.first, &s.before, &s.last)
 	return s, err
 }
@@ -67,7 +73,7 @@ func (c *Cache) read(ctx context.Context, from state) (*news, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &news{state: from, spans: map[span]struct{ firstMS, lastMS int64 }{}}
+	found := &news{state: from, starts: map[linkDay]starts{}}
 	found.generation++
 	if found.other = from.first != "" && first != from.first; !found.other {
 		found.first = first
@@ -77,10 +83,9 @@ func (c *Cache) read(ctx context.Context, from state) (*news, error) {
 		}
 	}
 	// Another store stands here now: nothing that is kept is of it.
-	again := &news{state: state{generation: from.generation + 1, first: first}, other: true, spans: found.spans}
-	clear(again.spans)
+	again := &news{state: state{generation: from.generation + 1, first: first}, other: true, starts: map[linkDay]starts{}}
 	_, err = again.follow(ctx, c.journal, "", "")
-	clear(again.spans)
+	clear(again.starts)
 	return again, err
 }
 
@@ -119,13 +124,12 @@ func (n *news) follow(ctx context.Context, journal Journal, from store.Cursor, l
 
 func (n *news) add(s store.Span) {
 	for day := floorDiv(s.FirstMS, dayMS); day <= floorDiv(s.LastMS, dayMS); day++ {
-		k := span{s.Src, s.Dst, s.Test, day, day}
-		have, ok := n.spans[k]
-		first, last := max(s.FirstMS, day*dayMS), min(s.LastMS, (day+1)*dayMS-1)
-		if ok {
-			first, last = min(first, have.firstMS), max(last, have.lastMS)
+		at := linkDay{s.Src, s.Dst, s.Test, day}
+		add := starts{max(s.FirstMS, day*dayMS), min(s.LastMS, (day+1)*dayMS-1)}
+		if have, ok := n.starts[at]; ok {
+			add = starts{min(add.firstMS, have.firstMS), max(add.lastMS, have.lastMS)}
 		}
-		n.spans[k] = struct{ firstMS, lastMS int64 }{first, last}
+		n.starts[at] = add
 	}
 }
 
@@ -148,9 +152,8 @@ func (c *Cache) apply(ctx context.Context, from state, found *news) (err error) 
 			err = errors.Join(err, ignoreDone(tx.Rollback()))
 		}
 	}()
-	var now state
-	row := tx.QueryRowContext(ctx, "SELECT generation, first, before, last FROM state")
-	if err := row.Scan(&now.generation, &now.first, &now.before, &now.last); err != nil {
+	now, err := stateIn(ctx, tx)
+	if err != nil {
 		return fmt.Errorf("day records: %w", err)
 	}
 	if now != from {
@@ -170,7 +173,7 @@ func (c *Cache) apply(ctx context.Context, from state, found *news) (err error) 
 		return fmt.Errorf("day records: %w", err)
 	}
 	defer touch.Close()
-	for k, s := range found.spans {
+	for k, s := range found.starts {
 		if _, err := touch.ExecContext(ctx, found.generation, k.src, k.dst, k.test, s.lastMS, s.firstMS); err != nil {
 			return fmt.Errorf("day records: %w", err)
 		}

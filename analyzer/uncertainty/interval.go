@@ -71,11 +71,14 @@ func (r ratio) by(light theory.Light) Ratio {
 // Trials are the outcomes of Simulate, as many as an interval can need: one
 // candidate needs most. They hold for every light.
 type Trials struct {
-	n          int
+	n, days    int
 	confidence *big.Rat
 	low        []ratio // the smallest, ascending
 	high, gaps []ratio // the largest, descending
 }
+
+// Days is how many days were drawn from: those on which any end sent a packet.
+func (t *Trials) Days() int { return t.days }
 
 // first keeps the first n of many ratios, which is quicker than sorting all.
 type first struct {

@@ -30,7 +30,7 @@ func Simulate(in Input) (*Trials, error) {
 	}
 	random := splitMix64(in.Seed)
 	times, days := make([]uint32, len(sampled)), make([]drawn, 0, len(sampled))
-	trials := &Trials{n: in.Trials, confidence: new(big.Rat).Set(in.Confidence)}
+	trials := &Trials{n: in.Trials, days: len(sampled), confidence: new(big.Rat).Set(in.Confidence)}
 	kept := trials.rank(1)
 	descending := func(a, b ratio) int { return b.compare(a) }
 	low, high, gaps := first{n: kept, order: ratio.compare}, first{n: kept, order: descending}, first{n: kept, order: descending}

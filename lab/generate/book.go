@@ -74,7 +74,7 @@ func (b *book) finish(d *draft, course *wan.Course) {
 	}
 	w.Sent = w.Received + w.Lost
 	w.ReplyTTL = replyTTL(d.packets)
-	w.IPDV = ipdv(s.rtts)
+	w.IPDV = wire.IPDVOf(s.rtts)
 	if b.stamp {
 		w.STAMP = b.group(d)
 	}
@@ -103,21 +103,6 @@ func (p *packet) forget(made int64) {
 
 // micros rounds to whole microseconds; nothing here takes less than none.
 func micros(ns int64) uint32 { return uint32((ns + 500) / 1000) }
-
-// ipdv takes RTTs in the order of sending.
-func ipdv(rtts []uint32) *wire.IPDV {
-	if len(rtts) < 2 {
-		return nil
-	}
-	var sum uint64
-	var largest uint32
-	for i, v := range rtts[1:] {
-		difference := max(v, rtts[i]) - min(v, rtts[i])
-		sum += uint64(difference)
-		largest = max(largest, difference)
-	}
-	return &wire.IPDV{MeanUS: float64(sum) / float64(len(rtts)-1), MaxUS: largest}
-}
 
 func replyTTL(packets []packet) *wire.ReplyTTL {
 	var seen *wire.ReplyTTL

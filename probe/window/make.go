@@ -107,7 +107,7 @@ func (d *draft) make(before *answered) wire.Window {
 	}
 	w.Sent = w.Received + w.Lost
 	w.Path = d.path
-	w.IPDV = ipdv(rtts)
+	w.IPDV = wire.IPDVOf(rtts)
 	w.ReplyTTL = d.replyTTL()
 	slices.Sort(rtts)
 	w.RTTs = wire.AppendRTTs([]byte{}, rtts)
@@ -119,21 +119,6 @@ func (d *draft) make(before *answered) wire.Window {
 	w.OneWay = d.oneWays.group()
 	d.packets, d.settled = nil, nil
 	return w
-}
-
-// ipdv takes RTTs in the order of sending.
-func ipdv(rtts []uint32) *wire.IPDV {
-	if len(rtts) < 2 {
-		return nil
-	}
-	var sum uint64
-	var largest uint32
-	for i, v := range rtts[1:] {
-		difference := max(v, rtts[i]) - min(v, rtts[i])
-		sum += uint64(difference)
-		largest = max(largest, difference)
-	}
-	return &wire.IPDV{MeanUS: float64(sum) / float64(len(rtts)-1), MaxUS: largest}
 }
 
 // replyTTL goes through the replies in the order of sending, which unlike that

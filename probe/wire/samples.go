@@ -103,3 +103,19 @@ func StatsOf(sorted []uint32) *Stats {
 		MaxUS:  sorted[n-1],
 	}
 }
+
+// IPDVOf computes the variation of RTTs in the order of sending; nil if there
+// are fewer than two.
+func IPDVOf(sent []uint32) *IPDV {
+	if len(sent) < 2 {
+		return nil
+	}
+	var sum uint64
+	var largest uint32
+	for i, v := range sent[1:] {
+		difference := max(v, sent[i]) - min(v, sent[i])
+		sum += uint64(difference)
+		largest = max(largest, difference)
+	}
+	return &IPDV{MeanUS: float64(sum) / float64(len(sent)-1), MaxUS: largest}
+}

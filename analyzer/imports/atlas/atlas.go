@@ -9,14 +9,11 @@ package atlas
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/imports"
@@ -65,17 +62,7 @@ const maxResult = 4 << 20
 
 // File is a file of results.
 func (a *Atlas) File(name string) imports.File {
-	return imports.File{Name: name, Rows: func(context.Context) iter.Seq2[imports.Found, error] {
-		return func(yield func(imports.Found, error) bool) {
-			file, err := os.Open(name)
-			if err != nil {
-				yield(imports.Found{}, imports.Refuse("%w", err))
-				return
-			}
-			defer file.Close() // nothing was written
-			a.read(file, name, yield)
-		}
-	}}
+	return imports.OfFile(name, a.read)
 }
 
 func (a *Atlas) read(r io.Reader, name string, yield func(imports.Found, error) bool) {

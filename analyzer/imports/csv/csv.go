@@ -9,15 +9,12 @@ package csv
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -131,17 +128,7 @@ func (t *Table) unitOf(column string) (imports.Unit, error) {
 
 // File is a file of the table's form.
 func (t *Table) File(name string) imports.File {
-	return imports.File{Name: name, Rows: func(ctx context.Context) iter.Seq2[imports.Found, error] {
-		return func(yield func(imports.Found, error) bool) {
-			file, err := os.Open(name)
-			if err != nil {
-				yield(imports.Found{}, imports.Refuse("%w", err))
-				return
-			}
-			defer file.Close() // nothing was written
-			t.read(file, name, yield)
-		}
-	}}
+	return imports.OfFile(name, t.read)
 }
 
 func (t *Table) read(r io.Reader, name string, yield func(imports.Found, error) bool) {
