@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/fibergauge/fibergauge/collector/store"
@@ -156,8 +155,8 @@ func (s *Reader) has(p *pool) bool {
 // may write would wait for the collector's lock on it; one that may not is
 // refused at once (walIndexReadHdr in SQLite's wal.c).
 func isPassing(err error) bool {
-	e, ok := errors.AsType[*driver.Error](err)
-	return ok && (e.Code() == sqlite3.SQLITE_READONLY_RECOVERY || e.Code() == sqlite3.SQLITE_READONLY_CANTINIT)
+	code := extendedCode(err)
+	return code == sqlite3.SQLITE_READONLY_RECOVERY || code == sqlite3.SQLITE_READONLY_CANTINIT
 }
 
 // state of a file is how it has to be opened.
@@ -236,24 +235,21 @@ func mayWrite(path string) error {
 // pool is connections that read.
 type pool struct {
 	db    *sql.DB
-	page  *sql.Stmt
+	pages *pageConns
 	state state // of the file, for which they were opened
 }
 
 func openPool(ctx context.Context, path string, parameters url.Values) (_ *pool, err error) {
-	db, err := sql.Open("sqlite", dsn(path, parameters, "busy_timeout(5000)", "query_only(1)"))
+	db, err := sql.Open("sqlite", dsn(path, parameters, fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "query_only(1)"))
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(maxReaders)
 	db.SetMaxIdleConns(maxReaders)
-	p := &pool{db: db}
+	p := &pool{db: db, pages: newPageConns(dsn(path, parameters))}
 	k, err := kindOf(ctx, db)
 	if err == nil {
 		err = k.known(path)
-	}
-	if err == nil {
-		p.page, err = db.PrepareContext(ctx, selectPage)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.close())
@@ -261,9 +257,4 @@ func openPool(ctx context.Context, path string, parameters url.Values) (_ *pool,
 	return p, nil
 }
 
-func (p *pool) close() error {
-	if p.page == nil {
-		return p.db.Close()
-	}
-	return errors.Join(p.page.Close(), p.db.Close())
-}
+func (p *pool) close() error { return errors.Join(p.pages.close(), p.db.Close()) }

@@ -21,6 +21,7 @@ import (
 
 	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 
 	"github.com/fibergauge/fibergauge/collector/store"
 )
@@ -152,9 +153,16 @@ func ignoreDone(err error) error {
 }
 
 // code is the primary result code of SQLite in err; 0 if there is none.
-func code(err error) int {
+func code(err error) int { return extendedCode(err) & 0xff }
+
+// extendedCode is the result code in err, whichever of the two ways to SQLite
+// it came.
+func extendedCode(err error) int {
 	if e, ok := errors.AsType[*driver.Error](err); ok {
-		return e.Code() & 0xff
+		return e.Code()
+	}
+	if result := sqlite.ErrCode(err); result != sqlite.ResultError { // which it gives for whatever is not its own
+		return int(result)
 	}
 	return 0
 }

@@ -5,37 +5,16 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
 
+	"zombiezen.com/go/sqlite"
+
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
-
-// pageRows is how many rows are fetched at once. Between two pages no
-// connection is held, so that a slow reader holds up neither the checkpoint of
-// the write-ahead log nor other readers.
-const pageRows = 1024
-
-const selectPage = `SELECT
-	start_ms, session, digest, admitted_ms, context, length_ms,
-	scheduled, sent, received, lost, late, duplicate, send_error, unstamped,
-	rtts, min_us, mean_us, p50_us, p95_us, p99_us, max_us,
-	ipdv_mean_us, ipdv_max_us, ttl_min, ttl_max, ttl_changes,
-	clock_max_error_us, clock_frequency_ppb, extra
-FROM windows
-WHERE link = ? AND (start_ms, session, digest) > (?,?,?) AND start_ms < ?
-ORDER BY start_ms, session, digest LIMIT ?`
-
-// row is a window with what orders it among those of its key.
-type row struct {
-	window     wire.Window
-	digest     []byte
-	admittedMS int64
-}
 
 // Windows reads page by page in the order of the table.
 func (s *Reader) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
@@ -52,7 +31,7 @@ func (s *Reader) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Rec
 				}
 				same = same[:0]
 			}
-			same = append(same, r)
+			same = append(same, *r)
 		}
 		if len(same) > 0 {
 			yield(record(same), nil)
@@ -74,42 +53,40 @@ func record(same []row) store.Record {
 	return r
 }
 
-// rows yields every row of a range in the order of the table.
-func (s *Reader) rows(ctx context.Context, q store.Query) iter.Seq2[row, error] {
-	return func(yield func(row, error) bool) {
+// rows yields every row of a range in the order of the table. A row is valid
+// until the next.
+func (s *Reader) rows(ctx context.Context, q store.Query) iter.Seq2[*row, error] {
+	return func(yield func(*row, error) bool) {
 		if err := ctx.Err(); err != nil {
-			yield(row{}, err)
+			yield(nil, err)
 			return
 		}
 		link, err := s.findLink(ctx, linkKey{q.Src, q.Dst, q.Test})
 		if err != nil {
 			if !errors.Is(err, sql.ErrNoRows) {
-				yield(row{}, err)
+				yield(nil, err)
 			}
 			return
 		}
-		startMS, session, digest := q.FromMS, int64(-1), []byte{}
-		page := make([]row, 0, 64)
+		page, after := &page{}, place{startMS: q.FromMS, session: -1}
 		for {
-			page, err = s.fetch(ctx, page, q, link, startMS, session, digest)
-			if err != nil {
-				yield(row{}, err)
+			if err := s.fetch(ctx, page, q, link, after); err != nil {
+				yield(nil, err)
 				return
 			}
-			for i := range page {
+			for i := range page.rows {
 				if err := ctx.Err(); err != nil {
-					yield(row{}, err)
+					yield(nil, err)
 					return
 				}
-				if !yield(page[i], nil) {
+				if !yield(&page.rows[i], nil) {
 					return
 				}
 			}
-			if len(page) < pageRows {
+			if len(page.rows) < pageRows {
 				return
 			}
-			last := &page[len(page)-1]
-			startMS, session, digest = last.window.StartMS, int64(last.window.Session), last.digest
+			after = page.rows[pageRows-1].place()
 		}
 	}
 }
@@ -134,148 +111,55 @@ func (s *Reader) findLink(ctx context.Context, k linkKey) (int64, error) {
 	return id, err
 }
 
-// fetch fills page with what follows a place in the table.
-func (s *Reader) fetch(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) ([]row, error) {
-	var contexts []int64
-	err := s.read(ctx, func(p *pool) (err error) {
-		page, contexts, err = p.fetchRows(ctx, page[:0], q, link, startMS, session, digest)
-		return err
+// fetch fills page with what follows a place in the table. A context that ends
+// does not stop it: a page takes milliseconds, and the caller asks the context
+// at each row.
+func (s *Reader) fetch(ctx context.Context, page *page, q store.Query, link int64, after place) error {
+	err := s.read(ctx, func(p *pool) error {
+		return p.pages.with(func(conn *sqlite.Conn) error { return page.fetch(conn, q, link, after) })
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// Only now, with the rows' connection given back: readers that each held
-	// one and waited for another would wait for ever.
-	for i, id := range contexts {
-		if err := s.fillContext(ctx, &page[i].window, id); err != nil {
-			return nil, err
+	// Only now, with the connection given back: readers that each held one and
+	// waited for another would wait for ever.
+	var texts contextKey
+	for i := range page.rows {
+		r := &page.rows[i]
+		if i == 0 || r.context != page.rows[i-1].context {
+			if texts, err = s.findContext(ctx, r.context); err != nil {
+				return fmt.Errorf("window %s: context %d: %w", r.window.Key, r.context, err)
+			}
 		}
+		texts.fill(&r.window)
 	}
-	return page, nil
+	return nil
 }
 
-// fetchRows is fetch without the texts, for which it gives the numbers of the
-// contexts.
-func (p *pool) fetchRows(ctx context.Context, page []row, q store.Query, link, startMS, session int64, digest []byte) (_ []row, contexts []int64, err error) {
-	// A context that can end costs the driver a goroutine a row; a page takes
-	// milliseconds, and the caller asks the context at each row.
-	rows, err := p.page.QueryContext(context.WithoutCancel(ctx), link, startMS, session, digest, q.ToMS, pageRows)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	// Scanning into any is the one way through database/sql that does not
-	// reflect on each value.
-	var values [29]any
-	into := make([]any, len(values))
-	for i := range values {
-		into[i] = &values[i]
-	}
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, nil, err
-		}
-		page = append(page, row{})
-		r := &page[len(page)-1]
-		r.window.Key = wire.Key{Src: q.Src, Dst: q.Dst, Test: q.Test}
-		contextID, err := r.fill(&values)
-		if err != nil {
-			return nil, nil, err
-		}
-		contexts = append(contexts, contextID)
-	}
-	return page, contexts, rows.Err()
-}
-
-// fill takes the columns of selectPage and gives the number of the context.
-func (r *row) fill(values *[29]any) (contextID int64, err error) {
-	c := columns{values: values[:]}
-	w := &r.window
-	w.StartMS = c.int()
-	w.Session = uint64(c.int())
-	r.digest = c.bytes()
-	r.admittedMS = c.int()
-	contextID = c.int()
-	w.EndMS = w.StartMS + c.int()
-	w.Counts = wire.Counts{
-		Scheduled: c.uint32(), Sent: c.uint32(), Received: c.uint32(), Lost: c.uint32(),
-		Late: c.uint32(), Duplicate: c.uint32(), SendError: c.uint32(), Unstamped: c.uint32(),
-	}
-	w.RTTs = c.bytes()
-	if !c.skipAbsent(6) {
-		w.Stats = &wire.Stats{
-			MinUS: c.uint32(), MeanUS: c.float(),
-			P50US: c.uint32(), P95US: c.uint32(), P99US: c.uint32(), MaxUS: c.uint32(),
-		}
-	}
-	if !c.skipAbsent(2) {
-		w.IPDV = &wire.IPDV{MeanUS: c.float(), MaxUS: c.uint32()}
-	}
-	if !c.skipAbsent(3) {
-		w.ReplyTTL = &wire.ReplyTTL{Min: uint8(c.int()), Max: uint8(c.int()), Changes: c.uint32()}
-	}
-	w.Clock.MaxErrorUS = c.int()
-	w.Clock.FrequencyPPB = c.int()
-	if !c.skipAbsent(1) {
-		var e extra
-		if err := json.Unmarshal([]byte(c.text()), &e); err != nil {
-			return 0, fmt.Errorf("window %s: extra: %w", w.Key, err)
-		}
-		w.STAMP, w.OneWay, w.Path, w.Summary = e.STAMP, e.OneWay, e.Path, e.Summary
-	}
-	if c.wrong {
-		return 0, fmt.Errorf("window %s: a column does not hold its type", w.Key)
-	}
-	return contextID, nil
-}
-
-// columns takes typed values off a row one after the other.
-type columns struct {
-	values []any
-	wrong  bool // a value was not of its column's type
-}
-
-func take[T any](c *columns) T {
-	v, ok := c.values[0].(T)
-	c.values = c.values[1:]
-	c.wrong = c.wrong || !ok
-	return v
-}
-
-func (c *columns) int() int64     { return take[int64](c) }
-func (c *columns) uint32() uint32 { return uint32(take[int64](c)) }
-func (c *columns) float() float64 { return take[float64](c) }
-func (c *columns) text() string   { return take[string](c) }
-func (c *columns) bytes() []byte  { return take[[]byte](c) }
-
-// skipAbsent passes over a group of n columns if it is NULL.
-func (c *columns) skipAbsent(n int) bool {
-	if c.values[0] != nil {
-		return false
-	}
-	c.values = c.values[n:]
-	return true
-}
-
-func (s *Reader) fillContext(ctx context.Context, w *wire.Window, id int64) error {
+// findContext gives the texts of a number.
+func (s *Reader) findContext(ctx context.Context, id int64) (contextKey, error) {
 	s.mu.Lock()
 	k, known := s.byID[id]
 	s.mu.Unlock()
-	if !known {
-		err := s.read(ctx, func(p *pool) error {
-			return p.db.QueryRowContext(ctx, "SELECT "+contextColumns+" FROM context WHERE id = ?", id).Scan(
-				&k.srcCluster, &k.dstCluster, &k.carrier, &k.plane, &k.method,
-				&k.endReason, &k.timestamps, &k.clock, &k.origin, &k.meshSHA256, &k.probeVersion)
-		})
-		if err != nil {
-			return fmt.Errorf("window %s: context %d: %w", w.Key, id, err)
-		}
+	if known {
+		return k, nil
+	}
+	err := s.read(ctx, func(p *pool) error {
+		return p.db.QueryRowContext(ctx, "SELECT "+contextColumns+" FROM context WHERE id = ?", id).Scan(
+			&k.srcCluster, &k.dstCluster, &k.carrier, &k.plane, &k.method,
+			&k.endReason, &k.timestamps, &k.clock, &k.origin, &k.meshSHA256, &k.probeVersion)
+	})
+	if err == nil {
 		s.mu.Lock()
 		s.byID[id] = k
 		s.mu.Unlock()
 	}
+	return k, err
+}
+
+// fill writes the texts into their window.
+func (k *contextKey) fill(w *wire.Window) {
 	w.SrcCluster, w.DstCluster, w.Carrier, w.Plane, w.Method = k.srcCluster, k.dstCluster, k.carrier, k.plane, k.method
 	w.EndReason, w.Timestamps, w.Clock.State, w.Origin = k.endReason, k.timestamps, k.clock, k.origin
 	w.MeshSHA256, w.ProbeVersion = k.meshSHA256, k.probeVersion
-	return nil
 }
