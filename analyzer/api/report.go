@@ -154,8 +154,8 @@ type Policy struct {
 //
 // where the hash is the SHA-256, in hex, over the windows that start on that
 // day of the mesh's time zone and in the period, in the order of their start
-// and session, each as its canonical bytes and LF; a conflicting window
-// follows the one that counts, with "conflict " before its bytes.
+// and session, in the form that docs/metric.md states: all of a window that a
+// figure may follow from, and its conflicts.
 type Data struct {
 	Windows      int           `json:"windows"`
 	Conflicts    int           `json:"conflicts"`   // windows that differ from an earlier one under the same key; not used

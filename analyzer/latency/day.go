@@ -18,7 +18,7 @@ import (
 // made of days, so windows that were read once need not be read again.
 type Day struct {
 	Date   string
-	SHA256 wire.Digest // over the windows that start on it, as package api says; zero without any
+	SHA256 wire.Digest // over the windows that start on it, by appendRecord; zero without any
 	Facts
 	Bins []Bin // one for each hour of the day in the calendar
 }
@@ -148,15 +148,37 @@ type dayMaker struct {
 	hour int // whose bin is being filled; -1 before the first
 	fill [2]filler
 	way  struct{ forward, reverse Distribution }
-	last wire.Key
-	any  bool
+	last struct {
+		startMS int64
+		session uint64
+	}
+	any bool
+
+	encoded    []byte // scratch
+	origins    streak[wire.Origin]
+	meshes     streak[string]
+	timestamps streak[wire.Timestamps]
 }
 
 // filler collects a Share: 0 is what is open, 1 what is excused.
 type filler struct {
 	share *Share
-	by    map[wire.Timestamps]*Distribution
 	run   run
+
+	hardware, kernel, user Distribution
+}
+
+// by is the distribution of a source of timestamps; nil if it is unknown.
+func (f *filler) by(source wire.Timestamps) *Distribution {
+	switch source {
+	case wire.TimestampsHardware:
+		return &f.hardware
+	case wire.TimestampsKernel:
+		return &f.kernel
+	case wire.TimestampsUser:
+		return &f.user
+	}
+	return nil
 }
 
 // run is windows of which each overlaps one before it. They lie within one
@@ -164,13 +186,7 @@ type filler struct {
 type run struct{ fromMS, toMS, usable int64 }
 
 func newDayMaker(scope *Scope) *dayMaker {
-	m := &dayMaker{scope: scope, days: make([]*Day, len(scope.Calendar.Days)), day: -1, hour: -1}
-	for i := range m.fill {
-		m.fill[i].by = map[wire.Timestamps]*Distribution{
-			wire.TimestampsHardware: {}, wire.TimestampsKernel: {}, wire.TimestampsUser: {},
-		}
-	}
-	return m
+	return &dayMaker{scope: scope, days: make([]*Day, len(scope.Calendar.Days)), day: -1, hour: -1}
 }
 
 // begin makes the empty records of [first, last] days.
@@ -190,10 +206,10 @@ func (m *dayMaker) begin(first, last int) {
 // add takes the next window of the days that were begun.
 func (m *dayMaker) add(record *store.Record) error {
 	w, c := &record.Window, m.scope.Calendar
-	if !c.contains(w.StartMS) || m.any && cmp.Or(cmp.Compare(w.StartMS, m.last.StartMS), cmp.Compare(w.Session, m.last.Session)) <= 0 {
+	if !c.contains(w.StartMS) || m.any && !m.follows(w) {
 		return fmt.Errorf("read windows of %s>%s: the store gave %s out of order or range", m.scope.Src.ID, m.scope.Dst.ID, w.Key)
 	}
-	m.last, m.any = w.Key, true
+	m.last.startMS, m.last.session, m.any = w.StartMS, w.Session, true
 	hour := c.hourOf(w.StartMS)
 	if day := c.Hours[hour].Day; day != m.day {
 		m.closeDay()
@@ -206,49 +222,83 @@ func (m *dayMaker) add(record *store.Record) error {
 		m.closeHour()
 		m.hour = hour
 	}
-	m.hash(record)
-	day := m.days[m.day]
-	day.Add(m.scope.facts(record))
-	if m.scope.foreign(w) || w.Summary != nil {
+	m.encoded = appendRecord(m.encoded[:0], record)
+	m.sum.Write(m.encoded)
+	day, foreign := m.days[m.day], m.scope.foreign(w)
+	m.note(&day.Facts, record, foreign)
+	if foreign || w.Summary != nil {
 		return nil
 	}
 	return m.count(w, day)
 }
 
-func (m *dayMaker) hash(record *store.Record) {
-	m.sum.Write(append(record.Window.Canonical(), '\n'))
-	for i := range record.Conflicts {
-		m.sum.Write([]byte("conflict "))
-		m.sum.Write(append(record.Conflicts[i].Canonical(), '\n'))
+// follows tells whether a window comes after the last one in their order.
+func (m *dayMaker) follows(w *wire.Window) bool {
+	return w.StartMS > m.last.startMS || w.StartMS == m.last.startMS && w.Session > m.last.session
+}
+
+// note counts a window without regard to the time of day.
+func (m *dayMaker) note(f *Facts, record *store.Record, foreign bool) {
+	w := &record.Window
+	if f.Windows == 0 {
+		f.FirstMS = w.StartMS
+	}
+	f.Windows++
+	f.Conflicts += len(record.Conflicts)
+	f.LastMS = max(f.LastMS, w.EndMS)
+	m.origins.count(&f.Origins, w.Origin)
+	m.meshes.count(&f.Meshes, w.MeshSHA256)
+	if w.Received > w.Unstamped {
+		m.timestamps.count(&f.Timestamps, w.Timestamps)
+	}
+	switch {
+	case foreign:
+		f.Foreign++
+	case w.Summary != nil:
+		f.Summaries++
+	default:
+		f.Packets.add(&w.Counts)
+		f.ClockRateMaxPPB = max(f.ClockRateMaxPPB, magnitude(w.Clock.FrequencyPPB))
+		if w.STAMP != nil {
+			f.ResidenceMaxUS = max(f.ResidenceMaxUS, w.STAMP.ResidenceMaxUS)
+		}
 	}
 }
 
-// facts are those of one window.
-func (s *Scope) facts(record *store.Record) *Facts {
-	w := &record.Window
-	f := &Facts{
-		Windows: 1, Conflicts: len(record.Conflicts), FirstMS: w.StartMS, LastMS: w.EndMS,
-		Origins: map[wire.Origin]int{w.Origin: 1}, Meshes: map[string]int{w.MeshSHA256: 1},
+func (p *Packets) add(c *wire.Counts) {
+	p.Sent += int64(c.Sent)
+	p.Received += int64(c.Received)
+	p.Lost += int64(c.Lost)
+	p.Late += int64(c.Late)
+	p.Duplicate += int64(c.Duplicate)
+	p.SendError += int64(c.SendError)
+	p.Unstamped += int64(c.Unstamped)
+}
+
+// streak counts what mostly is the same as before, and so spares a map for
+// each window.
+type streak[K comparable] struct {
+	key K
+	n   int
+}
+
+func (s *streak[K]) count(into *map[K]int, key K) {
+	if key != s.key {
+		s.settle(into)
+		s.key = key
 	}
-	if w.Received > w.Unstamped {
-		f.Timestamps = map[wire.Timestamps]int{w.Timestamps: 1}
+	s.n++
+}
+
+func (s *streak[K]) settle(into *map[K]int) {
+	if s.n == 0 {
+		return
 	}
-	switch {
-	case s.foreign(w):
-		f.Foreign = 1
-	case w.Summary != nil:
-		f.Summaries = 1
-	default:
-		f.Packets = Packets{
-			Sent: int64(w.Sent), Received: int64(w.Received), Lost: int64(w.Lost), Late: int64(w.Late),
-			Duplicate: int64(w.Duplicate), SendError: int64(w.SendError), Unstamped: int64(w.Unstamped),
-		}
-		f.ClockRateMaxPPB = magnitude(w.Clock.FrequencyPPB)
-		if w.STAMP != nil {
-			f.ResidenceMaxUS = w.STAMP.ResidenceMaxUS
-		}
+	if *into == nil {
+		*into = map[K]int{}
 	}
-	return f
+	(*into)[s.key] += s.n
+	s.n = 0
 }
 
 // magnitude is that of the least number, too.
@@ -268,7 +318,7 @@ func (m *dayMaker) count(w *wire.Window, day *Day) (err error) {
 		fill = &m.fill[1]
 		fill.share = &bin.Excused
 	}
-	by := fill.by[w.Timestamps]
+	by := fill.by(w.Timestamps)
 	if by == nil {
 		return fmt.Errorf("window %s: its timestamps are %q, which this version does not know", w.Key, w.Timestamps)
 	}
@@ -347,32 +397,25 @@ func (m *dayMaker) closeHour() {
 			continue
 		}
 		fill.settle(m.scope.Test)
-		for source, into := range map[wire.Timestamps]*Histogram{
-			wire.TimestampsHardware: &fill.share.Hardware,
-			wire.TimestampsKernel:   &fill.share.Kernel,
-			wire.TimestampsUser:     &fill.share.User,
-		} {
-			if by := fill.by[source]; by.Packets() > 0 {
-				*into = by.Histogram()
-				by.clear()
-			}
-		}
+		fill.hardware.drain(&fill.share.Hardware)
+		fill.kernel.drain(&fill.share.Kernel)
+		fill.user.drain(&fill.share.User)
 		fill.share = nil
 	}
 	path := &m.days[m.day].Bins[m.hour-m.firstHour(m.day)].Path
-	for way, into := range map[*Distribution]*Histogram{&m.way.forward: &path.Forward, &m.way.reverse: &path.Reverse} {
-		if way.Packets() > 0 {
-			*into = way.Histogram()
-			way.clear()
-		}
-	}
+	m.way.forward.drain(&path.Forward)
+	m.way.reverse.drain(&path.Reverse)
 	m.hour = -1
 }
 
 func (m *dayMaker) closeDay() {
 	m.closeHour()
 	if m.sum != nil {
-		m.days[m.day].SHA256 = wire.Digest(m.sum.Sum(nil))
+		day := m.days[m.day]
+		day.SHA256 = wire.Digest(m.sum.Sum(nil))
+		m.origins.settle(&day.Origins)
+		m.meshes.settle(&day.Meshes)
+		m.timestamps.settle(&day.Timestamps)
 	}
 	m.day, m.sum = -1, nil
 }

@@ -32,6 +32,15 @@ func (d *Distribution) Histogram() Histogram {
 	return h
 }
 
+// drain moves what d holds, if anything, to rest, and leaves d empty with its
+// memory.
+func (d *Distribution) drain(into *Histogram) {
+	if d.Packets() > 0 {
+		*into = d.Histogram()
+		d.clear()
+	}
+}
+
 // AddHistogram adds all packets of h.
 func (d *Distribution) AddHistogram(h *Histogram) {
 	for i, us := range h.US {

@@ -2,7 +2,6 @@ package latency_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -134,21 +133,18 @@ func TestRead(t *testing.T) {
 	if diff := cmp.Diff([]int64{55, 60}, whole.Usable); diff != "" {
 		t.Errorf("usable (-want +got):\n%s", diff)
 	}
-	// The hashes are over what package api says.
-	type hash struct {
-		Date   string
-		SHA256 wire.Digest
+	if got.Days[0].SHA256 == got.Days[1].SHA256 || got.Days[0].SHA256 == (wire.Digest{}) {
+		t.Errorf("days have the hashes %s and %s", got.Days[0].SHA256, got.Days[1].SHA256)
 	}
-	days := []hash{
-		{"2025-06-03", sha256.Sum256([]byte(string(first.Canonical()) + "\nconflict " + string(conflict.Canonical()) + "\n"))},
-		{"2025-06-04", sha256.Sum256([]byte(string(second.Canonical()) + "\n"))},
+	// A conflict counts nowhere, but the hash tells that there was one.
+	alone := &scenario.Store{}
+	alone.Put(t, first)
+	without, err := latency.Read(t.Context(), alone, nil, scope(m, calendar))
+	if err != nil {
+		t.Fatal(err)
 	}
-	var hashes []hash
-	for _, day := range got.Days {
-		hashes = append(hashes, hash{day.Date, day.SHA256})
-	}
-	if diff := cmp.Diff(days, hashes); diff != "" {
-		t.Errorf("days (-want +got):\n%s", diff)
+	if without.Days[0].SHA256 == got.Days[0].SHA256 {
+		t.Error("with and without a conflict a day has the same hash")
 	}
 }
 
