@@ -91,7 +91,7 @@ type Nearest struct {
 	Pair      [2]string `json:"pair"`
 	Carrier   string    `json:"carrier"`
 	Verdict   Verdict   `json:"verdict"`
-	ExcessMS  *float64  `json:"excess_ms"` // measured − limit, rounded up to the nanosecond; null where unbounded or unmeasured
+	ExcessMS  *float64  `json:"excess_ms"` // measured − limit, rounded up to the nanosecond; null where unbounded or unmeasured; where only bounds are known, of the one that decides
 	ExcessKM  *float64  `json:"excess_km"` // fibre that this is one way, by the policy's light
 	Unbounded bool      `json:"unbounded,omitempty"`
 }
@@ -259,13 +259,14 @@ type Pair struct {
 	GeodesicKM       float64  `json:"geodesic_km"`
 	TheoreticalRTTMS float64  `json:"theoretical_rtt_ms"` // rounded to the nanosecond
 	LimitRTTMS       float64  `json:"limit_rtt_ms"`       // rounded down to the nanosecond
-	MeasuredRTTMS    *float64 `json:"measured_rtt_ms"`    // the judged statistic of the worse end, exact
+	MeasuredRTTMS    *float64 `json:"measured_rtt_ms"`    // the judged statistic of the worse end, exact; null if only Bounds are known
 	Ratio            *float64 `json:"ratio"`              // never rounded to the other side of the factor
 	Unbounded        bool     `json:"unbounded,omitempty"`
 	Verdict          Verdict  `json:"verdict"`
-	Reasons          []Reason `json:"reasons"`      // why the verdict is not compliant; else empty
-	Flags            []Reason `json:"flags"`        // what somebody should look at; no influence on the verdict
-	SingleEnded      bool     `json:"single_ended"` // the other end does not measure
+	Reasons          []Reason `json:"reasons"`          // why the verdict is not compliant; else empty
+	Bounds           *Bounds  `json:"bounds,omitempty"` // of the judged statistic, where it is not known
+	Flags            []Reason `json:"flags"`            // what somebody should look at; no influence on the verdict
+	SingleEnded      bool     `json:"single_ended"`     // the other end does not measure
 	Origins          Origins  `json:"origins"`
 	Ends             []End    `json:"ends"`
 	Parts            []Part   `json:"parts,omitempty"` // where the distance changed within the period
@@ -275,6 +276,17 @@ type Pair struct {
 	Unstable    bool         `json:"unstable"`    // the median would comply, the judged statistic does not
 	Maintenance *Excused     `json:"maintenance,omitempty"`
 	Diagnosis   []Reason     `json:"diagnosis"` // why the RTT is near to the limit or above; from data, never guessed
+}
+
+// Bounds are where a statistic lies, both ends included, if of some packets only
+// summaries are known: imports that give minimum, mean or maximum. They follow
+// from these and the numbers of packets alone.
+type Bounds struct {
+	Statistic string   `json:"statistic,omitempty"` // of ends; of links it is the judged one
+	LowMS     *float64 `json:"low_ms"`              // null where unbounded
+	HighMS    *float64 `json:"high_ms"`             // null where nothing bounds it, or too many packets were lost
+	LowRatio  *float64 `json:"low_ratio,omitempty"` // of links, where there is a distance
+	HighRatio *float64 `json:"high_ratio,omitempty"`
 }
 
 // Uncertainty is the interval of a ratio, and what it was made from.
@@ -305,6 +317,7 @@ type Excused struct {
 	Unbounded     bool     `json:"unbounded,omitempty"`
 	Verdict       Verdict  `json:"verdict"`
 	Reasons       []Reason `json:"reasons"`
+	Bounds        *Bounds  `json:"bounds,omitempty"`
 }
 
 // Reason is a code with its parameters; text is rendered from them.
@@ -317,6 +330,8 @@ type Reason struct {
 const (
 	ReasonAboveLimit      = "above_limit"           // measured_rtt_ms, limit_rtt_ms
 	ReasonUnbounded       = "unbounded"             // src, dst, packets, lost: the statistic falls among the lost packets
+	ReasonBoundAbove      = "bound_above_limit"     // statistic, low_rtt_ms, limit_rtt_ms: all that summaries allow is above the limit
+	ReasonOnlyBounds      = "only_bounds"           // statistic, low_rtt_ms, high_rtt_ms (null: unbounded), limit_rtt_ms: summaries leave it on both sides of the limit
 	ReasonNoSites         = "no_sites"              // no link of the judged test joins the clusters on this plane
 	ReasonNoWindows       = "no_windows"            // src, dst
 	ReasonTooFewPackets   = "too_few_packets"       // src, dst, packets, required
@@ -336,7 +351,8 @@ const (
 	FlagForeign           = "foreign_unused"        // src, dst, windows: begun outside the life of a site, or under other labels than the mesh has
 	FlagMinStep           = "min_rtt_step"          // src, dst, days, at, before_ms, after_ms: the shortest RTT of an hour is not that of the next
 	FlagUnregistered      = "works_unregistered"    // works: listed too late to excuse anything
-	FlagSummaries         = "summaries_unused"      // src, dst, windows: imports without samples
+	FlagSummaries         = "summaries_unused"      // src, dst, windows: imports without samples that do not say of how many packets they are
+	FlagSummed            = "summaries_used"        // src, dst, windows, statistic, low_rtt_ms, high_rtt_ms (null: unbounded), and how many of the windows give min, mean, max: imports without samples
 )
 
 // Codes of a diagnosis, in the order in which they stand. "bound_rtt_ms" is the
@@ -381,6 +397,7 @@ type End struct {
 	P99Unbounded bool        `json:"p99_unbounded,omitempty"`
 	MeanMS       *float64    `json:"mean_ms"` // of the received, to the microsecond
 	MinMS        *float64    `json:"min_ms"`
+	Bounds       []Bounds    `json:"bounds,omitempty"` // of the statistics that are not known, which are null above
 	Windows      int         `json:"windows"`
 	Conflicts    int         `json:"conflicts"`
 	Sufficient   bool        `json:"sufficient"`
@@ -411,4 +428,5 @@ type Part struct {
 	Unbounded        bool     `json:"unbounded,omitempty"`
 	Verdict          Verdict  `json:"verdict"`
 	Reasons          []Reason `json:"reasons"`
+	Bounds           *Bounds  `json:"bounds,omitempty"`
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
-	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -156,10 +155,7 @@ func (r *Rules) linkUnder(choice Choice, link *Link) api.Verdict {
 		}
 		return theory.LimitUS(rtt, r.factor)
 	}
-	if r.complies(link, choice.Statistic, limit) {
-		return api.Compliant
-	}
-	return api.NonCompliant
+	return r.by(link, choice.Statistic, limit)
 }
 
 // Classes holds a link against the limits inside a hub and inside a city, as
@@ -187,21 +183,17 @@ func (r *Rules) class(name string, limitUS *big.Rat, l *Link) api.Class {
 	if !ok {
 		return c
 	}
-	c.Unbounded = measured.Unbounded
-	if !measured.Unbounded {
-		shown := theory.NearMS(big.NewRat(measured.US, 2))
-		c.OneWayMS = &shown
+	if measured.Exact() {
+		c.Unbounded = measured.Low.Unbounded
+		if !c.Unbounded {
+			shown := theory.NearMS(big.NewRat(measured.Low.US, 2))
+			c.OneWayMS = &shown
+		}
 	}
 	if l.Lacking || l.implausible() {
 		return c
 	}
-	within := func(limit *big.Rat) api.Verdict {
-		if !measured.Unbounded && theory.Complies(measured.US, limit) {
-			return api.Compliant
-		}
-		return api.NonCompliant
-	}
-	c.Verdict, c.VerdictAsRTT = within(limitUS), within(new(big.Rat).Mul(limitUS, half))
+	c.Verdict, c.VerdictAsRTT = measured.against(limitUS), measured.against(new(big.Rat).Mul(limitUS, half))
 	return c
 }
 
@@ -256,10 +248,10 @@ func (r *Rules) nearest(c *Counted) api.Nearest {
 }
 
 // worst is the judged statistic of the worse end over the whole period.
-func (l *Link) worst() (worst latency.RTT, ok bool) {
+func (l *Link) worst() (worst Between, ok bool) {
 	for i := range l.Ends {
-		if end := &l.Ends[i]; end.HasMeasured && (!ok || end.Measured.Compare(worst) > 0) {
-			worst, ok = end.Measured, true
+		if end := &l.Ends[i]; end.HasMeasured {
+			worst, ok = worst.worse(end.Measured), true
 		}
 	}
 	return worst, ok

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -25,7 +26,8 @@ type Sureness struct {
 // sureness simulates what other months like this one would give. Nil where too
 // few days are complete, or where no ratio exists.
 func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j *Judgement) (*Sureness, error) {
-	if r.trials == 0 {
+	// Summaries tell nothing of the days of which a month like this is drawn.
+	if r.trials == 0 || slices.ContainsFunc(ends, func(e End) bool { return e.Over[calendar].Summed() > 0 }) {
 		return nil, nil
 	}
 	complete := r.completeDays(ends, calendar)

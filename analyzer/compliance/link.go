@@ -44,10 +44,9 @@ type End struct {
 
 	// Filled by Judge, over the whole period. What they were made from can
 	// then be dropped.
-	Measured       latency.RTT // the judged statistic
-	HasMeasured    bool        // there are packets, and so all statistics
-	P50, P95, P99  latency.RTT
-	Mean, Min      latency.RTT // of the received packets; unbounded if there are none
+	Measured       Between                      // the judged statistic
+	HasMeasured    bool                         // there are packets, and so all statistics
+	By             map[policy.Statistic]Between // mean and min of the received packets; unbounded if there are none
 	ScheduledInAll int64
 	Sufficient     bool
 	Sufficiency    api.Sufficiency
@@ -64,13 +63,12 @@ func (e *End) shares(bin *latency.Bin) []*latency.Share {
 
 // summarise takes from the distribution what the report shows.
 func (e *End) summarise(r *Rules) {
-	whole := &e.Over[0].Distribution
-	e.Measured, e.HasMeasured = r.measured(whole)
-	e.P50, _ = whole.Percentile(50)
-	e.P95, _ = whole.Percentile(95)
-	e.P99, _ = whole.Percentile(99)
-	e.Mean, _ = whole.Mean()
-	e.Min, _ = whole.Min()
+	whole := knownOf(e.Over[0])
+	e.Measured, e.HasMeasured = whole.of(r.statistic)
+	e.By = map[policy.Statistic]Between{}
+	for _, statistic := range policy.Statistics() {
+		e.By[statistic], _ = whole.of(statistic)
+	}
 	for _, n := range e.Scheduled[0] {
 		e.ScheduledInAll += n
 	}
@@ -98,13 +96,17 @@ type Judgement struct {
 	Route         mesh.Route
 	TheoreticalUS *big.Rat
 	LimitUS       *big.Rat
-	Measured      latency.RTT // of the worse end
-	HasMeasured   bool
-	By            map[policy.Statistic]latency.RTT // every statistic, of the worse end; empty without packets
-	Ratio         *big.Rat                         // nil where unbounded, without packets or without distance
-	Verdict       api.Verdict
-	Reasons       []api.Reason // never nil
-	Sureness      *Sureness    // nil without an interval
+	// Measured is that of the worse end. Where only Bounds of it are known it is
+	// the one that decides: the lower one if the link does not comply, else the
+	// upper one.
+	Measured    latency.RTT
+	HasMeasured bool
+	Bounds      *Between                     // nil where the judged statistic is known
+	By          map[policy.Statistic]Between // every statistic, of the worse end; empty without packets
+	Ratio       *big.Rat                     // of Measured; nil where unbounded, without packets or without distance
+	Verdict     api.Verdict
+	Reasons     []api.Reason // never nil
+	Sureness    *Sureness    // nil without an interval
 }
 
 // Part is the judgement over one stretch of a period that was cut.
@@ -288,51 +290,73 @@ func (r *Rules) judge(route mesh.Route, ends []End, calendar int, lacking []api.
 	j.Reasons = lacking
 	var unbounded []api.Reason
 	for i := range ends {
-		end, tally := &ends[i], ends[i].Over[calendar]
-		measured, ok := r.measured(&tally.Distribution)
+		end, packets := &ends[i], knownOf(ends[i].Over[calendar])
+		measured, ok := packets.of(r.statistic)
 		if !ok {
 			continue
 		}
-		if !j.HasMeasured || measured.Compare(j.Measured) > 0 {
-			j.Measured, j.HasMeasured = measured, true
+		j.HasMeasured = true
+		j.worsen(packets)
+		if measured.Low.Unbounded {
+			unbounded = append(unbounded, end.reason(api.ReasonUnbounded, "packets", packets.low.Packets(), "lost", packets.low.Lost()))
 		}
-		j.worsen(&tally.Distribution)
-		if measured.Unbounded {
-			unbounded = append(unbounded, end.reason(api.ReasonUnbounded, "packets", tally.Packets(), "lost", tally.Lost()))
-		}
-		j.Reasons = append(j.Reasons, r.implausible(end, tally, route)...)
+		j.Reasons = append(j.Reasons, r.implausible(end, packets, route)...)
 	}
 	if route.Meters <= 0 {
 		j.Reasons = append(j.Reasons, api.Reason{Code: api.ReasonNoDistance})
-	} else if j.HasMeasured && !j.Measured.Unbounded {
-		j.Ratio = theory.Ratio(j.Measured.US, j.TheoreticalUS)
 	}
-	switch {
-	case len(j.Reasons) > 0:
-		j.Verdict = api.NotDemonstrated
-	case j.Measured.Unbounded:
-		j.Verdict, j.Reasons = api.NonCompliant, unbounded
-	case theory.Complies(j.Measured.US, j.LimitUS):
-		j.Verdict = api.Compliant
-	default:
-		j.Verdict = api.NonCompliant
-		j.Reasons = []api.Reason{{Code: api.ReasonAboveLimit, Params: map[string]any{
-			"measured_rtt_ms": theory.MS(j.Measured.US), "limit_rtt_ms": theory.FloorMS(j.LimitUS),
-		}}}
+	r.decide(&j, unbounded)
+	if route.Meters > 0 && j.HasMeasured && !j.Measured.Unbounded {
+		j.Ratio = theory.Ratio(j.Measured.US, j.TheoreticalUS)
 	}
 	return j
 }
 
+// decide gives the verdict, unless there are reasons why none is due.
+// unbounded are those for a statistic that falls among lost packets.
+func (r *Rules) decide(j *Judgement, unbounded []api.Reason) {
+	measured := j.By[r.statistic]
+	j.Measured = measured.High
+	if j.HasMeasured && !measured.Exact() {
+		j.Bounds = &measured
+	}
+	if len(j.Reasons) > 0 {
+		j.Verdict = api.NotDemonstrated
+		return
+	}
+	j.Verdict = measured.against(j.LimitUS)
+	limit := theory.FloorMS(j.LimitUS)
+	switch {
+	case j.Verdict == api.NotDemonstrated:
+		j.Reasons = []api.Reason{{Code: api.ReasonOnlyBounds, Params: map[string]any{
+			"statistic": string(r.statistic), "low_rtt_ms": ms(measured.Low), "high_rtt_ms": ms(measured.High), "limit_rtt_ms": limit,
+		}}}
+	case j.Verdict == api.Compliant:
+	case measured.Low.Unbounded:
+		j.Reasons = unbounded
+	case j.Bounds != nil:
+		j.Measured = measured.Low
+		j.Reasons = []api.Reason{{Code: api.ReasonBoundAbove, Params: map[string]any{
+			"statistic": string(r.statistic), "low_rtt_ms": ms(measured.Low), "limit_rtt_ms": limit,
+		}}}
+	default:
+		j.Reasons = []api.Reason{{Code: api.ReasonAboveLimit, Params: map[string]any{
+			"measured_rtt_ms": theory.MS(j.Measured.US), "limit_rtt_ms": limit,
+		}}}
+	}
+}
+
 // worsen puts the statistics of an end in the place of shorter ones.
-func (j *Judgement) worsen(d *latency.Distribution) {
+func (j *Judgement) worsen(packets *known) {
 	if j.By == nil {
-		j.By = map[policy.Statistic]latency.RTT{}
+		j.By = map[policy.Statistic]Between{}
 	}
 	for _, statistic := range policy.Statistics() {
-		rtt, _ := StatisticOf(statistic, d)
-		if before, ok := j.By[statistic]; !ok || rtt.Compare(before) > 0 {
-			j.By[statistic] = rtt
+		where, _ := packets.of(statistic)
+		if before, ok := j.By[statistic]; ok {
+			where = before.worse(where)
 		}
+		j.By[statistic] = where
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 
 // implausible compares the shortest RTT of an end with what light allows over
 // the geodesic: wrong coordinates, or a responder that is not where it says.
-func (r *Rules) implausible(end *End, tally *latency.Tally, route mesh.Route) []api.Reason {
-	shortest, ok := tally.Min()
+// Of summaries it takes what the shortest RTT is at most.
+func (r *Rules) implausible(end *End, packets *known, route mesh.Route) []api.Reason {
+	shortest, ok := packets.high.Min()
 	if !ok || shortest.Unbounded {
 		return nil
 	}
@@ -36,13 +37,13 @@ func (r *Rules) flags(link *Link, zone *time.Location) []api.Reason {
 	flags := []api.Reason{}
 	if len(link.Ends) == 2 {
 		a, b := &link.Ends[0], &link.Ends[1]
-		if a.HasMeasured && b.HasMeasured && r.differ(a.Measured, b.Measured) {
+		if a.HasMeasured && b.HasMeasured && a.Measured.Exact() && b.Measured.Exact() && r.differ(a.Measured.Low, b.Measured.Low) {
 			flags = append(flags, api.Reason{Code: api.FlagEndsDiffer, Params: map[string]any{
-				"measured_rtt_ms": []*float64{ms(a.Measured), ms(b.Measured)},
+				"measured_rtt_ms": []*float64{ms(a.Measured.Low), ms(b.Measured.Low)},
 			}})
 		}
 	}
-	if link.Ratio != nil && link.Ratio.Cmp(r.ratioAbove) > 0 {
+	if link.Ratio != nil && link.Bounds == nil && link.Ratio.Cmp(r.ratioAbove) > 0 {
 		above, _ := r.ratioAbove.Float64()
 		flags = append(flags, api.Reason{Code: api.FlagRatioHigh, Params: map[string]any{
 			"ratio": theory.ShowRatio(link.Ratio, r.ratioAbove), "above": above,
@@ -64,8 +65,13 @@ func (r *Rules) flags(link *Link, zone *time.Location) []api.Reason {
 		if end.Foreign > 0 {
 			flags = append(flags, end.reason(api.FlagForeign, "windows", end.Foreign))
 		}
-		if end.Summaries > 0 {
-			flags = append(flags, end.reason(api.FlagSummaries, "windows", end.Summaries))
+		if used := end.Summaries - end.Uncounted; used > 0 {
+			flags = append(flags, end.reason(api.FlagSummed, "windows", used,
+				"min", end.Given.Min, "mean", end.Given.Mean, "max", end.Given.Max, "statistic", string(r.statistic),
+				"low_rtt_ms", ms(end.Measured.Low), "high_rtt_ms", ms(end.Measured.High)))
+		}
+		if end.Uncounted > 0 {
+			flags = append(flags, end.reason(api.FlagSummaries, "windows", end.Uncounted))
 		}
 	}
 	if len(link.Works.Late) > 0 {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
-	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -122,24 +121,32 @@ func (r *Rules) guardedCarrier(links []*Link, candidates int) api.Guarded {
 // Unstable tells whether a link does not comply although its median would: it
 // is capable of the limit, and does not hold it.
 func (r *Rules) Unstable(l *Link) bool {
-	return l.Verdict == api.NonCompliant && r.complies(l, policy.P50, func(j *Judgement) *big.Rat { return j.LimitUS })
+	return l.Verdict == api.NonCompliant &&
+		r.by(l, policy.P50, func(j *Judgement) *big.Rat { return j.LimitUS }) == api.Compliant
 }
 
-// complies tells whether every part of a link is within a limit by a statistic.
-func (r *Rules) complies(l *Link, statistic policy.Statistic, limitUS func(*Judgement) *big.Rat) bool {
-	within := func(j *Judgement) bool {
-		rtt, ok := j.By[statistic]
-		return ok && !rtt.Unbounded && theory.Complies(rtt.US, limitUS(j))
+// by is the verdict on a link by another statistic and limit: every part has to
+// be within, and one that is not is enough for the opposite.
+func (r *Rules) by(l *Link, statistic policy.Statistic, limitUS func(*Judgement) *big.Rat) api.Verdict {
+	of := func(j *Judgement) api.Verdict {
+		if where, ok := j.By[statistic]; ok {
+			return where.against(limitUS(j))
+		}
+		return api.NonCompliant
 	}
 	if len(l.Parts) == 0 {
-		return within(&l.Judgement)
+		return of(&l.Judgement)
 	}
+	all := api.Compliant
 	for i := range l.Parts {
-		if !within(&l.Parts[i].Judgement) {
-			return false
+		switch of(&l.Parts[i].Judgement) {
+		case api.NonCompliant:
+			return api.NonCompliant
+		case api.NotDemonstrated:
+			all = api.NotDemonstrated
 		}
 	}
-	return true
+	return all
 }
 
 // Rate counts the pairs that comply. year is that of the first day of the

@@ -29,6 +29,8 @@ type Facts struct {
 	Windows        int // those that count, summaries included
 	Conflicts      int // those that came later under the same key, and differ
 	Summaries      int
+	Uncounted      int // summaries that do not say of how many packets they are
+	Given          Given
 	Foreign        int   // those that the mesh does not allow the link, as Read says
 	FirstMS        int64 // start of the first window; 0 without windows
 	LastMS         int64 // latest end of a window
@@ -40,6 +42,10 @@ type Facts struct {
 	// up or down: the RTTs of its window may be off by that share.
 	ClockRateMaxPPB uint64
 }
+
+// Given counts the summaries that say of how many packets they are, by what they
+// say of them.
+type Given struct{ Min, Mean, Max int }
 
 // Packets counts packets as wire.Counts does, over many windows.
 type Packets struct {
@@ -65,6 +71,7 @@ type Share struct {
 	// time they cover.
 	Usable                 int64
 	Hardware, Kernel, User Histogram
+	Summed                 Bounds // of packets without samples, whatever their timestamps
 }
 
 // Path is what an hour tells of the way of the packets.
@@ -91,6 +98,10 @@ func (f *Facts) Add(o *Facts) {
 	f.Windows += o.Windows
 	f.Conflicts += o.Conflicts
 	f.Summaries += o.Summaries
+	f.Uncounted += o.Uncounted
+	f.Given.Min += o.Given.Min
+	f.Given.Mean += o.Given.Mean
+	f.Given.Max += o.Given.Max
 	f.Foreign += o.Foreign
 	f.LastMS = max(f.LastMS, o.LastMS)
 	addTo(&f.Origins, o.Origins)
@@ -166,6 +177,7 @@ type filler struct {
 	run   run
 
 	hardware, kernel, user Distribution
+	summed                 summed
 }
 
 // by is the distribution of a source of timestamps; nil if it is unknown.
@@ -226,7 +238,7 @@ func (m *dayMaker) add(record *store.Record) error {
 	m.sum.Write(m.encoded)
 	day, foreign := m.days[m.day], m.scope.foreign(w)
 	m.note(&day.Facts, record, foreign)
-	if foreign || w.Summary != nil {
+	if foreign || w.Summary != nil && !counted(w) {
 		return nil
 	}
 	return m.count(w, day)
@@ -255,13 +267,32 @@ func (m *dayMaker) note(f *Facts, record *store.Record, foreign bool) {
 	case foreign:
 		f.Foreign++
 	case w.Summary != nil:
-		f.Summaries++
+		f.note(w)
 	default:
 		f.Packets.add(&w.Counts)
 		f.ClockRateMaxPPB = max(f.ClockRateMaxPPB, magnitude(w.Clock.FrequencyPPB))
 		if w.STAMP != nil {
 			f.ResidenceMaxUS = max(f.ResidenceMaxUS, w.STAMP.ResidenceMaxUS)
 		}
+	}
+}
+
+// note counts a window that only has a summary.
+func (f *Facts) note(w *wire.Window) {
+	f.Summaries++
+	if !counted(w) {
+		f.Uncounted++
+		return
+	}
+	f.Packets.add(&w.Counts)
+	if w.Summary.MinUS != nil {
+		f.Given.Min++
+	}
+	if w.Summary.MeanUS != nil {
+		f.Given.Mean++
+	}
+	if w.Summary.MaxUS != nil {
+		f.Given.Max++
 	}
 }
 
@@ -324,6 +355,9 @@ func (m *dayMaker) count(w *wire.Window, day *Day) (err error) {
 	}
 	if m.scratch, err = by.Add(w, m.scratch); err != nil {
 		return err
+	}
+	if w.Summary != nil {
+		fill.summed.add(w)
 	}
 	fill.add(w, m.scope.Test)
 	if w.STAMP != nil {
@@ -400,6 +434,7 @@ func (m *dayMaker) closeHour() {
 		fill.hardware.drain(&fill.share.Hardware)
 		fill.kernel.drain(&fill.share.Kernel)
 		fill.user.drain(&fill.share.User)
+		fill.summed.drain(&fill.share.Summed)
 		fill.share = nil
 	}
 	path := &m.days[m.day].Bins[m.hour-m.firstHour(m.day)].Path

@@ -189,16 +189,22 @@ func (d *Distribution) Mean() (RTT, bool) {
 	if d.received == 0 {
 		return RTT{Unbounded: true}, true
 	}
-	hi, lo := uint64(0), uint64(0)
+	return d.meanOf(0, d.received), true
+}
+
+// meanOf is the mean over so many received packets, those of d and others
+// whose RTTs have a sum of more µs.
+func (d *Distribution) meanOf(more, received uint64) RTT {
+	hi, lo := uint64(0), more
 	for us, n := range d.Values() {
 		h, l := bits.Mul64(uint64(us), n)
 		var carry uint64
 		lo, carry = bits.Add64(lo, l, 0)
 		hi += h + carry
 	}
-	mean, remainder := bits.Div64(hi, lo, d.received)
-	if remainder >= d.received-remainder {
+	mean, remainder := bits.Div64(hi, lo, received)
+	if remainder >= received-remainder {
 		mean++
 	}
-	return RTT{US: int64(mean)}, true
+	return RTT{US: int64(mean)}
 }

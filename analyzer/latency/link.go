@@ -41,8 +41,9 @@ type DayKey struct {
 }
 
 // Link is what one site measured towards another by one test over a period.
-// Windows that only carry a summary, as imports may, are counted but hold no
-// samples: their packets are in no count. Nor are those of foreign windows.
+// Windows that only carry a summary, as imports may, hold no samples: of their
+// packets Bounds are known, if the summary says how many they are. Packets of
+// other summaries, and of foreign windows, are in no count.
 type Link struct {
 	Src, Dst, Test string
 	Facts
@@ -122,7 +123,7 @@ func (m *dayMaker) read(ctx context.Context, source Source, first, last int, spa
 
 // recordVersion rises when a record of the same windows would hold something
 // else than before.
-const recordVersion = 3
+const recordVersion = 4
 
 // keys names the days of the calendar.
 func (s *Scope) keys() []DayKey {
@@ -169,8 +170,9 @@ func (s *Scope) keys() []DayKey {
 // Tally is the distribution over one calendar and how its hours were filled.
 type Tally struct {
 	*Calendar
-	Distribution
-	Usable []int64 // by hour, as Share says
+	Distribution         // of the packets that have samples
+	Usable       []int64 // by hour, as Share says
+	bounds       withBounds
 }
 
 // Over sums up what lies in a calendar, whose hours must begin where hours of
@@ -199,6 +201,7 @@ func (t *Tally) add(s *Share, hour int) {
 	t.AddHistogram(&s.Hardware)
 	t.AddHistogram(&s.Kernel)
 	t.AddHistogram(&s.User)
+	t.bounds.add(&s.Summed)
 }
 
 // Silent tells whether nothing was measured on the day.

@@ -86,7 +86,7 @@ func public(p *api.Pair) api.Pair {
 		Pair: p.Pair, Plane: p.Plane, Carrier: p.Carrier, Withheld: true,
 		DistanceKM: p.DistanceKM, DistanceClass: p.DistanceClass, Estimated: p.Estimated, Provisional: p.Provisional,
 		TheoreticalRTTMS: p.TheoreticalRTTMS, LimitRTTMS: p.LimitRTTMS,
-		MeasuredRTTMS: p.MeasuredRTTMS, Ratio: p.Ratio, Unbounded: p.Unbounded,
+		MeasuredRTTMS: p.MeasuredRTTMS, Ratio: p.Ratio, Unbounded: p.Unbounded, Bounds: publicBounds(p.Bounds),
 		Verdict: p.Verdict, Reasons: publicReasons(p.Reasons), Flags: []api.Reason{},
 		SingleEnded: p.SingleEnded, Origins: p.Origins,
 		Sites: []string{}, Ends: []api.End{}, Diagnosis: []api.Reason{},
@@ -105,11 +105,19 @@ func public(p *api.Pair) api.Pair {
 		out.Parts = append(out.Parts, api.Part{
 			From: part.From, To: part.To, DistanceKM: part.DistanceKM, DistanceClass: part.DistanceClass,
 			TheoreticalRTTMS: part.TheoreticalRTTMS, LimitRTTMS: part.LimitRTTMS,
-			MeasuredRTTMS: part.MeasuredRTTMS, Ratio: part.Ratio, Unbounded: part.Unbounded,
+			MeasuredRTTMS: part.MeasuredRTTMS, Ratio: part.Ratio, Unbounded: part.Unbounded, Bounds: publicBounds(part.Bounds),
 			Verdict: part.Verdict, Reasons: publicReasons(part.Reasons),
 		})
 	}
 	return out
+}
+
+// publicBounds are as public as the figure that they stand in for.
+func publicBounds(b *api.Bounds) *api.Bounds {
+	if b == nil {
+		return nil
+	}
+	return &api.Bounds{LowMS: b.LowMS, HighMS: b.HighMS, LowRatio: b.LowRatio, HighRatio: b.HighRatio}
 }
 
 // publicParams tells whether a reason is public, and which of its parameters
@@ -118,6 +126,10 @@ func publicParams(code string) (names []string, ok bool) {
 	switch code {
 	case api.ReasonAboveLimit:
 		return []string{"measured_rtt_ms", "limit_rtt_ms"}, true
+	case api.ReasonBoundAbove:
+		return []string{"statistic", "low_rtt_ms", "limit_rtt_ms"}, true
+	case api.ReasonOnlyBounds:
+		return []string{"statistic", "low_rtt_ms", "high_rtt_ms", "limit_rtt_ms"}, true
 	case api.ReasonPartUndecided:
 		return []string{"from", "to"}, true
 	case api.ReasonNoSites, api.ReasonNoDistance:

@@ -174,7 +174,7 @@ func (l *PlannedLink) judge(ctx context.Context, by judging, source latency.Sour
 		unexcused := by.rules.Outcome(l.Stretches, l.endsOf(links, true))
 		result.Unexcused = &unexcused
 	}
-	if by.why != nil {
+	if by.why != nil && !result.Bounded() {
 		result.Diagnosis = by.why.Of(result)
 	}
 	for e := range result.Ends {

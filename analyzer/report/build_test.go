@@ -523,7 +523,7 @@ func TestConflictsAndSources(t *testing.T) {
 	s.Put(t, other)
 	imported := scenario.Window(m, "a1", "b1", period.From.Add(30*time.Second), nil, 0)
 	imported.Session, imported.Origin = 2, wire.OriginImported
-	imported.Received, imported.Sent, imported.Scheduled = 60, 60, 60
+	imported.Received, imported.Sent, imported.Scheduled = 0, 0, 60
 	least := uint32(1)
 	imported.Summary = &wire.Summary{MinUS: &least, Source: "elsewhere 1"}
 	s.Put(t, imported)

@@ -149,6 +149,8 @@ func measuredCell(p *api.Pair) string {
 	switch {
 	case p.Unbounded:
 		return "∞"
+	case p.Bounds != nil:
+		return boundCell(p, p.Bounds.LowMS, p.Bounds.HighMS, func(ms float64) string { return strconv.FormatFloat(ms, 'f', 3, 64) })
 	case p.MeasuredRTTMS == nil:
 		return "–"
 	}
@@ -168,14 +170,34 @@ func (t *table) ratioCell(p *api.Pair) string {
 	switch {
 	case p.Unbounded:
 		return "∞"
+	case p.Bounds != nil:
+		return boundCell(p, p.Bounds.LowRatio, p.Bounds.HighRatio, t.threeDigits)
 	case p.Ratio == nil:
 		return "–"
 	}
-	s := strconv.FormatFloat(*p.Ratio, 'f', 3, 64)
-	if shown, err := strconv.ParseFloat(s, 64); err != nil || (shown <= t.Policy.Factor) != (*p.Ratio <= t.Policy.Factor) {
-		return strconv.FormatFloat(*p.Ratio, 'f', -1, 64)
+	return t.threeDigits(*p.Ratio)
+}
+
+// threeDigits does not put a ratio on the other side of the factor.
+func (t *table) threeDigits(ratio float64) string {
+	s := strconv.FormatFloat(ratio, 'f', 3, 64)
+	if shown, err := strconv.ParseFloat(s, 64); err != nil || (shown <= t.Policy.Factor) != (ratio <= t.Policy.Factor) {
+		return strconv.FormatFloat(ratio, 'f', -1, 64)
 	}
 	return s
+}
+
+// boundCell is the bound that decides, where only bounds are known.
+func boundCell(p *api.Pair, low, high *float64, show func(float64) string) string {
+	switch {
+	case p.Verdict == api.Compliant && high != nil:
+		return "≤" + show(*high)
+	case p.Verdict == api.NonCompliant && low != nil:
+		return "≥" + show(*low)
+	case p.Verdict == api.NonCompliant:
+		return "∞"
+	}
+	return "?"
 }
 
 // lossCell is the share of lost packets at the end that lost more.

@@ -114,6 +114,7 @@ func (p *Plan) pairOf(rules *compliance.Rules, l *compliance.Counted) api.Pair {
 		pair.Sites = []string{}
 	}
 	pair.MeasuredRTTMS, pair.Ratio, pair.Unbounded = figures(&l.Judgement, rules)
+	pair.Bounds = boundsOf(&l.Judgement, rules)
 	for i := range l.Ends {
 		pair.Ends = append(pair.Ends, endOf(&l.Ends[i]))
 		addOrigins(&pair.Origins, l.Ends[i].Origins)
@@ -126,6 +127,7 @@ func (p *Plan) pairOf(rules *compliance.Rules, l *compliance.Counted) api.Pair {
 			Verdict: part.Verdict, Reasons: part.Reasons,
 		}
 		out.MeasuredRTTMS, out.Ratio, out.Unbounded = figures(&part.Judgement, rules)
+		out.Bounds = boundsOf(&part.Judgement, rules)
 		pair.Parts = append(pair.Parts, out)
 	}
 	return pair
@@ -166,13 +168,14 @@ func (p *Plan) excusedOf(rules *compliance.Rules, l *compliance.Link) *api.Excus
 	}
 	out.Verdict, out.Reasons = j.Verdict, j.Reasons
 	out.MeasuredRTTMS, out.Ratio, out.Unbounded = figures(j, rules)
+	out.Bounds = boundsOf(j, rules)
 	return out
 }
 
 func km(meters int64) float64 { return float64(meters) / 1000 }
 
 func figures(j *compliance.Judgement, rules *compliance.Rules) (measuredMS, ratio *float64, unbounded bool) {
-	if !j.HasMeasured {
+	if !j.HasMeasured || j.Bounds != nil {
 		return nil, nil, false
 	}
 	if j.Ratio != nil {
@@ -181,6 +184,30 @@ func figures(j *compliance.Judgement, rules *compliance.Rules) (measuredMS, rati
 	}
 	measuredMS, unbounded = shownRTT(j.Measured, true)
 	return measuredMS, ratio, unbounded
+}
+
+// boundsOf are those of the judged statistic; nil where it is known.
+func boundsOf(j *compliance.Judgement, rules *compliance.Rules) *api.Bounds {
+	if j.Bounds == nil {
+		return nil
+	}
+	bounds := shownBounds(*j.Bounds)
+	ratio := func(rtt latency.RTT) *float64 {
+		if rtt.Unbounded || j.Route.Meters <= 0 {
+			return nil
+		}
+		shown := theory.ShowRatio(theory.Ratio(rtt.US, j.TheoreticalUS), rules.Factor())
+		return &shown
+	}
+	bounds.LowRatio, bounds.HighRatio = ratio(j.Bounds.Low), ratio(j.Bounds.High)
+	return &bounds
+}
+
+func shownBounds(where compliance.Between) api.Bounds {
+	b := api.Bounds{}
+	b.LowMS, _ = shownRTT(where.Low, true)
+	b.HighMS, _ = shownRTT(where.High, true)
+	return b
 }
 
 // shownRTT gives the two fields of an RTT that exists or not.
@@ -199,12 +226,22 @@ func endOf(e *compliance.End) api.End {
 		Duplicate: e.Packets.Duplicate, SendError: e.Packets.SendError, Unstamped: e.Packets.Unstamped,
 		Windows: e.Windows, Conflicts: e.Conflicts, Sufficient: e.Sufficient, Sufficiency: e.Sufficiency,
 	}
-	end.P50MS, end.P50Unbounded = shownRTT(e.P50, e.HasMeasured)
-	end.P95MS, end.P95Unbounded = shownRTT(e.P95, e.HasMeasured)
-	end.P99MS, end.P99Unbounded = shownRTT(e.P99, e.HasMeasured)
+	show := func(statistic policy.Statistic) (*float64, bool) {
+		where := e.By[statistic]
+		if e.HasMeasured && !where.Exact() {
+			bounds := shownBounds(where)
+			bounds.Statistic = string(statistic)
+			end.Bounds = append(end.Bounds, bounds)
+			return nil, false
+		}
+		return shownRTT(where.Low, e.HasMeasured)
+	}
+	end.P50MS, end.P50Unbounded = show(policy.P50)
+	end.P95MS, end.P95Unbounded = show(policy.P95)
+	end.P99MS, end.P99Unbounded = show(policy.P99)
 	// Of the received packets: where there are none, these do not exist.
-	end.MeanMS, _ = shownRTT(e.Mean, e.HasMeasured)
-	end.MinMS, _ = shownRTT(e.Min, e.HasMeasured)
+	end.MeanMS, _ = show(policy.Mean)
+	end.MinMS, _ = show(policy.Min)
 	addOrigins(&end.Origins, e.Origins)
 	addTimestamps(&end.Timestamps, e.Timestamps)
 	return end

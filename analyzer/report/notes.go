@@ -43,7 +43,7 @@ func (t *table) notes() {
 	}
 	t.list("To be looked at", func(p *api.Pair) []api.Reason { return p.Flags })
 	var single []string
-	estimated, classC, cut := 0, 0, 0
+	estimated, classC, cut, bounded := 0, 0, 0, 0
 	for i := range t.Pairs {
 		p := &t.Pairs[i]
 		if p.SingleEnded {
@@ -55,6 +55,9 @@ func (t *table) notes() {
 		if p.Provisional {
 			classC++
 		}
+		if p.Bounds != nil {
+			bounded++
+		}
 		if len(p.Parts) > 0 {
 			cut++
 		}
@@ -62,6 +65,9 @@ func (t *table) notes() {
 	var remarks []string
 	if len(single) > 0 {
 		remarks = append(remarks, fmt.Sprintf("Measured from one end only: %s.", some(single)))
+	}
+	if bounded > 0 {
+		remarks = append(remarks, fmt.Sprintf("≤, ≥, ?: the %s of %s is not known, because imports without samples are among its data; it is at most or at least this, or on both sides of the limit.", t.Policy.Statistic, plural(bounded, "pair")))
 	}
 	if cut > 0 {
 		remarks = append(remarks, fmt.Sprintf("The distance of %s changed within the period; each part was judged by itself, the figures are of the worst.", plural(cut, "pair")))

@@ -19,6 +19,10 @@ func Text(r api.Reason) string {
 		return fmt.Sprintf("%s ms is above the limit of %s ms", p("measured_rtt_ms"), p("limit_rtt_ms"))
 	case api.ReasonUnbounded:
 		return fmt.Sprintf("%s: %s of %s packets lost", end, p("lost"), p("packets"))
+	case api.ReasonBoundAbove:
+		return fmt.Sprintf("%s is at least %s ms, above the limit of %s ms, by what imports without samples say", p("statistic"), p("low_rtt_ms"), p("limit_rtt_ms"))
+	case api.ReasonOnlyBounds:
+		return fmt.Sprintf("imports without samples: %s lies between %s and %s ms, on both sides of the limit of %s ms", p("statistic"), p("low_rtt_ms"), p("high_rtt_ms"), p("limit_rtt_ms"))
 	case api.ReasonNoSites:
 		return "no site of any carrier stands for both clusters on this plane"
 	case api.ReasonNoWindows:
@@ -58,12 +62,34 @@ func Text(r api.Reason) string {
 	case api.FlagForeign:
 		return fmt.Sprintf("%s: %s windows are from before or after a site's life, or of another cluster, carrier, plane or method than the mesh says, and count for nothing", end, p("windows"))
 	case api.FlagSummaries:
-		return fmt.Sprintf("%s: %s imported windows have no samples and count for nothing", end, p("windows"))
+		return fmt.Sprintf("%s: %s imported windows have no samples, do not say of how many packets they are, and count for nothing", end, p("windows"))
+	case api.FlagSummed:
+		return summed(r, end)
 	}
 	if text := why(r); text != "" {
 		return text
 	}
 	return r.Code
+}
+
+// summed says what imports without samples give, and what follows from it.
+func summed(r api.Reason, end string) string {
+	var given []string
+	for _, name := range []string{"min", "mean", "max"} {
+		switch n := value(r.Params[name]); n {
+		case "0":
+		case value(r.Params["windows"]):
+			given = append(given, name)
+		default:
+			given = append(given, name+" (of "+n+")")
+		}
+	}
+	statistic, low, high := value(r.Params["statistic"]), value(r.Params["low_rtt_ms"]), value(r.Params["high_rtt_ms"])
+	follows := fmt.Sprintf("%s lies between %s and %s ms", statistic, low, high)
+	if low == high {
+		follows = fmt.Sprintf("%s is %s ms", statistic, low)
+	}
+	return fmt.Sprintf("%s: of the packets of %s imported windows only %s are known: %s", end, value(r.Params["windows"]), strings.Join(given, ", "), follows)
 }
 
 // value writes a parameter the same whether it comes from the analyzer or was

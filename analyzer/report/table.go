@@ -276,6 +276,10 @@ func severity(p api.Pair) float64 {
 		return 1e18
 	case p.Ratio != nil:
 		return *p.Ratio
+	case p.Bounds != nil && p.Verdict == api.NonCompliant && p.Bounds.LowRatio != nil:
+		return *p.Bounds.LowRatio
+	case p.Bounds != nil && p.Bounds.HighRatio != nil:
+		return *p.Bounds.HighRatio
 	}
 	return -1
 }
