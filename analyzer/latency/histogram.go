@@ -1,11 +1,5 @@
 package latency
 
-import (
-	"encoding/binary"
-	"errors"
-	"math"
-)
-
 // Histogram is what a Distribution holds, at rest: in the least space, and in
 // a form that can be written down.
 type Histogram struct {
@@ -25,7 +19,13 @@ func (h *Histogram) Received() uint64 {
 
 // Histogram is a copy at rest.
 func (d *Distribution) Histogram() Histogram {
-	h := Histogram{Lost: d.lost}
+	h, different := Histogram{Lost: d.lost}, 0
+	for range d.Values() {
+		different++
+	}
+	if different > 0 {
+		h.US, h.N = make([]uint32, 0, different), make([]uint32, 0, different)
+	}
 	for us, n := range d.Values() {
 		h.US, h.N = append(h.US, us), append(h.N, uint32(n))
 	}
@@ -43,8 +43,18 @@ func (d *Distribution) drain(into *Histogram) {
 
 // AddHistogram adds all packets of h.
 func (d *Distribution) AddHistogram(h *Histogram) {
-	for i, us := range h.US {
-		d.count(us, uint64(h.N[i]))
+	for i := 0; i < len(h.US); {
+		at := int(h.US[i] / pageSize)
+		d.grow(at + 1)
+		if d.pages[at] == nil {
+			d.pages[at] = new(page)
+		}
+		// They ascend: those of one page stand together.
+		for p := d.pages[at]; i < len(h.US) && int(h.US[i]/pageSize) == at; i++ {
+			n := uint64(h.N[i])
+			p[h.US[i]%pageSize] += n
+			d.received += n
+		}
 	}
 	d.lost += h.Lost
 }
@@ -57,53 +67,4 @@ func (d *Distribution) clear() {
 		}
 	}
 	d.received, d.lost = 0, 0
-}
-
-var errHistogram = errors.New("latency: not the bytes of a histogram")
-
-// MarshalBinary writes the number of RTTs, each as the difference to the one
-// before and how often it occurred, and the losses, all as varints.
-func (h Histogram) MarshalBinary() ([]byte, error) {
-	data := binary.AppendUvarint(make([]byte, 0, 4+3*len(h.US)), uint64(len(h.US)))
-	last := uint32(0)
-	for i, us := range h.US {
-		data = binary.AppendUvarint(data, uint64(us-last))
-		data = binary.AppendUvarint(data, uint64(h.N[i]))
-		last = us
-	}
-	return binary.AppendUvarint(data, h.Lost), nil
-}
-
-// UnmarshalBinary reads what MarshalBinary wrote.
-func (h *Histogram) UnmarshalBinary(data []byte) error {
-	next := func() (v uint64, ok bool) {
-		v, n := binary.Uvarint(data)
-		if n <= 0 {
-			return 0, false
-		}
-		data = data[n:]
-		return v, true
-	}
-	n, ok := next()
-	if !ok || n > uint64(len(data)) {
-		return errHistogram
-	}
-	*h = Histogram{}
-	if n > 0 {
-		h.US, h.N = make([]uint32, n), make([]uint32, n)
-	}
-	us := uint64(0)
-	for i := range h.US {
-		step, ok := next()
-		count, counted := next()
-		us += step
-		if !ok || !counted || us > math.MaxUint32 || count == 0 || count > math.MaxUint32 || i > 0 && step == 0 {
-			return errHistogram
-		}
-		h.US[i], h.N[i] = uint32(us), uint32(count)
-	}
-	if h.Lost, ok = next(); !ok || len(data) > 0 {
-		return errHistogram
-	}
-	return nil
 }

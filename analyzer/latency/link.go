@@ -21,8 +21,9 @@ type Source interface {
 // Records keeps days that were made, so that their windows need not be read
 // again. It forgets a day by itself when windows of it were stored since.
 type Records interface {
-	// Load gives the day of a key; nil if there is none.
-	Load(ctx context.Context, key DayKey) (*Day, error)
+	// Load gives the days of keys, which are of one link and ascend; nil for each
+	// that there is none of.
+	Load(ctx context.Context, keys []DayKey) ([]*Day, error)
 	// Reserve says that days are about to be made, before their windows are
 	// read: what is stored after it spoils them.
 	Reserve(ctx context.Context, keys []DayKey) error
@@ -61,11 +62,9 @@ func Read(ctx context.Context, source Source, records Records, scope *Scope) (*L
 	maker := newDayMaker(scope)
 	keys := scope.keys()
 	if records != nil {
-		for i, key := range keys {
-			var err error
-			if maker.days[i], err = records.Load(ctx, key); err != nil {
-				return nil, err
-			}
+		var err error
+		if maker.days, err = records.Load(ctx, keys); err != nil {
+			return nil, err
 		}
 	}
 	var missing []DayKey

@@ -41,7 +41,7 @@ type Cache struct {
 
 // formatVersion rises when this program would misread an older file; such a
 // file is begun anew.
-const formatVersion = 1
+const formatVersion = 2
 
 const schema = `
 CREATE TABLE IF NOT EXISTS day (
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS day (
 	touched INTEGER NOT NULL, -- generation in which windows of it were last heard of, or it was reserved
 	record BLOB,              -- NULL: to be made
 	PRIMARY KEY (src, dst, test, from_ms, to_ms)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS state (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	generation INTEGER NOT NULL, -- times that the journal was read
@@ -92,7 +92,8 @@ func Open(ctx context.Context, file string, journal Journal, log *slog.Logger) (
 var errOtherVersion = errors.New("they are of another version of this program")
 
 func (c *Cache) open(ctx context.Context, file string) error {
-	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
+	// A page holds about a record: fewer are read one by one.
+	query := url.Values{"_pragma": {"busy_timeout(10000)", "page_size(16384)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
 	path, err := filepath.Abs(file)
 	if err != nil {
 		return err

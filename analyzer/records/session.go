@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/gob"
 	"errors"
 	"fmt"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 )
@@ -18,8 +15,6 @@ import (
 type Session struct {
 	cache      *Cache
 	generation int64
-	encoder    *zstd.Encoder
-	decoder    *zstd.Decoder
 }
 
 // Begin reads the journal on and begins a session.
@@ -28,42 +23,48 @@ func (c *Cache) Begin(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nil as reader or writer: they code whole blocks only.
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
-	if err != nil {
-		return nil, fmt.Errorf("day records: %w", err)
-	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxRecord))
-	if err != nil {
-		return nil, fmt.Errorf("day records: %w", err)
-	}
-	return &Session{c, generation, encoder, decoder}, nil
+	return &Session{c, generation}, nil
 }
 
-// maxRecord bounds what a damaged record may ask for. A day of 100 packets a
-// second with all RTTs different takes some 40 MB.
-const maxRecord = 256 << 20
-
-// Load gives a day; nil if it has to be made.
-func (s *Session) Load(ctx context.Context, key latency.DayKey) (*latency.Day, error) {
-	var data, circumstances []byte
-	err := s.cache.db.QueryRowContext(ctx, `SELECT circumstances, record FROM day
-		WHERE src = ? AND dst = ? AND test = ? AND from_ms = ? AND to_ms = ?`,
-		key.Src, key.Dst, key.Test, key.FromMS, key.ToMS).Scan(&circumstances, &data)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("day records: %w", err)
-	case data == nil || !bytes.Equal(circumstances, key.Circumstances[:]):
-		return nil, nil
+// Load gives the days of keys, which are of one link; nil for each that has to
+// be made.
+func (s *Session) Load(ctx context.Context, keys []latency.DayKey) ([]*latency.Day, error) {
+	days := make([]*latency.Day, len(keys))
+	if len(keys) == 0 {
+		return days, nil
 	}
-	day, err := s.decode(data)
+	at := map[latency.Span]int{}
+	for i := range keys {
+		at[keys[i].Span] = i
+	}
+	rows, err := s.cache.db.QueryContext(ctx, `SELECT from_ms, to_ms, circumstances, record FROM day
+		WHERE src = ? AND dst = ? AND test = ? AND from_ms BETWEEN ? AND ? AND record IS NOT NULL`,
+		keys[0].Src, keys[0].Dst, keys[0].Test, keys[0].FromMS, keys[len(keys)-1].FromMS)
 	if err != nil {
-		s.cache.log.Warn("a day record does not read and is made anew", "src", key.Src, "dst", key.Dst, "from_ms", key.FromMS, "error", err)
-		return nil, nil
+		return nil, fmt.Errorf("day records: %w", err)
 	}
-	return day, nil
+	defer rows.Close()
+	for rows.Next() {
+		var span latency.Span
+		var circumstances, record sql.RawBytes
+		if err := rows.Scan(&span.FromMS, &span.ToMS, &circumstances, &record); err != nil {
+			return nil, fmt.Errorf("day records: %w", err)
+		}
+		i, wanted := at[span]
+		if !wanted || !bytes.Equal(circumstances, keys[i].Circumstances[:]) {
+			continue
+		}
+		day := &latency.Day{}
+		if err := day.UnmarshalBinary(record); err != nil {
+			s.cache.log.Warn("a day record does not read and is made anew", "src", keys[i].Src, "dst", keys[i].Dst, "from_ms", span.FromMS, "error", err)
+			continue
+		}
+		days[i] = day
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("day records: %w", err)
+	}
+	return days, nil
 }
 
 // Reserve says that days are about to be made: before their windows are read.
@@ -93,7 +94,7 @@ func (s *Session) Reserve(ctx context.Context, keys []latency.DayKey) (err error
 
 // Save keeps a day that was reserved, unless windows of it were stored since.
 func (s *Session) Save(ctx context.Context, key latency.DayKey, day *latency.Day) error {
-	data, err := s.encode(day)
+	data, err := day.MarshalBinary()
 	if err != nil {
 		return fmt.Errorf("day records: %w", err)
 	}
@@ -103,24 +104,4 @@ func (s *Session) Save(ctx context.Context, key latency.DayKey, day *latency.Day
 		return fmt.Errorf("day records: %w", err)
 	}
 	return nil
-}
-
-func (s *Session) encode(day *latency.Day) ([]byte, error) {
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(day); err != nil {
-		return nil, err
-	}
-	return s.encoder.EncodeAll(buf.Bytes(), nil), nil
-}
-
-func (s *Session) decode(data []byte) (*latency.Day, error) {
-	plain, err := s.decoder.DecodeAll(data, nil)
-	if err != nil {
-		return nil, err
-	}
-	day := &latency.Day{}
-	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(day); err != nil {
-		return nil, err
-	}
-	return day, nil
 }

@@ -1,0 +1,283 @@
+package latency
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"maps"
+	"math"
+	"slices"
+)
+
+// A day at rest is written by hand and not by a library: a report over a month
+// of a country reads 24 300 of them, with some hundred million numbers, and has
+// three seconds for all that it does.
+
+var errDay = errors.New("latency: not the bytes of a day record")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// MarshalBinary writes all fields in their order: numbers as varints, texts
+// and lists with their length before them, maps sorted, and a checksum.
+func (d *Day) MarshalBinary() ([]byte, error) {
+	values := 0
+	for i := range d.Bins {
+		for _, h := range d.Bins[i].histograms() {
+			values += len(h.US)
+		}
+	}
+	w := writer(make([]byte, 0, 512+64*len(d.Bins)+3*values))
+	w.text(d.Date)
+	w = append(w, d.SHA256[:]...)
+	d.Facts.write(&w)
+	w.uint(uint64(len(d.Bins)))
+	w.uint(uint64(values))
+	for i := range d.Bins {
+		d.Bins[i].write(&w)
+	}
+	return withChecksum(w), nil
+}
+
+func withChecksum(body []byte) []byte {
+	return binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
+}
+
+// UnmarshalBinary reads what MarshalBinary wrote.
+func (d *Day) UnmarshalBinary(data []byte) error {
+	body := len(data) - 4
+	if body < 0 || crc32.Checksum(data[:body], castagnoli) != binary.LittleEndian.Uint32(data[body:]) {
+		return errDay
+	}
+	r := reader{data: data[:body]}
+	*d = Day{Date: r.text()}
+	copy(d.SHA256[:], r.take(len(d.SHA256)))
+	d.Facts.read(&r)
+	bins, values := r.length(), r.length()
+	if r.bad {
+		return errDay
+	}
+	d.Bins = make([]Bin, bins)
+	room := make([]uint32, 2*values) // of all histograms, so that they cost one allocation
+	for i := range d.Bins {
+		room = d.Bins[i].read(&r, room)
+	}
+	if r.bad || len(r.data) > 0 || len(room) > 0 {
+		return errDay
+	}
+	return nil
+}
+
+// counts are numbers of windows, in the order in which they are written.
+func (f *Facts) counts() [8]*int {
+	return [...]*int{&f.Windows, &f.Conflicts, &f.Summaries, &f.Uncounted, &f.Given.Min, &f.Given.Mean, &f.Given.Max, &f.Foreign}
+}
+
+func (f *Facts) write(w *writer) {
+	p := &f.Packets
+	w.ints(p.Sent, p.Received, p.Lost, p.Late, p.Duplicate, p.SendError, p.Unstamped)
+	for _, n := range f.counts() {
+		w.ints(int64(*n))
+	}
+	w.ints(f.FirstMS, f.LastMS)
+	writeCounts(w, f.Origins)
+	writeCounts(w, f.Timestamps)
+	writeCounts(w, f.Meshes)
+	w.uint(uint64(f.ResidenceMaxUS))
+	w.uint(f.ClockRateMaxPPB)
+}
+
+func (f *Facts) read(r *reader) {
+	p := &f.Packets
+	r.ints(&p.Sent, &p.Received, &p.Lost, &p.Late, &p.Duplicate, &p.SendError, &p.Unstamped)
+	for _, n := range f.counts() {
+		*n = int(r.int())
+	}
+	r.ints(&f.FirstMS, &f.LastMS)
+	readCounts(r, &f.Origins)
+	readCounts(r, &f.Timestamps)
+	readCounts(r, &f.Meshes)
+	f.ResidenceMaxUS = r.uint32()
+	f.ClockRateMaxPPB = r.uint()
+}
+
+func writeCounts[K ~string](w *writer, counts map[K]int) {
+	w.uint(uint64(len(counts)))
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		w.text(string(key))
+		w.ints(int64(counts[key]))
+	}
+}
+
+func readCounts[K ~string](r *reader, into *map[K]int) {
+	for range r.length() {
+		if *into == nil {
+			*into = map[K]int{}
+		}
+		key := K(r.text())
+		(*into)[key] = int(r.int())
+	}
+}
+
+// histograms are those of an hour, in the order in which they are written.
+func (b *Bin) histograms() [12]*Histogram {
+	return [...]*Histogram{
+		&b.Open.Hardware, &b.Open.Kernel, &b.Open.User, &b.Open.Summed.Low, &b.Open.Summed.High,
+		&b.Excused.Hardware, &b.Excused.Kernel, &b.Excused.User, &b.Excused.Summed.Low, &b.Excused.Summed.High,
+		&b.Path.Forward, &b.Path.Reverse,
+	}
+}
+
+func (b *Bin) write(w *writer) {
+	w.ints(b.FromMS, int64(b.Clock), b.Open.Usable, b.Excused.Usable, int64(b.Path.TTLChanges), int64(b.Path.Traces))
+	w.uint(b.Path.ForwardLost)
+	w.uint(b.Path.ReverseLost)
+	w.uint(uint64(b.Path.OneWayErrorUS))
+	for _, s := range []*Bounds{&b.Open.Summed, &b.Excused.Summed} {
+		w.uint(s.LowUS)
+		w.uint(s.HighUS)
+		w.uint(s.Endless)
+	}
+	for _, h := range b.histograms() {
+		w.histogram(h)
+	}
+}
+
+// read fills room with the values and gives what is left of it.
+func (b *Bin) read(r *reader, room []uint32) []uint32 {
+	b.FromMS = r.int()
+	b.Clock = int(r.int())
+	b.Open.Usable, b.Excused.Usable = r.int(), r.int()
+	b.Path.TTLChanges, b.Path.Traces = int(r.int()), int(r.int())
+	b.Path.ForwardLost, b.Path.ReverseLost = r.uint(), r.uint()
+	b.Path.OneWayErrorUS = r.uint32()
+	for _, s := range []*Bounds{&b.Open.Summed, &b.Excused.Summed} {
+		s.LowUS, s.HighUS, s.Endless = r.uint(), r.uint(), r.uint()
+	}
+	for _, h := range b.histograms() {
+		room = r.histogram(h, room)
+	}
+	return room
+}
+
+type writer []byte
+
+func (w *writer) uint(v uint64) { *w = binary.AppendUvarint(*w, v) }
+
+func (w *writer) ints(values ...int64) {
+	for _, v := range values {
+		*w = binary.AppendVarint(*w, v)
+	}
+}
+
+func (w *writer) text(s string) {
+	w.uint(uint64(len(s)))
+	*w = append(*w, s...)
+}
+
+// histogram writes the number of RTTs, each as the difference to the one
+// before and how often it occurred, and the losses.
+func (w *writer) histogram(h *Histogram) {
+	w.uint(uint64(len(h.US)))
+	last := uint32(0)
+	for i, us := range h.US {
+		w.uint(uint64(us - last))
+		w.uint(uint64(h.N[i]))
+		last = us
+	}
+	w.uint(h.Lost)
+}
+
+// reader takes values off data. Once something was wrong, all are zero.
+type reader struct {
+	data []byte
+	bad  bool
+}
+
+func (r *reader) fail() { r.data, r.bad = nil, true }
+
+func (r *reader) uint() uint64 {
+	// One byte is what nearly all have.
+	if len(r.data) > 0 && r.data[0] < 0x80 {
+		v := r.data[0]
+		r.data = r.data[1:]
+		return uint64(v)
+	}
+	v, n := binary.Uvarint(r.data)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.data = r.data[n:]
+	return v
+}
+
+func (r *reader) uint32() uint32 {
+	v := r.uint()
+	if v > math.MaxUint32 {
+		r.fail()
+		return 0
+	}
+	return uint32(v)
+}
+
+func (r *reader) int() int64 {
+	v, n := binary.Varint(r.data)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.data = r.data[n:]
+	return v
+}
+
+func (r *reader) ints(into ...*int64) {
+	for _, v := range into {
+		*v = r.int()
+	}
+}
+
+// length is of something whose elements take at least a byte each.
+func (r *reader) length() int {
+	n := r.uint()
+	if n > uint64(len(r.data)) {
+		r.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reader) take(n int) []byte {
+	if n > len(r.data) {
+		r.fail()
+		return nil
+	}
+	taken := r.data[:n]
+	r.data = r.data[n:]
+	return taken
+}
+
+func (r *reader) text() string { return string(r.take(r.length())) }
+
+// histogram puts values and counts into room and gives what is left of it.
+func (r *reader) histogram(h *Histogram, room []uint32) []uint32 {
+	n := r.length()
+	if 2*n > len(room) {
+		r.fail()
+		return nil
+	}
+	if n > 0 {
+		h.US, h.N = room[:n:n], room[n:2*n:2*n]
+	}
+	us := uint64(0)
+	for i := range h.US {
+		step, count := r.uint(), r.uint()
+		us += step
+		if us > math.MaxUint32 || count == 0 || count > math.MaxUint32 || i > 0 && step == 0 {
+			r.fail()
+			return nil
+		}
+		h.US[i], h.N[i] = uint32(us), uint32(count)
+	}
+	h.Lost = r.uint()
+	return room[2*n:]
+}

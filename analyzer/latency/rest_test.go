@@ -1,0 +1,124 @@
+package latency
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// fillAny sets every field below v, so that a field which a record leaves out
+// is found whatever it is called.
+func fillAny(v reflect.Value, rng *rand.Rand) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if h, ok := v.Addr().Interface().(*Histogram); ok {
+			*h = anyHistogram(rng)
+			return
+		}
+		for i := range v.NumField() {
+			fillAny(v.Field(i), rng)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fillAny(v.Index(i), rng)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
+		for i := range v.Len() {
+			fillAny(v.Index(i), rng)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for range 3 {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			fillAny(key, rng)
+			fillAny(value, rng)
+			v.SetMapIndex(key, value)
+		}
+	case reflect.String:
+		text := make([]byte, 1+rng.IntN(200))
+		for i := range text {
+			text[i] = byte('a' + rng.IntN(26))
+		}
+		v.SetString(string(text))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(rng.Int64()>>rng.IntN(63) - 1<<20)
+	default:
+		v.SetUint(rng.Uint64()>>rng.IntN(64) | 1)
+	}
+}
+
+func anyHistogram(rng *rand.Rand) Histogram {
+	h := Histogram{Lost: rng.Uint64() >> rng.IntN(64)}
+	for range rng.IntN(5) {
+		h.US = append(h.US, rng.Uint32()>>rng.IntN(32))
+	}
+	slices.Sort(h.US)
+	h.US = slices.Compact(h.US)
+	for range h.US {
+		h.N = append(h.N, 1+rng.Uint32()>>(1+rng.IntN(30)))
+	}
+	return h
+}
+
+func anyDay(seed uint64) *Day {
+	day := &Day{}
+	fillAny(reflect.ValueOf(day).Elem(), rand.New(rand.NewPCG(seed, 0)))
+	return day
+}
+
+// TestDayAtRest: whatever is in a day is in its record.
+func TestDayAtRest(t *testing.T) {
+	for seed := range uint64(200) {
+		want, got := anyDay(seed), &Day{}
+		data, err := want.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := got.UnmarshalBinary(data); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
+		}
+		for i := range data {
+			harmed := slices.Clone(data)
+			harmed[i] ^= 1 << (i % 8)
+			if err := got.UnmarshalBinary(harmed); err == nil {
+				t.Fatalf("seed %d: a record with a bit of byte %d turned was taken", seed, i)
+			}
+		}
+		if err := got.UnmarshalBinary(data[:len(data)-1]); err == nil {
+			t.Fatal("a record without its last byte was taken")
+		}
+	}
+}
+
+// FuzzDayAtRest looks behind the checksum.
+func FuzzDayAtRest(f *testing.F) {
+	for seed := range uint64(3) {
+		data, _ := anyDay(seed).MarshalBinary()
+		f.Add(data[:len(data)-4])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		day := &Day{}
+		if err := day.UnmarshalBinary(withChecksum(body)); err != nil {
+			return
+		}
+		again, err := day.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		same := &Day{}
+		if err := same.UnmarshalBinary(again); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(day, same) {
+			t.Errorf("(-read +written and read):\n%s", cmp.Diff(day, same))
+		}
+	})
+}
