@@ -139,6 +139,8 @@ def add(mesh, end, row, at, rtts, life, hours, excused, runs):
         end.foreign += 1
         return
     if row["summary_source"]:
+        if number(row, "sent") > number(row, "unstamped"):
+            raise ValueError("bounds of imported summaries are not recomputed here")
         end.summaries += 1
         return
     for k in ("sent", "received", "lost", "late", "duplicate", "send_error", "unstamped"):
