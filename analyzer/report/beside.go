@@ -52,6 +52,38 @@ func intervalCell(p *api.Pair) string {
 	return cell
 }
 
+// intervals lists what a narrow table has no column for.
+func (t *table) intervals() {
+	confidence := t.confidence()
+	if confidence == "" || t.Width >= widthOfInterval {
+		return
+	}
+	var all []string
+	for i := range t.Pairs {
+		if p := &t.Pairs[i]; p.Uncertainty != nil {
+			all = append(all, ids(p)+" "+intervalCell(p))
+		}
+	}
+	t.line("")
+	t.line("%s", t.paint(confidence+" % intervals of the ratio", text.Bold))
+	for _, line := range wrapItems(all, " · ", t.Width-2) {
+		t.line("  %s", line)
+	}
+}
+
+// wrapItems joins texts into lines and breaks none of them.
+func wrapItems(items []string, joint string, columns int) []string {
+	var lines []string
+	for _, item := range items {
+		if last := len(lines) - 1; last >= 0 && width(lines[last])+width(joint)+width(item) <= columns {
+			lines[last] += joint + item
+		} else {
+			lines = append(lines, item)
+		}
+	}
+	return lines
+}
+
 func endCell(ratio *float64) string {
 	if ratio == nil {
 		return "∞"
@@ -72,7 +104,9 @@ func (t *table) beside() {
 	}
 	t.line("")
 	t.line("%s", t.paint("Beside the rate, plane "+plane.Plane, text.Bold))
-	t.rate("between hubs", rateLine(plane.BetweenHubs, false))
+	if plane.BetweenHubs.Total > 0 {
+		t.rate("between hubs", rateLine(plane.BetweenHubs, false))
+	}
 	t.rate("each end alone", strings.Replace(rateLine(plane.Ordered, false), "pairs", "ordered links", 1))
 	if plane.ExcusedLinks > 0 {
 		t.rate("nothing excused", rateLine(plane.WithMaintenance, false)+"; maintenance excuses something of "+plural(plane.ExcusedLinks, "link"))

@@ -118,9 +118,9 @@ func TestTrend(t *testing.T) {
 	}
 	_, got, _ := strings.Cut(table.String(), "Months before, plane optical\n")
 	got, _, _ = strings.Cut(got, "\n\n")
-	want := `  2025-02          0 of 1 pairs comply = 0.0 % · target 80 % (2025) · missed, 1 more needed
-  2025-03          0 of 1 pairs comply = 0.0 % · target 80 % (2025) · missed, 1 more needed
-  2025-04          1 of 1 pairs comply = 100.0 % · target 80 % (2025) · met`
+	want := `  2025-02          0 of 1 pair complies = 0.0 % · target 80 % (2025) · missed, 1 more needed
+  2025-03          0 of 1 pair complies = 0.0 % · target 80 % (2025) · missed, 1 more needed
+  2025-04          1 of 1 pair complies = 100.0 % · target 80 % (2025) · met`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

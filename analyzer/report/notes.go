@@ -43,7 +43,7 @@ func (t *table) notes() {
 	}
 	t.list("To be looked at", func(p *api.Pair) []api.Reason { return p.Flags })
 	var single []string
-	estimated, classC, cut, bounded := 0, 0, 0, 0
+	estimated, classC, cut, bounded, excused := 0, 0, 0, 0, 0
 	for i := range t.Pairs {
 		p := &t.Pairs[i]
 		if p.SingleEnded {
@@ -54,6 +54,9 @@ func (t *table) notes() {
 		}
 		if p.Provisional {
 			classC++
+		}
+		if p.Maintenance != nil && p.Maintenance.Seconds > 0 {
+			excused++
 		}
 		if p.Bounds != nil {
 			bounded++
@@ -69,13 +72,16 @@ func (t *table) notes() {
 	if bounded > 0 {
 		remarks = append(remarks, fmt.Sprintf("≤, ≥, ?: the %s of %s is not known, because imports without samples are among its data; it is at most or at least this, or on both sides of the limit.", t.Policy.Statistic, plural(bounded, "pair")))
 	}
+	if excused > 0 {
+		remarks = append(remarks, fmt.Sprintf("Maintenance excuses something of %s: the verdict leaves it out, LOSS %% does not.", plural(excused, "pair")))
+	}
 	if cut > 0 {
 		remarks = append(remarks, fmt.Sprintf("The distance of %s changed within the period; each part was judged by itself, the figures are of the worst.", plural(cut, "pair")))
 	}
 	if classC > 0 {
 		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
 	}
-	if t.confidence() != "" && t.Width >= widthOfInterval {
+	if t.confidence() != "" {
 		remarks = append(remarks, "Proven: the whole interval is on one side of the limit, also if every missing packet had been lost.")
 	}
 	if n := t.Data.Timestamps.User; n > 0 {

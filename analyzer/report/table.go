@@ -31,6 +31,7 @@ func Table(w io.Writer, r *api.Report, look Look) error {
 	t.heading()
 	t.warnings()
 	t.rows()
+	t.intervals()
 	t.notes()
 	t.others()
 	t.beside()
@@ -89,10 +90,14 @@ func (t *table) heading() {
 	}
 	t.line("  %s", t.bar())
 	var parts []string
+	doNotComply := "do not comply"
+	if rate.NonCompliant == 1 {
+		doNotComply = "does not comply"
+	}
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{rate.NonCompliant, "do not comply"}, {rate.NotDemonstrated, "not demonstrated"}, {rate.Provisional, "provisional (distance of class C)"}} {
+	}{{rate.NonCompliant, doNotComply}, {rate.NotDemonstrated, "not demonstrated"}, {rate.Provisional, "provisional (distance of class C)"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
@@ -143,7 +148,11 @@ func midnight(t time.Time) bool {
 
 // rateLine is the rate on one line, with its target if wanted.
 func rateLine(r api.Rate, withTarget bool) string {
-	line := fmt.Sprintf("%d of %d pairs comply = %s %%", r.Compliant, r.Total, percent(r))
+	pairs := "pairs comply"
+	if r.Total == 1 {
+		pairs = "pair complies"
+	}
+	line := fmt.Sprintf("%d of %d %s = %s %%", r.Compliant, r.Total, pairs, percent(r))
 	switch {
 	case !withTarget:
 	case r.Target == nil:
