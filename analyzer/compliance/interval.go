@@ -116,21 +116,18 @@ func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
 		sample := uncertainty.Day{Timed: &latency.Distribution{}, Bounds: &latency.Distribution{}}
 		any := false
 		for b := range day.Bins {
-			bin := &day.Bins[b]
-			hour, ok := tally.HourAt(bin.FromMS)
-			if !ok {
-				continue
+			if hour, ok := tally.HourAt(day.Bins[b].FromMS); ok {
+				any = true
+				sample.Missing += missing(tally, scheduled, hour)
 			}
-			any = true
-			sample.Missing += missing(tally, scheduled, hour)
-			for _, share := range end.shares(bin) {
-				r.addShare(&sample, end, share)
-				switch {
-				case len(share.Kernel.US) > 0:
-					out.DelayNS = r.kernelAdds
-				case len(share.Hardware.US) > 0 && out.DelayNS != r.kernelAdds:
-					out.DelayNS = r.hardwareAdds
-				}
+		}
+		for share := range day.Shares(tally.Calendar, end.Excused) {
+			r.addShare(&sample, end, share)
+			switch {
+			case len(share.Kernel.US) > 0:
+				out.DelayNS = r.kernelAdds
+			case len(share.Hardware.US) > 0 && out.DelayNS != r.kernelAdds:
+				out.DelayNS = r.hardwareAdds
 			}
 		}
 		if any {

@@ -53,14 +53,6 @@ type End struct {
 	Verdict        api.Verdict // of this end by itself
 }
 
-// shares are the parts of a bin that count.
-func (e *End) shares(bin *latency.Bin) []*latency.Share {
-	if e.Excused {
-		return []*latency.Share{&bin.Open, &bin.Excused}
-	}
-	return []*latency.Share{&bin.Open}
-}
-
 // summarise takes from the distribution what the report shows.
 func (e *End) summarise(r *Rules) {
 	whole := knownOf(e.Over[0])
@@ -78,7 +70,7 @@ func (e *End) summarise(r *Rules) {
 func (e *End) Drop() {
 	e.Over, e.Scheduled = nil, nil
 	for _, day := range e.Days {
-		day.Bins = nil
+		day.Open, day.Excused, day.Bins = latency.Share{}, latency.Share{}, nil
 	}
 }
 

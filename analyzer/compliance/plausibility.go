@@ -90,10 +90,10 @@ func (r *Rules) minSteps(end *End, zone *time.Location) []api.Reason {
 	for _, day := range end.Days {
 		stepped, last := false, int64(0)
 		for b := range day.Bins {
-			shortest, ok := shortestOf(&day.Bins[b])
-			if !ok {
+			if !day.Bins[b].HasRTT {
 				continue
 			}
+			shortest := int64(day.Bins[b].ShortestUS)
 			if last > 0 && shortest > 0 {
 				step := new(big.Rat).SetFrac64(max(shortest, last)-min(shortest, last), min(shortest, last))
 				if step.Cmp(r.minStepShare) > 0 {
@@ -114,16 +114,6 @@ func (r *Rules) minSteps(end *End, zone *time.Location) []api.Reason {
 	}
 	return []api.Reason{end.reason(api.FlagMinStep,
 		"days", days, "at", time.UnixMilli(at).In(zone).Format(time.RFC3339Nano), "before_ms", theory.MS(before), "after_ms", theory.MS(after))}
-}
-
-// shortestOf is the shortest RTT of an hour, in microseconds.
-func shortestOf(bin *latency.Bin) (us int64, ok bool) {
-	for _, h := range []*latency.Histogram{&bin.Open.Hardware, &bin.Open.Kernel, &bin.Open.User} {
-		if len(h.US) > 0 && (!ok || int64(h.US[0]) < us) {
-			us, ok = int64(h.US[0]), true
-		}
-	}
-	return us, ok
 }
 
 // differ tells whether two ends of one link disagree: an RTT covers both

@@ -64,6 +64,10 @@ func (r *Rules) Of(l *compliance.Link) []api.Reason {
 	return reasons
 }
 
+// Asks tells whether there is anything to explain. Then the days of the link
+// need their hours.
+func (r *Rules) Asks(l *compliance.Link) bool { return r.bound(l) != nil }
+
 // bound is what RTTs are held against: the limit, or for a link that only just
 // complies the RTT at which it would no longer be near to it. Nil where there
 // is nothing to explain.
@@ -119,7 +123,7 @@ func newExplanation(r *Rules, l *compliance.Link, bound *big.Rat) *explanation {
 			if e == 0 {
 				c.days = append(c.days, day.Date)
 			}
-			for b := range day.Bins {
+			for b := range day.Hours() {
 				if bin := &day.Bins[b]; within(bin.FromMS) {
 					s.hours = append(s.hours, hour{bin, d, c.counted(&bin.Open)})
 				}

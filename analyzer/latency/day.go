@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"iter"
 	"slices"
 	"time"
 
@@ -20,7 +21,74 @@ type Day struct {
 	Date   string
 	SHA256 wire.Digest // over the windows that start on it, by appendRecord; zero without any
 	Facts
-	Bins []Bin // one for each hour of the day in the calendar
+	// Open and Excused are all hours together.
+	Open, Excused Share
+	Bins          []Bin // one for each hour of the day in the calendar
+	// HoursAtRest says that the histograms of the hours were left in the records.
+	HoursAtRest bool
+}
+
+// Hours are the bins with their histograms, which must not be at rest.
+func (d *Day) Hours() []Bin {
+	if d.HoursAtRest {
+		panic("latency: the hours of " + d.Date + " were not read")
+	}
+	return d.Bins
+}
+
+// within yields what was measured on the day within a calendar, open and
+// excused: the day at once if all of it is.
+func (d *Day) within(c *Calendar) iter.Seq2[*Share, *Share] {
+	return func(yield func(*Share, *Share) bool) {
+		in := 0
+		for i := range d.Bins {
+			if _, ok := c.HourAt(d.Bins[i].FromMS); ok {
+				in++
+			}
+		}
+		if in == len(d.Bins) {
+			yield(&d.Open, &d.Excused)
+			return
+		}
+		if in == 0 {
+			return
+		}
+		for i := range d.Hours() {
+			if _, ok := c.HourAt(d.Bins[i].FromMS); ok && !yield(&d.Bins[i].Open, &d.Bins[i].Excused) {
+				return
+			}
+		}
+	}
+}
+
+// sum adds up the hours.
+func (d *Day) sum() {
+	for _, of := range []struct {
+		whole *Share
+		part  func(*Bin) *Share
+	}{
+		{&d.Open, func(b *Bin) *Share { return &b.Open }},
+		{&d.Excused, func(b *Bin) *Share { return &b.Excused }},
+	} {
+		var hardware, kernel, user, low, high Distribution
+		for i := range d.Bins {
+			part := of.part(&d.Bins[i])
+			of.whole.Usable += part.Usable
+			hardware.AddHistogram(&part.Hardware)
+			kernel.AddHistogram(&part.Kernel)
+			user.AddHistogram(&part.User)
+			low.AddHistogram(&part.Summed.Low)
+			high.AddHistogram(&part.Summed.High)
+			of.whole.Summed.LowUS += part.Summed.LowUS
+			of.whole.Summed.HighUS += part.Summed.HighUS
+			of.whole.Summed.Endless += part.Summed.Endless
+		}
+		hardware.drain(&of.whole.Hardware)
+		kernel.drain(&of.whole.Kernel)
+		user.drain(&of.whole.User)
+		low.drain(&of.whole.Summed.Low)
+		high.drain(&of.whole.Summed.High)
+	}
 }
 
 // Facts are what is counted without regard to the time of day.
@@ -60,6 +128,18 @@ type Bin struct {
 	// maintenance excused the link.
 	Open, Excused Share
 	Path          Path
+	// ShortestUS is the shortest RTT of what is open, if there is any.
+	ShortestUS uint32
+	HasRTT     bool
+}
+
+// findShortest sets the shortest RTT.
+func (b *Bin) findShortest() {
+	for _, h := range []*Histogram{&b.Open.Hardware, &b.Open.Kernel, &b.Open.User} {
+		if len(h.US) > 0 && (!b.HasRTT || h.US[0] < b.ShortestUS) {
+			b.ShortestUS, b.HasRTT = h.US[0], true
+		}
+	}
 }
 
 // Share is a part of what was measured in an hour, by the source of the
@@ -437,7 +517,9 @@ func (m *dayMaker) closeHour() {
 		fill.summed.drain(&fill.share.Summed)
 		fill.share = nil
 	}
-	path := &m.days[m.day].Bins[m.hour-m.firstHour(m.day)].Path
+	bin := &m.days[m.day].Bins[m.hour-m.firstHour(m.day)]
+	bin.findShortest()
+	path := &bin.Path
 	m.way.forward.drain(&path.Forward)
 	m.way.reverse.drain(&path.Reverse)
 	m.hour = -1
@@ -448,6 +530,7 @@ func (m *dayMaker) closeDay() {
 	if m.sum != nil {
 		day := m.days[m.day]
 		day.SHA256 = wire.Digest(m.sum.Sum(nil))
+		day.sum()
 		m.origins.settle(&day.Origins)
 		m.meshes.settle(&day.Meshes)
 		m.timestamps.settle(&day.Timestamps)

@@ -22,8 +22,8 @@ type Source interface {
 // again. It forgets a day by itself when windows of it were stored since.
 type Records interface {
 	// Load gives the days of keys, which are of one link and ascend; nil for each
-	// that there is none of.
-	Load(ctx context.Context, keys []DayKey) ([]*Day, error)
+	// that there is none of. Without hours these may be at rest.
+	Load(ctx context.Context, keys []DayKey, hours bool) ([]*Day, error)
 	// Reserve says that days are about to be made, before their windows are
 	// read: what is stored after it spoils them.
 	Reserve(ctx context.Context, keys []DayKey) error
@@ -52,18 +52,19 @@ type Link struct {
 }
 
 // Read gives the days of an end, from the records where these have them and
-// else from the windows; records may be nil.
+// else from the windows; records may be nil. Without hours these may be at rest,
+// which spares most of what there is to load.
 //
 // A mesh that judges may say otherwise than the one that was measured by. A
 // window is foreign if it begins when by this mesh one of its sites does not
 // exist, or if its labels are of another cluster, carrier, plane or method:
 // the distance that the mesh gives is not of what the window measured.
-func Read(ctx context.Context, source Source, records Records, scope *Scope) (*Link, error) {
+func Read(ctx context.Context, source Source, records Records, scope *Scope, hours bool) (*Link, error) {
 	maker := newDayMaker(scope)
 	keys := scope.keys()
 	if records != nil {
 		var err error
-		if maker.days, err = records.Load(ctx, keys); err != nil {
+		if maker.days, err = records.Load(ctx, keys, hours); err != nil {
 			return nil, err
 		}
 	}
@@ -122,7 +123,7 @@ func (m *dayMaker) read(ctx context.Context, source Source, first, last int, spa
 
 // recordVersion rises when a record of the same windows would hold something
 // else than before.
-const recordVersion = 4
+const recordVersion = 5
 
 // keys names the days of the calendar.
 func (s *Scope) keys() []DayKey {
@@ -182,25 +183,39 @@ func (l *Link) Over(c *Calendar, excused bool) *Tally {
 	for _, day := range l.Days {
 		for i := range day.Bins {
 			bin := &day.Bins[i]
-			hour, ok := c.HourAt(bin.FromMS)
-			if !ok {
-				continue
+			if hour, ok := c.HourAt(bin.FromMS); ok {
+				t.Usable[hour] += bin.Open.Usable
+				if excused {
+					t.Usable[hour] += bin.Excused.Usable
+				}
 			}
-			t.add(&bin.Open, hour)
-			if excused {
-				t.add(&bin.Excused, hour)
-			}
+		}
+		for share := range day.Shares(c, excused) {
+			t.AddHistogram(&share.Hardware)
+			t.AddHistogram(&share.Kernel)
+			t.AddHistogram(&share.User)
+			t.bounds.add(&share.Summed)
 		}
 	}
 	return t
 }
 
-func (t *Tally) add(s *Share, hour int) {
-	t.Usable[hour] += s.Usable
-	t.AddHistogram(&s.Hardware)
-	t.AddHistogram(&s.Kernel)
-	t.AddHistogram(&s.User)
-	t.bounds.add(&s.Summed)
+// Shares are what was measured on the day within a calendar, with what
+// maintenance excuses on request. If the calendar cuts the day, its hours must
+// not be at rest.
+func (d *Day) Shares(c *Calendar, excused bool) iter.Seq[*Share] {
+	return func(yield func(*Share) bool) {
+		for open, extra := range d.within(c) {
+			if !yield(open) || excused && !yield(extra) {
+				return
+			}
+		}
+	}
+}
+
+// HoursAtRest tells whether the hours of any day are.
+func (l *Link) HoursAtRest() bool {
+	return slices.ContainsFunc(l.Days, func(d *Day) bool { return d.HoursAtRest })
 }
 
 // Silent tells whether nothing was measured on the day.

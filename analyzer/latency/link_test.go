@@ -118,7 +118,7 @@ func TestRead(t *testing.T) {
 	conflict := scenario.Window(m, "a1", "b1", from, scenario.Same(1, 60), 0)
 	s.Put(t, second, first, before, conflict)
 
-	got, err := latency.Read(t.Context(), s, nil, scope(m, calendar))
+	got, err := latency.Read(t.Context(), s, nil, scope(m, calendar), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestRead(t *testing.T) {
 	// A conflict counts nowhere, but the hash tells that there was one.
 	alone := &scenario.Store{}
 	alone.Put(t, first)
-	without, err := latency.Read(t.Context(), alone, nil, scope(m, calendar))
+	without, err := latency.Read(t.Context(), alone, nil, scope(m, calendar), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestUsable(t *testing.T) {
 			made.Session, made.EndMS = w.session, from.Add(w.end).UnixMilli()
 			s.Put(t, made)
 		}
-		got, err := latency.Read(t.Context(), s, nil, scope(m, calendar))
+		got, err := latency.Read(t.Context(), s, nil, scope(m, calendar), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func TestReadRefusesABrokenStore(t *testing.T) {
 		{"broken samples", source{broken}, "rtts: a varint is cut off or too long"},
 		{"failing", &scenario.Store{Err: errors.New("no answer")}, "read windows of a1>b1: no answer"},
 	} {
-		if _, err := latency.Read(t.Context(), c.source, nil, scope(m, calendar)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := latency.Read(t.Context(), c.source, nil, scope(m, calendar), true); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
@@ -235,7 +235,7 @@ func BenchmarkRead(b *testing.B) {
 	calendar := latency.NewCalendar(from, from.AddDate(0, 1, 0))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := latency.Read(b.Context(), records, nil, scope(m, calendar)); err != nil {
+		if _, err := latency.Read(b.Context(), records, nil, scope(m, calendar), true); err != nil {
 			b.Fatal(err)
 		}
 	}

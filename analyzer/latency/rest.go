@@ -17,39 +17,33 @@ var errDay = errors.New("latency: not the bytes of a day record")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// MarshalBinary writes all fields in their order: numbers as varints, texts
-// and lists with their length before them, maps sorted, and a checksum.
+// MarshalBinary writes all but the histograms of the hours: numbers as varints,
+// texts and lists with their length before them, maps sorted, and a checksum.
 func (d *Day) MarshalBinary() ([]byte, error) {
-	values := 0
-	for i := range d.Bins {
-		for _, h := range d.Bins[i].histograms() {
-			values += len(h.US)
-		}
-	}
-	w := writer(make([]byte, 0, 512+64*len(d.Bins)+3*values))
+	w := writer{}
 	w.text(d.Date)
 	w = append(w, d.SHA256[:]...)
 	d.Facts.write(&w)
 	w.uint(uint64(len(d.Bins)))
-	w.uint(uint64(values))
+	w.uint(uint64(values(d.histograms())))
+	d.Open.write(&w)
+	d.Excused.write(&w)
 	for i := range d.Bins {
 		d.Bins[i].write(&w)
+	}
+	for _, h := range d.histograms() {
+		w.histogram(h)
 	}
 	return withChecksum(w), nil
 }
 
-func withChecksum(body []byte) []byte {
-	return binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
-}
-
-// UnmarshalBinary reads what MarshalBinary wrote.
+// UnmarshalBinary reads what MarshalBinary wrote. The hours are then at rest.
 func (d *Day) UnmarshalBinary(data []byte) error {
-	body := len(data) - 4
-	if body < 0 || crc32.Checksum(data[:body], castagnoli) != binary.LittleEndian.Uint32(data[body:]) {
+	r, ok := checked(data)
+	if !ok {
 		return errDay
 	}
-	r := reader{data: data[:body]}
-	*d = Day{Date: r.text()}
+	*d = Day{Date: r.text(), HoursAtRest: true}
 	copy(d.SHA256[:], r.take(len(d.SHA256)))
 	d.Facts.read(&r)
 	bins, values := r.length(), r.length()
@@ -57,14 +51,64 @@ func (d *Day) UnmarshalBinary(data []byte) error {
 		return errDay
 	}
 	d.Bins = make([]Bin, bins)
-	room := make([]uint32, 2*values) // of all histograms, so that they cost one allocation
+	d.Open.read(&r)
+	d.Excused.read(&r)
 	for i := range d.Bins {
-		room = d.Bins[i].read(&r, room)
+		d.Bins[i].read(&r)
 	}
-	if r.bad || len(r.data) > 0 || len(room) > 0 {
+	return r.histograms(d.histograms(), values)
+}
+
+// MarshalHours writes the histograms of the hours, each after the other.
+func (d *Day) MarshalHours() []byte {
+	var all []*Histogram
+	for i := range d.Bins {
+		all = append(all, d.Bins[i].histograms()...)
+	}
+	w := writer{}
+	w.uint(uint64(values(all)))
+	for _, h := range all {
+		w.histogram(h)
+	}
+	return withChecksum(w)
+}
+
+// UnmarshalHours reads what MarshalHours wrote, into a day whose hours are at
+// rest.
+func (d *Day) UnmarshalHours(data []byte) error {
+	r, ok := checked(data)
+	if !ok {
 		return errDay
 	}
+	var all []*Histogram
+	for i := range d.Bins {
+		all = append(all, d.Bins[i].histograms()...)
+	}
+	if err := r.histograms(all, r.length()); err != nil {
+		return err
+	}
+	d.HoursAtRest = false
 	return nil
+}
+
+func withChecksum(body []byte) []byte {
+	return binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
+}
+
+func checked(data []byte) (reader, bool) {
+	body := len(data) - 4
+	if body < 0 || crc32.Checksum(data[:body], castagnoli) != binary.LittleEndian.Uint32(data[body:]) {
+		return reader{}, false
+	}
+	return reader{data: data[:body]}, true
+}
+
+// values is how many RTTs differ in each histogram, together.
+func values(all []*Histogram) (n int) {
+	for _, h := range all {
+		n += len(h.US)
+	}
+	return n
 }
 
 // counts are numbers of windows, in the order in which they are written.
@@ -118,45 +162,54 @@ func readCounts[K ~string](r *reader, into *map[K]int) {
 	}
 }
 
-// histograms are those of an hour, in the order in which they are written.
-func (b *Bin) histograms() [12]*Histogram {
-	return [...]*Histogram{
-		&b.Open.Hardware, &b.Open.Kernel, &b.Open.User, &b.Open.Summed.Low, &b.Open.Summed.High,
-		&b.Excused.Hardware, &b.Excused.Kernel, &b.Excused.User, &b.Excused.Summed.Low, &b.Excused.Summed.High,
-		&b.Path.Forward, &b.Path.Reverse,
-	}
+// histograms are in the order in which they are written.
+func (s *Share) histograms() []*Histogram {
+	return []*Histogram{&s.Hardware, &s.Kernel, &s.User, &s.Summed.Low, &s.Summed.High}
 }
 
+func (d *Day) histograms() []*Histogram {
+	return append(d.Open.histograms(), d.Excused.histograms()...)
+}
+
+func (b *Bin) histograms() []*Histogram {
+	return append(append(b.Open.histograms(), b.Excused.histograms()...), &b.Path.Forward, &b.Path.Reverse)
+}
+
+// write leaves the histograms out.
+func (s *Share) write(w *writer) {
+	w.ints(s.Usable)
+	w.uint(s.Summed.LowUS)
+	w.uint(s.Summed.HighUS)
+	w.uint(s.Summed.Endless)
+}
+
+func (s *Share) read(r *reader) {
+	s.Usable = r.int()
+	s.Summed.LowUS, s.Summed.HighUS, s.Summed.Endless = r.uint(), r.uint(), r.uint()
+}
+
+// write leaves the histograms out.
 func (b *Bin) write(w *writer) {
-	w.ints(b.FromMS, int64(b.Clock), b.Open.Usable, b.Excused.Usable, int64(b.Path.TTLChanges), int64(b.Path.Traces))
+	w.ints(b.FromMS, int64(b.Clock), int64(b.Path.TTLChanges), int64(b.Path.Traces))
+	b.Open.write(w)
+	b.Excused.write(w)
 	w.uint(b.Path.ForwardLost)
 	w.uint(b.Path.ReverseLost)
 	w.uint(uint64(b.Path.OneWayErrorUS))
-	for _, s := range []*Bounds{&b.Open.Summed, &b.Excused.Summed} {
-		w.uint(s.LowUS)
-		w.uint(s.HighUS)
-		w.uint(s.Endless)
-	}
-	for _, h := range b.histograms() {
-		w.histogram(h)
-	}
+	w.uint(uint64(b.ShortestUS))
+	w.bool(b.HasRTT)
 }
 
-// read fills room with the values and gives what is left of it.
-func (b *Bin) read(r *reader, room []uint32) []uint32 {
+func (b *Bin) read(r *reader) {
 	b.FromMS = r.int()
 	b.Clock = int(r.int())
-	b.Open.Usable, b.Excused.Usable = r.int(), r.int()
 	b.Path.TTLChanges, b.Path.Traces = int(r.int()), int(r.int())
+	b.Open.read(r)
+	b.Excused.read(r)
 	b.Path.ForwardLost, b.Path.ReverseLost = r.uint(), r.uint()
 	b.Path.OneWayErrorUS = r.uint32()
-	for _, s := range []*Bounds{&b.Open.Summed, &b.Excused.Summed} {
-		s.LowUS, s.HighUS, s.Endless = r.uint(), r.uint(), r.uint()
-	}
-	for _, h := range b.histograms() {
-		room = r.histogram(h, room)
-	}
-	return room
+	b.ShortestUS = r.uint32()
+	b.HasRTT = r.uint() != 0
 }
 
 type writer []byte
@@ -166,6 +219,14 @@ func (w *writer) uint(v uint64) { *w = binary.AppendUvarint(*w, v) }
 func (w *writer) ints(values ...int64) {
 	for _, v := range values {
 		*w = binary.AppendVarint(*w, v)
+	}
+}
+
+func (w *writer) bool(v bool) {
+	if v {
+		w.uint(1)
+	} else {
+		w.uint(0)
 	}
 }
 
@@ -257,6 +318,18 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) text() string { return string(r.take(r.length())) }
+
+// histograms reads all that is left: into one piece of memory for all of them.
+func (r *reader) histograms(all []*Histogram, values int) error {
+	room := make([]uint32, 2*values)
+	for _, h := range all {
+		room = r.histogram(h, room)
+	}
+	if r.bad || len(r.data) > 0 || len(room) > 0 {
+		return errDay
+	}
+	return nil
+}
 
 // histogram puts values and counts into room and gives what is left of it.
 func (r *reader) histogram(h *Histogram, room []uint32) []uint32 {

@@ -1,6 +1,7 @@
 package latency
 
 import (
+	"errors"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -39,6 +40,8 @@ func fillAny(v reflect.Value, rng *rand.Rand) {
 			fillAny(value, rng)
 			v.SetMapIndex(key, value)
 		}
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.String:
 		text := make([]byte, 1+rng.IntN(200))
 		for i := range text {
@@ -75,25 +78,32 @@ func anyDay(seed uint64) *Day {
 func TestDayAtRest(t *testing.T) {
 	for seed := range uint64(200) {
 		want, got := anyDay(seed), &Day{}
+		want.HoursAtRest = false
 		data, err := want.MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := got.UnmarshalBinary(data); err != nil {
+		hours := want.MarshalHours()
+		if err := errors.Join(got.UnmarshalBinary(data), got.UnmarshalHours(hours)); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
 		}
-		for i := range data {
-			harmed := slices.Clone(data)
-			harmed[i] ^= 1 << (i % 8)
-			if err := got.UnmarshalBinary(harmed); err == nil {
-				t.Fatalf("seed %d: a record with a bit of byte %d turned was taken", seed, i)
+		for what, read := range map[string]struct {
+			data []byte
+			into func([]byte) error
+		}{"day": {data, got.UnmarshalBinary}, "hours": {hours, got.UnmarshalHours}} {
+			for i := range read.data {
+				harmed := slices.Clone(read.data)
+				harmed[i] ^= 1 << (i % 8)
+				if read.into(harmed) == nil {
+					t.Fatalf("seed %d: a %s with a bit of byte %d turned was taken", seed, what, i)
+				}
 			}
-		}
-		if err := got.UnmarshalBinary(data[:len(data)-1]); err == nil {
-			t.Fatal("a record without its last byte was taken")
+			if read.into(read.data[:len(read.data)-1]) == nil {
+				t.Fatalf("seed %d: a %s without its last byte was taken", seed, what)
+			}
 		}
 	}
 }

@@ -41,16 +41,23 @@ type Cache struct {
 
 // formatVersion rises when this program would misread an older file; such a
 // file is begun anew.
-const formatVersion = 2
+const formatVersion = 3
 
 const schema = `
 CREATE TABLE IF NOT EXISTS day (
+	id INTEGER PRIMARY KEY,
 	src TEXT NOT NULL, dst TEXT NOT NULL, test TEXT NOT NULL,
 	from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,
 	circumstances BLOB NOT NULL,
 	touched INTEGER NOT NULL, -- generation in which windows of it were last heard of, or it was reserved
 	record BLOB,              -- NULL: to be made
-	PRIMARY KEY (src, dst, test, from_ms, to_ms)
+	UNIQUE (src, dst, test, from_ms, to_ms)
+);
+-- The histograms of the hours, which few reports ask for; of the record that
+-- was saved with it.
+CREATE TABLE IF NOT EXISTS hours (
+	day INTEGER PRIMARY KEY REFERENCES day,
+	bins BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS state (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -92,8 +99,7 @@ func Open(ctx context.Context, file string, journal Journal, log *slog.Logger) (
 var errOtherVersion = errors.New("they are of another version of this program")
 
 func (c *Cache) open(ctx context.Context, file string) error {
-	// A page holds about a record: fewer are read one by one.
-	query := url.Values{"_pragma": {"busy_timeout(10000)", "page_size(16384)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
+	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
 	path, err := filepath.Abs(file)
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func begin(t testing.TB, cache *records.Cache) *records.Session {
 
 func read(t testing.TB, s *stored, kept latency.Records, scope *latency.Scope) *latency.Link {
 	t.Helper()
-	link, err := latency.Read(t.Context(), s, kept, scope)
+	link, err := latency.Read(t.Context(), s, kept, scope, true)
 	if err != nil {
 		t.Fatal(err)
 	}

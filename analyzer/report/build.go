@@ -116,7 +116,7 @@ func Prepare(ctx context.Context, plan *Plan, source latency.Source, records lat
 	for i := range plan.Links {
 		for _, end := range plan.Links[i].ends {
 			group.Go(func() error {
-				_, err := latency.Read(ctx, source, records, end.scope)
+				_, err := latency.Read(ctx, source, records, end.scope, false)
 				return err
 			})
 		}
@@ -159,28 +159,59 @@ func (p *Plan) judge(ctx context.Context, by judging, source latency.Source, o O
 // judge reads the ends of a link and judges it, with what maintenance excuses
 // and, where that is anything, without.
 func (l *PlannedLink) judge(ctx context.Context, by judging, source latency.Source, records latency.Records) (*compliance.Link, error) {
-	links := make([]*latency.Link, len(l.ends))
-	for e, end := range l.ends {
-		var err error
-		if links[e], err = latency.Read(ctx, source, records, end.scope); err != nil {
-			return nil, err
-		}
+	links, err := l.read(ctx, source, records, len(l.Stretches) > 1) // which cut days
+	if err != nil {
+		return nil, err
 	}
 	result, err := by.rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false))
 	if err != nil {
 		return nil, err
 	}
+	asked := by.why != nil && !result.Bounded() && by.why.Asks(result)
+	if asked && slices.ContainsFunc(links, (*latency.Link).HoursAtRest) {
+		if links, err = l.read(ctx, source, records, true); err != nil {
+			return nil, err
+		}
+		if !sameWindows(links, result.Ends) { // some came meanwhile
+			if result, err = by.rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false)); err != nil {
+				return nil, err
+			}
+		}
+		for e := range links {
+			result.Ends[e].Link = links[e]
+		}
+	}
 	if len(l.Subject.Works.Spans) > 0 {
 		unexcused := by.rules.Outcome(l.Stretches, l.endsOf(links, true))
 		result.Unexcused = &unexcused
 	}
-	if by.why != nil && !result.Bounded() {
+	if asked {
 		result.Diagnosis = by.why.Of(result)
 	}
 	for e := range result.Ends {
 		result.Ends[e].Drop()
 	}
 	return result, nil
+}
+
+func (l *PlannedLink) read(ctx context.Context, source latency.Source, records latency.Records, hours bool) (_ []*latency.Link, err error) {
+	links := make([]*latency.Link, len(l.ends))
+	for e, end := range l.ends {
+		if links[e], err = latency.Read(ctx, source, records, end.scope, hours); err != nil {
+			return nil, err
+		}
+	}
+	return links, nil
+}
+
+// sameWindows tells whether links were read from the windows that ends are of.
+func sameWindows(links []*latency.Link, ends []compliance.End) bool {
+	for e := range links {
+		if !slices.EqualFunc(links[e].Days, ends[e].Days, func(a, b *latency.Day) bool { return a.SHA256 == b.SHA256 }) {
+			return false
+		}
+	}
+	return true
 }
 
 // otherCarriers adds to the diagnosis of links that do not comply which other
