@@ -351,11 +351,13 @@ func (k *maker) link(link mesh.Link) (counted, later []wire.Window) {
 			w = k.window(link, s, at, 15*time.Minute, 40)
 		case k.chance(0.001): // by another mesh
 			w.Carrier = "former"
-		case k.chance(0.0005) && w.Received > 0: // a summary
+		case k.chance(0.0005) && w.Received > 0: // a summary of nobody knows how many packets
 			mean := w.Stats
 			if mean != nil {
 				w.Summary = &wire.Summary{MeanUS: &mean.MeanUS, Source: "elsewhere"}
 				w.RTTs, w.Stats, w.Origin = nil, nil, wire.OriginImported
+				w.Counts = wire.Counts{Scheduled: w.Scheduled}
+				w.STAMP, w.IPDV, w.ReplyTTL, w.Path, w.OneWay = nil, nil, nil, nil, nil
 			}
 		case k.chance(0.001):
 			twin := k.window(link, s, at, 15*time.Minute, 15)
