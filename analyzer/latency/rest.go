@@ -256,15 +256,18 @@ type reader struct {
 
 func (r *reader) fail() { r.data, r.bad = nil, true }
 
-func (r *reader) uint() uint64 {
-	// One byte is what nearly all have.
-	if len(r.data) > 0 && r.data[0] < 0x80 {
-		v := r.data[0]
-		r.data = r.data[1:]
-		return uint64(v)
+// uvarint is a number and how many bytes it takes; 0 if it is none.
+func uvarint(data []byte) (v uint64, n int) {
+	if len(data) > 0 && data[0] < 0x80 { // which nearly all are
+		return uint64(data[0]), 1
 	}
-	v, n := binary.Uvarint(r.data)
-	if n <= 0 {
+	v, n = binary.Uvarint(data)
+	return v, max(n, 0)
+}
+
+func (r *reader) uint() uint64 {
+	v, n := uvarint(r.data)
+	if n == 0 {
 		r.fail()
 		return 0
 	}
@@ -341,16 +344,20 @@ func (r *reader) histogram(h *Histogram, room []uint32) []uint32 {
 	if n > 0 {
 		h.US, h.N = room[:n:n], room[n:2*n:2*n]
 	}
-	us := uint64(0)
+	// Here by index: to move r.data at each number costs more than the number.
+	data, at, us := r.data, 0, uint64(0)
 	for i := range h.US {
-		step, count := r.uint(), r.uint()
+		step, n := uvarint(data[at:])
+		count, m := uvarint(data[at+n:])
+		at += n + m
 		us += step
-		if us > math.MaxUint32 || count == 0 || count > math.MaxUint32 || i > 0 && step == 0 {
+		if n == 0 || m == 0 || us > math.MaxUint32 || count == 0 || count > math.MaxUint32 || i > 0 && step == 0 {
 			r.fail()
 			return nil
 		}
 		h.US[i], h.N[i] = uint32(us), uint32(count)
 	}
+	r.data = data[at:]
 	h.Lost = r.uint()
 	return room[2*n:]
 }
