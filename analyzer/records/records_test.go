@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -308,6 +309,21 @@ func TestRecordsAreTheWindows(t *testing.T) {
 		want := read(t, s, nil, june(m))
 		if diff := cmp.Diff(want, read(t, s, begin(t, caches[0]), june(m)), cmpopts.EquateEmpty()); diff != "" {
 			rt.Fatalf("(-want +got):\n%s", diff)
+		}
+		// With the hours at rest the days as a whole are the same.
+		scope := june(m)
+		resting, err := latency.Read(t.Context(), s, begin(t, caches[0]), scope, false)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if !resting.HoursAtRest() {
+			rt.Fatal("hours were read that nobody asked for")
+		}
+		for _, excused := range []bool{false, true} {
+			if diff := cmp.Diff(want.Over(scope.Calendar, excused), resting.Over(scope.Calendar, excused),
+				cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()); diff != "" {
+				rt.Fatalf("(-with the hours +with these at rest):\n%s", diff)
+			}
 		}
 	})
 }
