@@ -39,7 +39,7 @@ func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j
 	}
 	in := uncertainty.Input{
 		DistanceM: uncertainty.Span{Low: stretch.Route.MinMeters, High: stretch.Route.MaxMeters},
-		Statistic: r.statistic, Trials: r.trials, Seed: sure.Seed, Confidence: r.confidence,
+		Statistic: r.statistic, Trials: r.trials, FewerDays: r.fewerDays, Seed: sure.Seed, Confidence: r.confidence,
 	}
 	if stretch.Route.Class != mesh.ClassA {
 		in.ExtentsM = s.ExtentsM

@@ -44,6 +44,7 @@ type Rules struct {
 	trials                   int
 	seed                     uint64
 	completeDaysNeeded       int
+	fewerDays                int
 	hardwareAdds, kernelAdds uncertainty.Span
 
 	withinHub, withinCity *big.Rat // limits of an RTT, in microseconds
@@ -72,9 +73,9 @@ func NewRules(p *policy.Policy) *Rules {
 		minStepShare:    p.Plausibility.MinStepShare.Rat(),
 
 		confidence: p.Uncertainty.Confidence.Rat(), trials: p.Uncertainty.Trials, seed: p.Uncertainty.Seed,
-		completeDaysNeeded: p.Uncertainty.CompleteDays,
-		hardwareAdds:       uncertainty.Span{Low: hardwareLeast, High: hardwareMost},
-		kernelAdds:         uncertainty.Span{Low: kernelLeast, High: kernelMost},
+		completeDaysNeeded: p.Uncertainty.CompleteDays, fewerDays: p.Uncertainty.FewerDays,
+		hardwareAdds: uncertainty.Span{Low: hardwareLeast, High: hardwareMost},
+		kernelAdds:   uncertainty.Span{Low: kernelLeast, High: kernelMost},
 
 		// Twice the one-way limit, in microseconds.
 		withinHub:  new(big.Rat).Mul(p.Classes.WithinHubMS.Rat(), big.NewRat(2000, 1)),

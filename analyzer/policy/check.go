@@ -191,6 +191,9 @@ func (c *checker) checkUncertainty() error {
 	if u.CompleteDays < 2 || u.CompleteDays > 366 {
 		return c.doc.Errorf("uncertainty.complete_days", "%d is not within 2 to 366", u.CompleteDays)
 	}
+	if u.FewerDays < 0 || u.FewerDays >= u.CompleteDays {
+		return c.doc.Errorf("uncertainty.fewer_days", "%d is not within 0 to %d, one less than complete_days", u.FewerDays, u.CompleteDays-1)
+	}
 	for _, field := range []struct {
 		at string
 		us []Decimal

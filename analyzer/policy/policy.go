@@ -168,6 +168,7 @@ type Uncertainty struct {
 	Trials         int       `yaml:"trials"`
 	Seed           uint64    `yaml:"seed"`
 	CompleteDays   int       `yaml:"complete_days"`
+	FewerDays      int       `yaml:"fewer_days"`
 	HardwareAddsUS []Decimal `yaml:"hardware_adds_us"` // least and most
 	KernelAddsUS   []Decimal `yaml:"kernel_adds_us"`
 }

@@ -49,6 +49,7 @@ var drawInput = rapid.Custom(func(t *rapid.T) Input {
 		ExtentsM:   rapid.SliceOfN(rapid.Int64Range(0, 100_000), 0, 2).Draw(t, "extents"),
 		Statistic:  rapid.SampledFrom(statistics).Draw(t, "statistic"),
 		Trials:     rapid.IntRange(1, 60).Draw(t, "trials"),
+		FewerDays:  rapid.IntRange(0, 4).Draw(t, "fewer days"),
 		Seed:       rapid.Uint64().Draw(t, "seed"),
 		Confidence: big.NewRat(rapid.Int64Range(0, 99).Draw(t, "percent"), 100),
 	}

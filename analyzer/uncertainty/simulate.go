@@ -13,7 +13,7 @@ import (
 // left out: no trial draws them. It fails only on input that cannot be, which
 // the error names, and where no day is left. The input is read and not kept.
 //
-// Each trial draws, in this order: as many days as there are; what the
+// Each trial draws, in this order: days, FewerDays fewer than there are; what the
 // timestamps added, for each end; the distance; and what is added to it for
 // each extent. A distance below 1 m is taken as 1 m.
 func Simulate(in Input) (*Trials, error) {
@@ -35,7 +35,7 @@ func Simulate(in Input) (*Trials, error) {
 	descending := func(a, b ratio) int { return b.compare(a) }
 	low, high, gaps := first{n: kept, order: ratio.compare}, first{n: kept, order: descending}, first{n: kept, order: descending}
 	for range in.Trials {
-		days = random.days(times, days[:0])
+		days = random.days(times, in.FewerDays, days[:0])
 		var worse sides
 		for e := range ends {
 			worse = worse.worse(ends[e].of(days).less(random.within(ends[e].delayNS)))

@@ -31,6 +31,7 @@ type (
 	twinLink struct {
 		Statistic  string    `json:"statistic"`
 		Trials     int       `json:"trials"`
+		FewerDays  int       `json:"fewer_days"`
 		Seed       uint64    `json:"seed"`
 		Confidence string    `json:"confidence"`
 		DistanceM  [2]int64  `json:"distance_m"`
@@ -110,7 +111,7 @@ func TestTwin(t *testing.T) {
 func seeded(random *rand.Rand) Input {
 	span := func(low, width int64) Span { return Span{low, low + random.Int64N(width)} }
 	in := Input{
-		DistanceM: span(800_000+random.Int64N(1_000_000), 100_000), Trials: 200 + random.IntN(200),
+		DistanceM: span(800_000+random.Int64N(1_000_000), 100_000), Trials: 200 + random.IntN(200), FewerDays: random.IntN(5),
 		Seed: random.Uint64(), Confidence: big.NewRat(80+random.Int64N(20), 100),
 	}
 	for range random.IntN(3) {
@@ -144,7 +145,7 @@ func seeded(random *rand.Rand) Input {
 
 func twinOf(in Input, light theory.Light, candidates []int, measured Ratio) twinLink {
 	link := twinLink{
-		Statistic: string(in.Statistic), Trials: in.Trials, Seed: in.Seed, Confidence: in.Confidence.RatString(),
+		Statistic: string(in.Statistic), Trials: in.Trials, FewerDays: in.FewerDays, Seed: in.Seed, Confidence: in.Confidence.RatString(),
 		DistanceM: [2]int64{in.DistanceM.Low, in.DistanceM.High}, ExtentsM: append([]int64{}, in.ExtentsM...),
 		USPerM: light.OneWayUS(1).RatString(), Candidates: candidates, Measured: written(measured),
 	}

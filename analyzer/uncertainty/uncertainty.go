@@ -39,6 +39,7 @@ type Input struct {
 
 	Statistic  policy.Statistic
 	Trials     int
+	FewerDays  int // that a trial draws than there are, but always one: see splitMix64.days
 	Seed       uint64
 	Confidence *big.Rat // within [0, 1): 19/20 for an interval of 95 %
 }
@@ -88,6 +89,9 @@ func (in *Input) check() error {
 	}
 	if !slices.Contains([]policy.Statistic{policy.P50, policy.P95, policy.P99, policy.Mean, policy.Min}, in.Statistic) {
 		return fmt.Errorf("statistic %q is not known", in.Statistic)
+	}
+	if in.FewerDays < 0 {
+		return fmt.Errorf("%d days fewer; allowed: 0 and more", in.FewerDays)
 	}
 	if in.Trials < 1 {
 		return fmt.Errorf("%d trials; allowed: 1 and more", in.Trials)

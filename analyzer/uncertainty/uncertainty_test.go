@@ -229,6 +229,7 @@ func TestInputThatCannotBe(t *testing.T) {
 		want   string
 	}{
 		"no end":              {func(in *Input) { in.Ends = nil }, "no end is given"},
+		"more days":           {func(in *Input) { in.FewerDays = -1 }, "-1 days fewer; allowed: 0 and more"},
 		"no trials":           {func(in *Input) { in.Trials = 0 }, "0 trials; allowed: 1 and more"},
 		"another statistic":   {func(in *Input) { in.Statistic = "p90" }, `statistic "p90" is not known`},
 		"no confidence":       {func(in *Input) { in.Confidence = nil }, "confidence <nil>; allowed: a share from 0 to below 1"},
@@ -314,7 +315,7 @@ func naive(in Input, light theory.Light) (low, high, gaps []Ratio) {
 	}
 	for range in.Trials {
 		var drawn []int
-		for range days {
+		for range max(1, len(days)-in.FewerDays) {
 			drawn = append(drawn, days[draw(0, int64(len(days)-1))])
 		}
 		var worst [3]*big.Rat // nil for +∞

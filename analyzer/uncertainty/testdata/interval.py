@@ -137,7 +137,7 @@ def trials(link):
     random = SplitMix64(link["seed"])
     outcomes = []
     for _ in range(link["trials"]):
-        drawn = [random.below(len(days)) for _ in days]
+        drawn = [random.below(len(days)) for _ in range(max(1, len(days) - link["fewer_days"]))]
         sides = [0, 0, 0]
         for end in ends:
             delay = random.within(*end.delay)

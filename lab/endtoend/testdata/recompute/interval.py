@@ -98,7 +98,7 @@ class Mixed:
         return (2 * sum(self.sums[d] for d in drawn) + received) // (2 * received)
 
 
-def trials(ends, adds, least, most, extents, name, number, seed):
+def trials(ends, adds, least, most, extents, name, number, fewer, seed):
     """Ratios of each trial, as (key, ns, metres), for low, high and gaps. The
     key orders fractions: their difference is more than 2**-64."""
     days = [d for d in range(len(ends[0])) if any(e[d][0].packets + e[d][1].packets for e in ends)]
@@ -115,7 +115,7 @@ def trials(ends, adds, least, most, extents, name, number, seed):
         mixed["low"] = [Mixed(e, name, "low") for e in kept]
     random, out = SplitMix64(seed), {"low": [], "high": [], "gaps": []}
     for _ in range(number):
-        drawn = [random.below(len(days)) for _ in days]
+        drawn = [random.below(len(days)) for _ in range(max(1, len(days) - fewer))]
         added = [random.within(*a) for a in adds]
         metres = random.within(least, most)
         for e in extents:

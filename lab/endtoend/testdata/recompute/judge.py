@@ -285,7 +285,7 @@ class Link:
                 continue
             r, j = s["route"], s["measured"]
             s["days"], sorted_trials = trials(s.pop("ends"), s["adds"], r.least, r.most, s["extents"],
-                                              rules.statistic, u["Trials"], s["seed"])
+                                              rules.statistic, u["Trials"], u["FewerDays"], s["seed"])
             measured = INF if j.measured == INF else j.ratio
             gaps = INF if s["gaps"] == INF else s["gaps"] / j.theory
             self.intervals.append({k: interval(sorted_trials, rules.light.us_per_m, Fraction(u["Confidence"]), k, measured, gaps)
