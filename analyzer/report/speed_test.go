@@ -2,12 +2,14 @@ package report_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -38,18 +41,33 @@ func BenchmarkMonth(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
+	defer debug.SetGCPercent(debug.SetGCPercent(200)) // as the program has it
 	begin := time.Date(2025, 6, 1, 0, 0, 0, 0, m.Location())
 	for _, days := range []int{1, 3, 9, 30} {
 		end := begin.AddDate(0, 0, days)
 		judge := func(b *testing.B, cache string) (took time.Duration) {
+			out := filepath.Join(b.TempDir(), "report.json")
 			cmd := exec.Command(filepath.Join(bin, "fibergauge-analyzer"), "report", "--mesh", meshFile, "--store", spec,
 				"--from", begin.Format(time.DateOnly), "--to", end.Format(time.DateOnly),
-				"--cache", cache, "--format", "json", "--out", filepath.Join(b.TempDir(), "report.json"))
+				"--cache", cache, "--format", "json", "--out", out)
 			started := time.Now()
 			if out, err := cmd.CombinedOutput(); err != nil {
 				b.Fatalf("%v:\n%.2000s", err, out)
 			}
 			took = time.Since(started)
+			data, err := os.ReadFile(out)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var r api.Report
+			if err := json.Unmarshal(data, &r); err != nil {
+				b.Fatal(err)
+			}
+			// Of another mesh than the one of the store nothing would be judged,
+			// and quickly.
+			if r.Data.Windows == 0 || r.Links[0].MeasuredRTTMS == nil {
+				b.Fatalf("nothing was judged of %d windows", r.Data.Windows)
+			}
 			b.ReportMetric(cmd.ProcessState.UserTime().Seconds()+cmd.ProcessState.SystemTime().Seconds(), "cpu-s")
 			b.ReportMetric(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, "MiB-most")
 			return took
