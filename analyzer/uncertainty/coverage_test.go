@@ -197,6 +197,11 @@ func TestIntervalCoversWhatIsCorrelatedWithinTheDay(t *testing.T) {
 	if blocks.within < 108 {
 		t.Errorf("%d of 120 intervals of 95 %% contain the p95 of the process; want 108 or more", blocks.within)
 	}
+	// The worse of two ends that are alike lies above what both are: were low
+	// that of the worse end, 14 of these intervals would.
+	if both := p.covered(t, 120, 30, 2, false); both.within < 111 {
+		t.Errorf("with two ends %d of 120 intervals of 95 %% contain the p95 of the process, %d lie above it; want 111 or more", both.within, both.below)
+	}
 	if packets := p.covered(t, 60, 30, 1, true); packets.within > 30 {
 		t.Errorf("%d of 60 intervals contain it with packets dealt to days anew; want 30 or less, or days make no difference", packets.within)
 	}

@@ -3,7 +3,6 @@ package uncertainty
 import (
 	"math/big"
 	"math/bits"
-	"slices"
 
 	"github.com/fibergauge/fibergauge/analyzer/theory"
 )
@@ -68,44 +67,6 @@ func (r ratio) by(light theory.Light) Ratio {
 	return Ratio{Value: us.Quo(us, light.RTTUS(int64(r.meters)))}
 }
 
-// Trials are the outcomes of Simulate, as many as an interval can need: one
-// candidate needs most. They hold for every light.
-type Trials struct {
-	n, days    int
-	confidence *big.Rat
-	low        []ratio // the smallest, ascending
-	high, gaps []ratio // the largest, descending
-}
-
-// Days is how many days were drawn from: those on which any end sent a packet.
-func (t *Trials) Days() int { return t.days }
-
-// first keeps the first n of many ratios, which is quicker than sorting all.
-type first struct {
-	n      int
-	order  func(a, b ratio) int
-	ratios []ratio
-	last   ratio // the n-th at the last cut: what comes after it is out
-	cut    bool
-}
-
-func (f *first) add(r ratio) {
-	if f.cut && f.order(r, f.last) >= 0 {
-		return
-	}
-	f.ratios = append(f.ratios, r)
-	if len(f.ratios) == 2*f.n {
-		f.last, f.cut = f.sorted()[f.n-1], true
-	}
-}
-
-// sorted are the first n in order, or all if there are less.
-func (f *first) sorted() []ratio {
-	slices.SortFunc(f.ratios, f.order)
-	f.ratios = f.ratios[:min(f.n, len(f.ratios))]
-	return f.ratios
-}
-
 // rank is max(1, ⌊n × (1 − confidence) / (2 × candidates)⌋): an interval goes
 // from the smallest trial of that rank to the largest, which leaves out equal
 // shares at either end (JCGM 101:2008, 7.7). What it may leave out is
@@ -120,17 +81,25 @@ func (t *Trials) rank(candidates int) int {
 // Interval is that of a link which is the best of so many candidates, one or
 // more, by a light; it is widened to contain the measured ratio. The more
 // candidates, the wider.
+//
+// Low is the largest of what the ends by themselves leave below it: the truth
+// of the worse end is no lower than that of any. The smallest of the trials'
+// worse ends would not do, since the worse of two ends that are alike is always
+// the one that had bad luck.
 func (t *Trials) Interval(light theory.Light, candidates int, measured Ratio) Interval {
 	if candidates < 1 {
 		panic("uncertainty: an interval without a candidate") // the link itself is one
 	}
 	i := t.rank(candidates) - 1
-	low, high, gaps := t.low[i].by(light), t.high[i].by(light), t.gaps[i].by(light)
-	high = later(high, measured)
+	low := Ratio{Value: new(big.Rat)}
+	for _, end := range t.low {
+		low = later(low, end[i].by(light))
+	}
 	if measured.Compare(low) < 0 {
 		low = measured
 	}
-	return Interval{Low: low, High: high, Gaps: later(gaps, high)}
+	high := later(t.high[i].by(light), measured)
+	return Interval{Low: low, High: high, Gaps: later(t.gaps[i].by(light), high)}
 }
 
 func later(r, o Ratio) Ratio {

@@ -24,28 +24,38 @@ func Simulate(in Input) (*Trials, error) {
 	if len(sampled) == 0 {
 		return nil, errors.New("simulate a link: no end sent a packet on any day")
 	}
-	ends := make([]end, len(in.Ends))
+	ends, gapped := make([]end, len(in.Ends)), false
 	for i := range ends {
 		ends[i] = newEnd(&in.Ends[i], sampled, in.Statistic)
+		gapped = gapped || ends[i].gaps != nil
 	}
 	random := splitMix64(in.Seed)
-	times, days := make([]uint32, len(sampled)), make([]drawn, 0, len(sampled))
+	times := make([]uint32, len(sampled))
 	trials := &Trials{n: in.Trials, days: len(sampled), confidence: new(big.Rat).Set(in.Confidence)}
 	kept := trials.rank(1)
-	descending := func(a, b ratio) int { return b.compare(a) }
-	low, high, gaps := first{n: kept, order: ratio.compare}, first{n: kept, order: descending}, first{n: kept, order: descending}
+	low, high, gaps := slices.Repeat([]first{smallest(kept)}, len(ends)), largest(kept), largest(kept)
 	for range in.Trials {
-		days = random.days(times, in.FewerDays, days[:0])
-		var worse sides
+		random.days(times, in.FewerDays)
 		for e := range ends {
-			worse = worse.worse(ends[e].of(days).less(random.within(ends[e].delayNS)))
+			ends[e].draw(times, random.within(ends[e].delayNS))
 		}
 		m := in.meters(&random)
-		low.add(ratio{worse.low, m})
-		high.add(ratio{worse.high, m})
-		gaps.add(ratio{worse.gaps, m})
+		for e := range ends {
+			low[e].addLow(&ends[e], times, m)
+		}
+		high.addWorse(ends, (*end).asIs, times, m)
+		if gapped {
+			gaps.addWorse(ends, (*end).withGaps, times, m)
+		}
 	}
-	trials.low, trials.high, trials.gaps = low.sorted(), high.sorted(), gaps.sorted()
+	for e := range low {
+		trials.low = append(trials.low, low[e].sorted())
+	}
+	trials.high = high.sorted()
+	trials.gaps = trials.high
+	if gapped {
+		trials.gaps = gaps.sorted()
+	}
 	return trials, nil
 }
 
@@ -68,13 +78,16 @@ func (in *Input) meters(random *splitMix64) uint64 {
 	return uint64(max(m, 1))
 }
 
-// end is an end prepared for many trials.
+// end is an end prepared for many trials, and what the one under way drew.
 type end struct {
 	delayNS Span
 	packets []uint32 // by day, lost ones included
 	high    statistic
-	low     statistic // nil without bounds: the same as high
-	gaps    statistic // nil without missing packets: the same as high
+	low     statistic // bounds as 0; the same as high without bounds
+	gaps    statistic // missing packets as lost besides; nil without any
+
+	drawnNS int64 // what its timestamps added
+	silent  bool  // no packet on the drawn days: nothing is known
 }
 
 // newEnd prepares the sampled days of an end.
@@ -87,49 +100,45 @@ func newEnd(e *End, sampled []int, s policy.Statistic) end {
 		made.packets[i], missing[i] = day.packets(), uint32(day.Missing)
 		bounded, gapped = bounded || day.hasBounds(), gapped || day.Missing > 0
 	}
+	high := piles(e, sampled, false)
+	made.high = prepare(s, high, nil)
+	made.low = made.high
 	if bounded {
 		made.low = prepare(s, piles(e, sampled, true), nil)
 	}
-	high := piles(e, sampled, false)
-	made.high = prepare(s, high, nil)
 	if gapped {
 		made.gaps = prepare(s, high, missing)
 	}
 	return made
 }
 
-// sides are the three figures of a trial: the bounds as 0, the bounds as they
-// are, and the missing packets as lost besides.
-type sides struct{ low, high, gaps uint64 }
-
-// of is in microseconds. Of an end without packets nothing is known.
-func (e *end) of(days []drawn) sides {
-	if weigh(e.packets, days) == 0 {
-		return sides{0, endless, endless}
-	}
-	high := e.high.of(days)
-	s := sides{high, high, high}
-	if e.low != nil {
-		s.low = e.low.of(days)
-	}
-	if e.gaps != nil {
-		s.gaps = e.gaps.of(days)
-	}
-	return s
+func (e *end) draw(times []uint32, delayNS int64) {
+	e.drawnNS, e.silent = delayNS, weigh(e.packets, times) == 0
 }
 
-// less makes nanoseconds of microseconds, without what the timestamps added.
-func (s sides) less(delayNS int64) sides {
-	return sides{less(s.low, delayNS), less(s.high, delayNS), less(s.gaps, delayNS)}
+func (e *end) asIs() statistic { return e.high }
+
+func (e *end) withGaps() statistic {
+	if e.gaps == nil {
+		return e.high
+	}
+	return e.gaps
 }
 
-func less(us uint64, delayNS int64) uint64 {
+// ns makes nanoseconds of a statistic's microseconds, without what the
+// timestamps added.
+func (e *end) ns(us uint64) uint64 {
 	if us == endless {
 		return endless
 	}
-	return uint64(max(int64(us)*1000-delayNS, 0))
+	return uint64(max(int64(us)*1000-e.drawnNS, 0))
 }
 
-func (s sides) worse(o sides) sides {
-	return sides{max(s.low, o.low), max(s.high, o.high), max(s.gaps, o.gaps)}
+// us is the longest RTT of which ns makes no more than so many nanoseconds;
+// negative if it makes more of any.
+func (e *end) us(ns int64) int64 {
+	if ns < 0 || ns+e.drawnNS < 0 {
+		return -1
+	}
+	return (ns + e.drawnNS) / 1000
 }

@@ -27,9 +27,8 @@ func (s *splitMix64) within(span Span) int64 {
 	return span.Low + int64(s.below(uint64(span.High-span.Low)+1))
 }
 
-// days draws days with replacement, so many fewer than there are, and appends
-// them to days in their order. times is memory to count in, for as many as
-// there are.
+// days draws days with replacement, so many fewer than there are, and counts in
+// times how often it drew each.
 //
 // Draws of as many vary less than what they stand for, the more so the fewer
 // days there are: by (n−1)/n in variance, and by what the normal distribution
@@ -37,15 +36,9 @@ func (s *splitMix64) within(span Span) int64 {
 // American Statistician 69, 2015, on percentile intervals). Draws of m of n days
 // vary by n/m more. At 95 % m = (n−1)(z/t)² ≈ n − 1 − (z²+1)/2 = n − 3.4 makes
 // up for both.
-func (s *splitMix64) days(times []uint32, fewer int, days []drawn) []drawn {
+func (s *splitMix64) days(times []uint32, fewer int) {
 	clear(times)
 	for range max(1, len(times)-fewer) {
 		times[s.below(uint64(len(times)))]++
 	}
-	for day, n := range times {
-		if n > 0 {
-			days = append(days, drawn{uint32(day), n})
-		}
-	}
-	return days
 }

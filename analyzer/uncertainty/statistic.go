@@ -3,6 +3,7 @@ package uncertainty
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 )
@@ -10,13 +11,12 @@ import (
 // endless stands for +∞ among microseconds and nanoseconds, which are below it.
 const endless uint64 = math.MaxUint64
 
-// drawn is a day of a trial and how often it was drawn, at least once.
-type drawn struct{ day, times uint32 }
-
-// statistic is one of an end, prepared for many trials. of gives microseconds
-// or endless; at least one packet was sent on the drawn days.
+// statistic is one of an end, prepared for many trials, of which each says how
+// often it drew each day; at least one packet was sent on these. of gives
+// microseconds or endless, atMost whether that is no more than us.
 type statistic interface {
-	of(days []drawn) uint64
+	of(times []uint32) uint64
+	atMost(us uint64, times []uint32) bool
 }
 
 // prepare makes a statistic of piles and what counts as lost beside them, by
@@ -85,13 +85,13 @@ func newPercentile(percent uint64, piles []pile, missing []uint32) *percentile {
 
 func (p *percentile) rank(packets uint64) uint64 { return (packets*p.percent + 99) / 100 }
 
-func (p *percentile) of(days []drawn) uint64 {
-	rank := p.rank(weigh(p.packets, days))
+func (p *percentile) of(times []uint32) uint64 {
+	rank := p.rank(weigh(p.packets, times))
 	row := len(p.packets)
 	from, to := 0, len(p.us)
 	for from < to {
 		mid := int(uint(from+to) / 2)
-		if weigh(p.upTo[mid*row:][:row], days) < rank {
+		if weigh(p.upTo[mid*row:][:row], times) < rank {
 			from = mid + 1
 		} else {
 			to = mid
@@ -103,11 +103,28 @@ func (p *percentile) of(days []drawn) uint64 {
 	return uint64(p.us[from])
 }
 
+// atMost looks at the last value that is: it has to have as many packets at or
+// below it as the rank asks for.
+func (p *percentile) atMost(us uint64, times []uint32) bool {
+	n, _ := slices.BinarySearchFunc(p.us, us, func(v uint32, us uint64) int {
+		if uint64(v) <= us {
+			return -1
+		}
+		return 1
+	})
+	if n == 0 {
+		return false
+	}
+	row := len(p.packets)
+	return weigh(p.upTo[(n-1)*row:][:row], times) >= p.rank(weigh(p.packets, times))
+}
+
 // weigh sums counts of days as often as each was drawn.
-func weigh(counts []uint32, days []drawn) uint64 {
+func weigh(counts, times []uint32) uint64 {
 	sum := uint64(0)
-	for _, d := range days {
-		sum += uint64(counts[d.day]) * uint64(d.times)
+	times = times[:len(counts)]
+	for day, n := range counts {
+		sum += uint64(n) * uint64(times[day])
 	}
 	return sum
 }
@@ -130,14 +147,14 @@ func newMean(piles []pile) *mean {
 	return m
 }
 
-func (m *mean) of(days []drawn) uint64 {
-	received := weigh(m.received, days)
+func (m *mean) of(times []uint32) uint64 {
+	received := weigh(m.received, times)
 	if received == 0 {
 		return endless
 	}
 	high, low := uint64(0), uint64(0)
-	for _, d := range days {
-		h, l := bits.Mul64(m.sums[d.day], uint64(d.times))
+	for day, n := range times {
+		h, l := bits.Mul64(m.sums[day], uint64(n))
 		var carry uint64
 		low, carry = bits.Add64(low, l, 0)
 		high += h + carry
@@ -148,6 +165,8 @@ func (m *mean) of(days []drawn) uint64 {
 	}
 	return us
 }
+
+func (m *mean) atMost(us uint64, times []uint32) bool { return m.of(times) <= us }
 
 // shortest is the least RTT of the received packets.
 type shortest struct {
@@ -162,13 +181,17 @@ func newShortest(piles []pile) *shortest {
 	return s
 }
 
-func (s *shortest) of(days []drawn) uint64 {
+func (s *shortest) of(times []uint32) uint64 {
 	us := endless
-	for _, d := range days {
-		us = min(us, s.us[d.day])
+	for day, n := range times {
+		if n > 0 {
+			us = min(us, s.us[day])
+		}
 	}
 	return us
 }
+
+func (s *shortest) atMost(us uint64, times []uint32) bool { return s.of(times) <= us }
 
 // ifComplete is endless where packets are missing on a drawn day: mean and min
 // are over received packets and say nothing of those.
@@ -177,9 +200,11 @@ type ifComplete struct {
 	missing []uint32 // by day
 }
 
-func (s ifComplete) of(days []drawn) uint64 {
-	if weigh(s.missing, days) > 0 {
+func (s ifComplete) of(times []uint32) uint64 {
+	if weigh(s.missing, times) > 0 {
 		return endless
 	}
-	return s.statistic.of(days)
+	return s.statistic.of(times)
 }
+
+func (s ifComplete) atMost(us uint64, times []uint32) bool { return s.of(times) <= us }

@@ -138,7 +138,7 @@ func TestByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		within := trials.low[1].by(perKM())
+		within := trials.low[0][1].by(perKM())
 		if diff := cmp.Diff(c.want, trials.Interval(perKM(), 1, within).shown()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
@@ -170,7 +170,7 @@ func TestNearestRank(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(shown{want, want, want}, trials.Interval(perKM(), 1, trials.low[0].by(perKM())).shown()); diff != "" {
+			if diff := cmp.Diff(shown{want, want, want}, trials.Interval(perKM(), 1, trials.low[0][0].by(perKM())).shown()); diff != "" {
 				t.Errorf("%s of %v and %d lost (-want +got):\n%s", statistic, c.received, c.lost, diff)
 			}
 		}
@@ -180,7 +180,7 @@ func TestNearestRank(t *testing.T) {
 func TestWidenedToContainWhatWasMeasured(t *testing.T) {
 	trials := &Trials{
 		n: 100, confidence: big.NewRat(96, 100),
-		low:  []ratio{{10_000, 1000}, {20_000, 1000}},
+		low:  [][]ratio{{{10_000, 1000}, {20_000, 1000}}, {{0, 1000}, {25_000, 1250}}, {{9_000, 1000}, {11_000, 1000}}},
 		high: []ratio{{60_000, 1000}, {50_000, 1000}},
 		gaps: []ratio{{endless, 1000}, {70_000, 1000}},
 	}
@@ -297,7 +297,8 @@ func TestNoFloatingPoint(t *testing.T) {
 
 // naive makes the trials by the definition: it merges the drawn days and asks
 // package latency.
-func naive(in Input, light theory.Light) (low, high, gaps []Ratio) {
+func naive(in Input, light theory.Light) (low [][]Ratio, high, gaps []Ratio) {
+	low = make([][]Ratio, len(in.Ends))
 	random := splitMix64(in.Seed)
 	draw := func(low, high int64) int64 {
 		n := new(big.Int).SetInt64(high - low + 1)
@@ -318,16 +319,24 @@ func naive(in Input, light theory.Light) (low, high, gaps []Ratio) {
 		for range max(1, len(days)-in.FewerDays) {
 			drawn = append(drawn, days[draw(0, int64(len(days)-1))])
 		}
-		var worst [3]*big.Rat // nil for +∞
-		for i := range worst {
-			worst[i] = new(big.Rat)
-		}
+		worst := []*big.Rat{new(big.Rat), new(big.Rat)} // as it is and with gaps; nil for +∞
+		var alone []*big.Rat                            // the bounds as 0
 		for _, end := range in.Ends {
 			delay := big.NewRat(draw(end.DelayNS.Low, end.DelayNS.High), 1000)
+			sides := []*big.Rat{nil, nil, nil}
 			for i, rtt := range merged(end, drawn, in.Statistic) {
-				if rtt.Unbounded {
+				if !rtt.Unbounded {
+					us := new(big.Rat).SetInt64(rtt.US)
+					if sides[i] = us.Sub(us, delay); us.Sign() < 0 {
+						us.SetInt64(0)
+					}
+				}
+			}
+			alone = append(alone, sides[0])
+			for i, us := range sides[1:] {
+				if us == nil || worst[i] == nil {
 					worst[i] = nil
-				} else if us := new(big.Rat).SetInt64(rtt.US); worst[i] != nil && us.Sub(us, delay).Cmp(worst[i]) > 0 {
+				} else if us.Cmp(worst[i]) > 0 {
 					worst[i] = us
 				}
 			}
@@ -340,9 +349,12 @@ func naive(in Input, light theory.Light) (low, high, gaps []Ratio) {
 			if us == nil {
 				return Ratio{Unbounded: true}
 			}
-			return Ratio{Value: us.Quo(us, light.RTTUS(max(meters, 1)))}
+			return Ratio{Value: new(big.Rat).Quo(us, light.RTTUS(max(meters, 1)))}
 		}
-		low, high, gaps = append(low, ratio(worst[0])), append(high, ratio(worst[1])), append(gaps, ratio(worst[2]))
+		for e, us := range alone {
+			low[e] = append(low[e], ratio(us))
+		}
+		high, gaps = append(high, ratio(worst[0])), append(gaps, ratio(worst[1]))
 	}
 	return low, high, gaps
 }

@@ -138,22 +138,22 @@ def trials(link):
     outcomes = []
     for _ in range(link["trials"]):
         drawn = [random.below(len(days)) for _ in range(max(1, len(days) - link["fewer_days"]))]
-        sides = [0, 0, 0]
+        lows, high, gaps = [], 0, 0
         for end in ends:
             delay = random.within(*end.delay)
-            for i, us in enumerate(end.microseconds(link["statistic"], drawn)):
-                sides[i] = worse(sides[i], None if us is None else max(us * 1000 - delay, 0))
+            sides = end.microseconds(link["statistic"], drawn)
+            sides = [None if us is None else max(us * 1000 - delay, 0) for us in sides]
+            lows, high, gaps = lows + [sides[0]], worse(high, sides[1]), worse(gaps, sides[2])
         metres = random.within(*link["distance_m"])
         for extent in link["extents_m"]:
             metres += random.within(-extent, extent)
-        outcomes.append([(side, max(metres, 1)) for side in sides])
-    low, high, gaps = ([outcome[i] for outcome in outcomes] for i in range(3))
-    order = cmp_to_key(compare)
-    return sorted(low, key=order), sorted(high, key=order, reverse=True), sorted(gaps, key=order, reverse=True)
+        outcomes.append([(ns, max(metres, 1)) for ns in [high, gaps, *lows]])
+    high, gaps, *lows = (sorted(outcome, key=cmp_to_key(compare)) for outcome in zip(*outcomes))
+    return lows, high[::-1], gaps[::-1]
 
 
 def intervals(link):
-    low, high, gaps = trials(link)
+    lows, high, gaps = trials(link)
     measured = None if link["measured"] is None else Fraction(link["measured"])
 
     def ratio(outcome):
@@ -168,8 +168,11 @@ def intervals(link):
     for k in link["candidates"]:
         rank = max(1, link["trials"] * (1 - Fraction(link["confidence"])) // (2 * k))
         top = worse(ratio(high[rank - 1]), measured)
+        bottom = 0
+        for low in lows:
+            bottom = worse(bottom, ratio(low[rank - 1]))
         yield {
-            "low": smaller(ratio(low[rank - 1]), measured),
+            "low": smaller(bottom, measured),
             "high": top,
             "gaps": worse(ratio(gaps[rank - 1]), top),
         }

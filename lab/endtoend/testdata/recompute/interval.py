@@ -113,7 +113,8 @@ def trials(ends, adds, least, most, extents, name, number, fewer, seed):
     if blank and "low" not in mixed:
         sides.insert(0, ("low", 0))
         mixed["low"] = [Mixed(e, name, "low") for e in kept]
-    random, out = SplitMix64(seed), {"low": [], "high": [], "gaps": []}
+    low_side = "low" if "low" in mixed else "high"
+    random, out = SplitMix64(seed), {"high": [], "gaps": []} | {("low", e): [] for e in range(len(ends))}
     for _ in range(number):
         drawn = [random.below(len(days)) for _ in range(max(1, len(days) - fewer))]
         added = [random.within(*a) for a in adds]
@@ -121,13 +122,17 @@ def trials(ends, adds, least, most, extents, name, number, fewer, seed):
         for e in extents:
             metres += random.within(-e, e)
         metres = max(metres, 1)
+
+        def outcome(ns):
+            return (ENDLESS if ns == INF else (ns << 64) // metres, ns, metres)
         for side, nothing in sides:
-            worst = 0
-            for m, a in zip(mixed[side], added):
-                us = m.of(drawn, nothing)
-                worst = max(worst, INF if us == INF else max(0, us * 1000 - a))
-            out[side].append((ENDLESS if worst == INF else (worst << 64) // metres, worst, metres))
-    out["low"] = out["low"] or out["high"]
+            us = [m.of(drawn, nothing) for m in mixed[side]]
+            ns = [INF if v == INF else max(0, v * 1000 - a) for v, a in zip(us, added)]
+            if side != "low":
+                out[side].append(outcome(max(ns)))
+            if side == low_side:
+                for e, v in enumerate(ns):
+                    out["low", e].append(outcome(v))
     out["gaps"] = out["gaps"] or out["high"]
     return len(days), {side: sorted(o) for side, o in out.items()}
 
@@ -135,12 +140,13 @@ def trials(ends, adds, least, most, extents, name, number, fewer, seed):
 def interval(sorted_trials, per_metre_us, confidence, candidates, measured, with_gaps):
     """(low, high, gaps) as Fractions or INF, widened to hold what was measured,
     and what would have been if all that is missing were lost."""
-    low, high, gaps = sorted_trials["low"], sorted_trials["high"], sorted_trials["gaps"]
+    high, gaps = sorted_trials["high"], sorted_trials["gaps"]
+    lows = [o for side, o in sorted_trials.items() if side[0] == "low"]
     n = len(high)
     r = max(1, int(n * (1 - confidence) / (2 * candidates)))
 
     def ratio(t):
         return INF if t[1] == INF else Fraction(t[1], t[2]) / (2000 * per_metre_us)
-    lo = min(ratio(low[r - 1]), measured)
+    lo = min(max(ratio(low[r - 1]) for low in lows), measured)
     hi = max(ratio(high[n - r]), measured)
     return lo, hi, max(ratio(gaps[n - r]), hi, with_gaps)
