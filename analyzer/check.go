@@ -25,18 +25,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if !c.given() {
-		c.Period = time.Now().In(m.Location()).Format("2006-01")
-	}
-	period, err := c.parse(m.Location())
-	if err != nil {
-		return err
-	}
-	plan, err := report.NewPlan(m, p, period, nil)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	answers := "not asked; give --store"
+	all, answers := report.Meshes{File: m}, "not asked; give --store"
 	if c.Store != "" {
 		s, err := open.Reader(ctx, c.Store, env.Log)
 		if err != nil {
@@ -47,6 +36,18 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 			return fmt.Errorf("store %s does not answer: %w", c.Store, err)
 		}
 		answers = c.Store + " answers"
+		if all, err = meshes(ctx, s, m); err != nil {
+			return err
+		}
+	}
+	plan, err := all.Plan(p, func(zone *time.Location) (report.Period, error) {
+		if !c.given() {
+			c.Period = time.Now().In(zone).Format("2006-01")
+		}
+		return c.parse(zone)
+	})
+	if err != nil {
+		return cli.Usage(err)
 	}
 	_, err = fmt.Fprint(env.Stdout, describe(plan, answers))
 	return err

@@ -12,13 +12,12 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/export"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
-	"github.com/fibergauge/fibergauge/mesh"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 type exportCommand struct {
 	span    `embed:""`
-	Mesh    string `required:"" placeholder:"FILE" help:"The mesh: its time zone, and links to look for beside those of the archive."`
+	looking `embed:""`
 	Store   string `required:"" placeholder:"SPEC" help:"What is exported: sqlite:PATH or influx:FILE."`
 	Format  string `enum:"csv,parquet" default:"csv" placeholder:"FORM" help:"csv or parquet."`
 	Samples bool   `help:"A row each packet, lost ones included, instead of a row each window."`
@@ -34,7 +33,12 @@ func (c *exportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if file, ok := env.Stdout.(*os.File); ok && c.Out == "" && c.Format == "parquet" && term.IsTerminal(int(file.Fd())) {
 		return cli.Usage(errors.New("parquet is not for terminals; name a file by --out"))
 	}
-	m, err := mesh.Load(c.Mesh)
+	s, err := open.Reader(ctx, c.Store, env.Log)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	m, err := c.looking.load(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -42,11 +46,6 @@ func (c *exportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := open.Reader(ctx, c.Store, env.Log)
-	if err != nil {
-		return err
-	}
-	defer closing(s, &err)
 	progress, wipe := progressOn(env.Stderr)
 	defer wipe()
 	options := export.Options{Format: export.Format(c.Format), Samples: c.Samples, Test: c.Test, Progress: progress}

@@ -20,19 +20,21 @@ import (
 
 // rules are the flags that say by what is judged.
 type rules struct {
-	Mesh   string `required:"" placeholder:"FILE" help:"The mesh: clusters, sites, distances, tests."`
+	Mesh   string `placeholder:"FILE" help:"Judge by this mesh. Without it by the version that collectors had last begun to serve when the period ended, from the archive of the store."`
 	Policy string `placeholder:"FILE" help:"The policy; without it the default counts (policy --print shows it)."`
 }
 
-func (r rules) load(env *cli.Env) (*mesh.Mesh, *policy.Policy, error) {
-	m, err := mesh.Load(r.Mesh)
-	if err != nil {
-		return nil, nil, err
+// load reads the files; without one the mesh is nil.
+func (r rules) load(env *cli.Env) (m *mesh.Mesh, p *policy.Policy, err error) {
+	if r.Mesh != "" {
+		if m, err = mesh.Load(r.Mesh); err != nil {
+			return nil, nil, err
+		}
+		for _, warning := range m.Warnings() {
+			env.Log.Warn(warning)
+		}
 	}
-	for _, warning := range m.Warnings() {
-		env.Log.Warn(warning)
-	}
-	p := policy.Default()
+	p = policy.Default()
 	if r.Policy != "" {
 		if p, err = policy.Load(r.Policy); err != nil {
 			return nil, nil, err
@@ -101,13 +103,43 @@ func begin(ctx context.Context, cache *records.Cache, plan *report.Plan) (latenc
 	return cache.Begin(ctx)
 }
 
-// planned asks the store which meshes were served, and plans with them.
-func planned(ctx context.Context, s store.Reader, m *mesh.Mesh, p *policy.Policy, period report.Period) (*report.Plan, error) {
+// meshes are the given one, which may be nil, and those of the store.
+func meshes(ctx context.Context, s store.Reader, given *mesh.Mesh) (report.Meshes, error) {
 	archive, err := s.Meshes(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the archived meshes: %w", err)
+		return report.Meshes{}, fmt.Errorf("read the archived meshes: %w", err)
 	}
-	return report.NewPlan(m, p, period, archive)
+	return report.Meshes{File: given, Archive: archive}, nil
+}
+
+// planBy plans a period; what is wrong with it is wrong usage.
+func planBy(m report.Meshes, p *policy.Policy, s span) (*report.Plan, error) {
+	plan, err := m.Plan(p, s.parse)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return plan, nil
+}
+
+// looking is the flag of commands that look at links, and judge nothing.
+type looking struct {
+	Mesh string `placeholder:"FILE" help:"Links to look at beside those of the archive, and the time zone of the period, which without it is that of the version served last."`
+}
+
+// load gives the mesh of the file or else the newest one of the store.
+func (l looking) load(ctx context.Context, s store.Reader) (*mesh.Mesh, error) {
+	if l.Mesh != "" {
+		return mesh.Load(l.Mesh)
+	}
+	all, err := meshes(ctx, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	m, err := all.Newest()
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return m, nil
 }
 
 func generatedBy() string { return "fibergauge-analyzer " + cli.Version() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
@@ -96,6 +99,42 @@ func TestReportCommand(t *testing.T) {
 	stdout, stderr, status = run(t.Context(), append(args, "--fail-below-target")...)
 	if status != 3 || stdout != table || stderr != "fibergauge-analyzer: the target is missed: 1 of 3 pairs comply, 3 are needed\n" {
 		t.Errorf("--fail-below-target: status %d, %q", status, stderr)
+	}
+}
+
+// What a collector archived judges, and a file only if it is given.
+func TestWithoutMesh(t *testing.T) {
+	meshFile, spec := stage(t)
+	without := append([]string{"report", "--store", spec, "--format", "json"}, minute()...)
+	const nothing = "fibergauge-analyzer: no mesh is given, and no collector has archived one in this store; give the one to judge by with --mesh FILE\n"
+	if stdout, stderr, status := run(t.Context(), without...); status != 2 || stdout != "" || stderr != nothing {
+		t.Errorf("nothing archived: status %d, %q, %q", status, stdout, stderr)
+	}
+	m, err := mesh.Load(meshFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlite.Open(t.Context(), strings.TrimPrefix(spec, "sqlite:"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.PutMesh(t.Context(), store.MeshVersion{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)}), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	by, stderr, status := run(t.Context(), append(without, "--mesh", meshFile)...)
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	archived, stderr, status := run(t.Context(), without...)
+	if diff := cmp.Diff(by, archived); diff != "" || status != 0 {
+		t.Errorf("status %d, %s (-with the file +without):\n%s", status, stderr, diff)
+	}
+	for _, command := range [][]string{{"check"}, {"export"}, {"verify"}} {
+		with, withLog, status := run(t.Context(), append(command, "--store", spec, "--period", "2025-06-03", "--mesh", meshFile)...)
+		without, withoutLog, again := run(t.Context(), append(command, "--store", spec, "--period", "2025-06-03")...)
+		if diff := cmp.Diff(with, without); diff != "" || status != again || with == "" {
+			t.Errorf("%s: status %d and %d, %s%s (-with the file +without):\n%s", command, status, again, withLog, withoutLog, diff)
+		}
 	}
 }
 
@@ -229,7 +268,7 @@ func TestBadInput(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"report"}, "missing flags: --mesh=FILE, --store=SPEC; see fibergauge-analyzer report --help"},
+		{[]string{"report"}, "missing flags: --store=SPEC; see fibergauge-analyzer report --help"},
 		{[]string{"repot"}, `unexpected argument repot, did you mean "report"?; see fibergauge-analyzer --help`},
 		{report("--perod", "2025"), "unknown flag --perod, did you mean \"--period\"?; see fibergauge-analyzer report --help"},
 		{report(), "no period is given; give period, such as 2025-06, or from and to"},

@@ -42,24 +42,28 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	period, err := c.parse(m.Location())
-	if err != nil {
-		return err
-	}
-	if _, ok := p.Rate.Target(period.From.Year()); c.FailBelowTarget && !ok {
-		return cli.Usage(fmt.Errorf("--fail-below-target: policy %s has no target for %d", p.Name, period.From.Year()))
-	}
-	if _, err := report.NewPlan(m, p, period, nil); err != nil {
-		return cli.Usage(err) // before the store is opened
+	if m != nil { // what can be said before the store is opened is
+		if _, err := planBy(report.Meshes{File: m}, p, c.span); err != nil {
+			return err
+		}
 	}
 	s, err := open.Reader(ctx, c.Store, env.Log)
 	if err != nil {
 		return err
 	}
 	defer closing(s, &err)
-	plan, err := planned(ctx, s, m, p, period)
+	all, err := meshes(ctx, s, m)
 	if err != nil {
 		return err
+	}
+	plan, err := planBy(all, p, c.span)
+	if err != nil {
+		return err
+	}
+	if year := plan.Period.From.Year(); c.FailBelowTarget {
+		if _, ok := p.Rate.Target(year); !ok {
+			return cli.Usage(fmt.Errorf("--fail-below-target: policy %s has no target for %d", p.Name, year))
+		}
 	}
 	r, err := c.build(ctx, env, plan, s)
 	if err != nil {

@@ -10,12 +10,14 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/analyzer/serve"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -43,15 +45,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	fallback, err := c.fallback(m, p)
-	if err != nil {
-		return err
-	}
 	metrics := serve.NewMetrics(cli.Version())
-	who, err := c.whoMayAsk(m, metrics, env.Log)
-	if err != nil {
-		return err
-	}
 	certificate, err := c.certificate(metrics, env.Log)
 	if err != nil {
 		return err
@@ -61,6 +55,14 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		return err
 	}
 	defer closing(s, &err)
+	newest, fallback, err := c.foresee(ctx, s, m, p)
+	if err != nil {
+		return err
+	}
+	who, err := c.whoMayAsk(newest, metrics, env.Log)
+	if err != nil {
+		return err
+	}
 	cache, err := c.keeping.open(ctx, c.Store, s, env.Log)
 	if err != nil {
 		return err
@@ -102,23 +104,25 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	return server.Run(ctx, listener, encryption)
 }
 
-// fallback is the period of requests that name none; nil if none is given. It
-// also finds out before any request whether the policy fits the mesh.
-func (c *serveCommand) fallback(m *mesh.Mesh, p *policy.Policy) (*report.Period, error) {
-	period, err := report.ParsePeriod("2025", "", "", m.Location())
-	if c.given() {
-		period, err = c.parse(m.Location())
-	}
+// foresee finds out before any request whether the policy fits the mesh of now,
+// and gives the period of requests that name none; nil if none is given.
+func (c *serveCommand) foresee(ctx context.Context, s store.Reader, m *mesh.Mesh, p *policy.Policy) (newest *mesh.Mesh, fallback *report.Period, err error) {
+	all, err := meshes(ctx, s, m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, err := report.NewPlan(m, p, period, nil); err != nil {
-		return nil, cli.Usage(err)
+	if newest, err = all.Newest(); err != nil {
+		return nil, nil, cli.Usage(err)
 	}
 	if !c.given() {
-		return nil, nil
+		_, err = planBy(all, p, span{Period: time.Now().In(newest.Location()).Format("2006")})
+		return newest, nil, err
 	}
-	return &period, nil
+	plan, err := planBy(all, p, c.span)
+	if err != nil {
+		return nil, nil, err
+	}
+	return newest, &plan.Period, nil
 }
 
 // address refuses every combination by which a token could be read on the way,

@@ -10,20 +10,24 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/verify"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/internal/cli"
-	"github.com/fibergauge/fibergauge/mesh"
 )
 
 type verifyCommand struct {
-	span   `embed:""`
-	Mesh   string `required:"" placeholder:"FILE" help:"The mesh: its time zone, and links to look at beside those of the archive."`
-	Store  string `required:"" placeholder:"SPEC" help:"What is verified: sqlite:PATH or influx:FILE."`
-	Strict bool   `help:"Find fault also with windows that are not signed, and with windows that a site stated and that were refused, or so it seems."`
-	Format string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
+	span    `embed:""`
+	looking `embed:""`
+	Store   string `required:"" placeholder:"SPEC" help:"What is verified: sqlite:PATH or influx:FILE."`
+	Strict  bool   `help:"Find fault also with windows that are not signed, and with windows that a site stated and that were refused, or so it seems."`
+	Format  string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
 }
 
 // Run verifies a period; findings are a failure.
 func (c *verifyCommand) Run(ctx context.Context, env *cli.Env) (err error) {
-	m, err := mesh.Load(c.Mesh)
+	s, err := open.Reader(ctx, c.Store, env.Log)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	m, err := c.looking.load(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -31,11 +35,6 @@ func (c *verifyCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := open.Reader(ctx, c.Store, env.Log)
-	if err != nil {
-		return err
-	}
-	defer closing(s, &err)
 	progress, wipe := progressOn(env.Stderr)
 	r, err := verify.Run(ctx, s, m, period, verify.Options{GeneratedBy: generatedBy(), Strict: c.Strict, Progress: progress})
 	wipe()

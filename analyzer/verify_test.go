@@ -92,7 +92,7 @@ func TestVerifyRefuses(t *testing.T) {
 		want string
 	}{
 		"no period": {[]string{"--mesh", meshFile, "--store", spec}, "no period is given"},
-		"no mesh":   {[]string{"--store", spec, "--period", "2025-06"}, "--mesh=FILE"},
+		"no mesh":   {[]string{"--store", spec, "--period", "2025-06"}, "--mesh FILE"},
 		"no store":  {[]string{"--mesh", meshFile, "--store", spec + "x", "--period", "2025-06"}, "there is no such file"},
 		"form":      {[]string{"--mesh", meshFile, "--store", spec, "--period", "2025-06", "--format", "xml"}, "--format must be one of"},
 	} {

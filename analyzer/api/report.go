@@ -123,7 +123,13 @@ type Period struct {
 
 // Mesh says what was measured.
 type Mesh struct {
-	Name     string    `json:"name"`
+	Name string `json:"name"`
+	// InForceSHA256 names the version that collectors had last begun to serve
+	// when the period ended. If it is not the mesh_sha256 of the report, the
+	// report says what another mesh would make of the period. Absent where no
+	// version is archived.
+	InForceSHA256 string `json:"in_force_sha256,omitempty"`
+
 	Test     string    `json:"test"`   // the one that is judged
 	Method   string    `json:"method"` // of the test
 	Clusters []Cluster `json:"clusters"`

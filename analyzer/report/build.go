@@ -91,9 +91,9 @@ func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, source latenc
 	first := time.Date(p.Period.From.Year(), p.Period.From.Month(), 1, 0, 0, 0, 0, p.Period.From.Location())
 	for back := p.Policy.Diagnosis.Months; back > 0; back-- {
 		period := Period{From: first.AddDate(0, -back, 0), To: first.AddDate(0, 1-back, 0)}
-		plan, err := NewPlan(p.Mesh, p.Policy, period, p.archive)
+		plan, err := p.meshes.Plan(p.Policy, func(*time.Location) (Period, error) { return period, nil })
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("judge %s for the trend: %w", period.From.Format("2006-01"), err)
 		}
 		results, err := plan.judge(ctx, judging{rules: rules}, source, Options{Records: records})
 		if err != nil {

@@ -162,15 +162,15 @@ func TestGuardedVerdict(t *testing.T) {
 		put    func(*testing.T, *example)
 		want   string
 	}{
-		// Hardware adds 0 to 1 µs at each end, each as likely, and the longer RTT
-		// counts: more than x of it is taken off in (1 − x)² of the trials, which
-		// is one in forty for 0.842. What is measured is in the interval itself.
+		// Hardware adds 0 to 1 µs at each end, each as likely: more than 0.975 of
+		// it is taken off in one of forty trials of an end. What is measured is in
+		// the interval itself.
 		{"at the limit", "2025-06", both(always(22_578)), goodAndProven},
 		{"1 µs above, of which the timestamps may be the cause", "2025-06", both(always(22_579)), badAndUnsure},
 		{"2 µs above", "2025-06", both(always(22_580)), badAndProven},
-		// The kernel adds 0 to 50 µs: 42.1 µs in the same way.
-		{"kernel 42 µs above", "2025-06", timed(wire.TimestampsKernel, always(22_620)), badAndUnsure},
-		{"kernel 43 µs above", "2025-06", timed(wire.TimestampsKernel, always(22_621)), badAndProven},
+		// The kernel adds 0 to 50 µs: 48.75 µs in the same way.
+		{"kernel 49 µs above", "2025-06", timed(wire.TimestampsKernel, always(22_627)), badAndUnsure},
+		{"kernel 50 µs above", "2025-06", timed(wire.TimestampsKernel, always(22_628)), badAndProven},
 		// Two days of 30 are 6.7 %. A month of 30 draws has fewer than two of
 		// them, and complies, with (28/30)^30 + 30 × 2/30 × (28/30)^29 = 40 %.
 		{"two slow days", "2025-06", both(always(20_000).onDays(30_000, 9, 10)), badAndUnsure},
@@ -217,7 +217,7 @@ func TestInterval(t *testing.T) {
 	if u == nil {
 		t.Fatal("there is no interval")
 	}
-	// 20 000 / 15 052.52 = 1.32868; less 0.842 µs 1.32863.
+	// 20 000 / 15 052.52 = 1.32868; less 0.975 µs 1.32862.
 	want := api.Uncertainty{
 		Confidence: 0.95, Candidates: 1, Trials: 10_000, Seed: u.Seed, Days: 29, CompleteDays: 29,
 		DistanceMinKM: 1537, DistanceMaxKM: 1537, RatioLow: new(1.3286), RatioHigh: new(1.3287), RatioGaps: new(1.3287),
@@ -301,9 +301,9 @@ func TestBonferroni(t *testing.T) {
 	width := map[int]float64{}
 	for n := 1; n <= 3; n++ {
 		e := carriers(t, slices.Repeat([]seen{always(20_000)}, n)...)
-		// Added delays from 0 to 5 ms at each of two ends: the rank-th of 10 000
-		// trials takes off 5 ms × (1 − √(rank / 10 000)), see TestGuardedVerdict;
-		// rank is 250, 125 and 83.
+		// Added delays from 0 to 5 ms at each end: the rank-th of 10 000 trials
+		// takes off 5 ms × (1 − rank / 10 000), see TestGuardedVerdict; rank is
+		// 250, 125 and 83.
 		e.p = with(t, "hardware_adds_us: [0, 1]", "hardware_adds_us: [0, 5000]")
 		r := e.report(t)
 		u := pairOf(r, "a", "b").Uncertainty
@@ -312,11 +312,11 @@ func TestBonferroni(t *testing.T) {
 		}
 		width[n] = *u.RatioHigh - *u.RatioLow
 		rank := []float64{250, 125, 83}[n-1]
-		if want := 5000 * (1 - math.Sqrt(rank/10_000)) / 15_052.52; math.Abs(width[n]-want) > 0.003 {
+		if want := 5000 * (1 - rank/10_000) / 15_052.52; math.Abs(width[n]-want) > 0.003 {
 			t.Errorf("%d links: the interval is %v wide, want %v", n, width[n], want)
 		}
 		for _, link := range r.Links {
-			if link.Uncertainty.Candidates != 1 || math.Abs(*link.Uncertainty.RatioHigh-*link.Uncertainty.RatioLow-5000*0.8419/15_052.52) > 0.003 {
+			if link.Uncertainty.Candidates != 1 || math.Abs(*link.Uncertainty.RatioHigh-*link.Uncertainty.RatioLow-5000*0.975/15_052.52) > 0.003 {
 				t.Errorf("%d links: by itself one has %+v", n, link.Uncertainty)
 			}
 		}

@@ -21,7 +21,7 @@ import (
 func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
 
 func (p *Plan) meshOf() api.Mesh {
-	m := api.Mesh{Name: p.Mesh.Name, Test: p.Test.Name, Method: string(p.Test.Method)}
+	m := api.Mesh{Name: p.Mesh.Name, InForceSHA256: p.inForceSHA256(), Test: p.Test.Name, Method: string(p.Test.Method)}
 	for _, c := range p.Mesh.Clusters {
 		m.Clusters = append(m.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH})
 	}

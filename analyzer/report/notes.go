@@ -95,6 +95,9 @@ func (t *table) notes() {
 		}
 		remarks = append(remarks, some(names)+".")
 	}
+	if in := t.Mesh.InForceSHA256; in != "" && in != t.MeshSHA256 {
+		remarks = append(remarks, fmt.Sprintf("Judged by a mesh that is not the mesh of the period: collectors had last begun to serve %.12s when it ended. Without --mesh that one judges.", in))
+	}
 	remarks = append(remarks, "Reading: "+t.Policy.Reading+".")
 	t.line("")
 	for _, remark := range remarks {

@@ -25,6 +25,7 @@ type Plan struct {
 
 	calendar *latency.Calendar
 	archive  []store.MeshVersion
+	meshes   Meshes                // of the months before
 	versions map[string]*mesh.Mesh // of the archive, by hash, as far as they were read
 
 	// Most links share their hours and their schedule.
@@ -61,7 +62,7 @@ type plannedEnd struct {
 func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period, archive []store.MeshVersion) (*Plan, error) {
 	plan := &Plan{
 		Mesh: m, Policy: p, Period: period, Test: m.Test(m.Judged), archive: archive,
-		versions:  map[string]*mesh.Mesh{},
+		meshes: Meshes{File: m, Archive: archive}, versions: map[string]*mesh.Mesh{},
 		calendar:  latency.NewCalendar(period.From, period.To),
 		calendars: map[[2]time.Time]*latency.Calendar{}, schedules: map[life][]int64{},
 	}

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/report"
@@ -17,11 +16,12 @@ const settling = 30 * time.Minute
 // the context ends.
 func (s *Server) Prepare(ctx context.Context) {
 	for {
-		now := time.Now().In(s.Mesh.Location())
-		if err := s.prepare(ctx, now); err != nil && ctx.Err() == nil {
+		now := time.Now()
+		zone, err := s.prepare(ctx, now)
+		if err != nil && ctx.Err() == nil {
 			s.Log.Error("the day records could not be made; a report makes them when it is asked for", "error", err)
 		}
-		next := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, now.Location()).Add(settling)
+		next := midnight(now.In(zone), 1).Add(settling)
 		timer := time.NewTimer(next.Sub(now))
 		select {
 		case <-timer.C:
@@ -32,31 +32,39 @@ func (s *Server) Prepare(ctx context.Context) {
 	}
 }
 
-func (s *Server) prepare(ctx context.Context, now time.Time) error {
-	yesterday := now.AddDate(0, 0, -1)
-	period, err := report.ParsePeriod(yesterday.Format("2006-01"), "", "", s.Mesh.Location())
+// prepare makes day records and tells the time zone of the mesh, as far as it
+// is known.
+func (s *Server) prepare(ctx context.Context, now time.Time) (*time.Location, error) {
+	zone := time.UTC
+	meshes, err := s.meshes(ctx)
 	if err != nil {
-		return err
+		return zone, err
 	}
-	if today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()); today.Before(period.To) {
-		period.To = today
-	}
-	archive, err := s.Store.Meshes(ctx)
+	plan, err := meshes.Plan(s.Policy, func(of *time.Location) (report.Period, error) {
+		zone = of
+		today := midnight(now.In(zone), 0)
+		period, err := report.ParsePeriod(now.In(zone).AddDate(0, 0, -1).Format("2006-01"), "", "", zone)
+		if today.Before(period.To) {
+			period.To = today
+		}
+		return period, err
+	})
 	if err != nil {
-		return fmt.Errorf("read the archived meshes: %w", err)
-	}
-	plan, err := report.NewPlan(s.Mesh, s.Policy, period, archive)
-	if err != nil {
-		return err
+		return zone, err
 	}
 	kept, err := s.Records(ctx, plan)
 	if err != nil || kept == nil {
-		return err
+		return zone, err
 	}
 	began := time.Now()
 	if err := report.Prepare(ctx, plan, s.Store, kept); err != nil {
-		return err
+		return zone, err
 	}
-	s.Log.Info("day records are ready", "from", period.From, "to", period.To, "took", time.Since(began).Round(time.Millisecond))
-	return nil
+	s.Log.Info("day records are ready", "from", plan.Period.From, "to", plan.Period.To, "took", time.Since(began).Round(time.Millisecond))
+	return zone, nil
+}
+
+// midnight begins the day so many days after that of t.
+func midnight(t time.Time, days int) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, t.Location())
 }

@@ -59,9 +59,9 @@ type Store interface {
 	Ready(ctx context.Context) error
 }
 
-// Server answers from one mesh, policy and store.
+// Server answers from one policy and store.
 type Server struct {
-	Mesh   *mesh.Mesh
+	Mesh   *mesh.Mesh // judges every period; nil: the archive of the store does
 	Policy *policy.Policy
 	Store  Store
 	// Records begins to keep the days of one report; nil: nothing is kept. It
@@ -175,24 +175,32 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.Reader, desk *desk) {
-	period, err := s.period(r)
+	query, err := queryOf(r)
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if r.URL.RawQuery != "" && !reader.Whole() && !wholeDays(period) {
-		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
-		return
-	}
-	archive, err := s.Store.Meshes(r.Context())
+	meshes, err := s.meshes(r.Context())
 	if err != nil {
-		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", fmt.Errorf("read the archived meshes: %w", err))
+		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
 		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
 		return
 	}
-	plan, err := report.NewPlan(s.Mesh, s.Policy, period, archive)
+	status := http.StatusInternalServerError
+	plan, err := meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
+		period, err := s.period(query, zone)
+		if err != nil {
+			status = http.StatusBadRequest
+		}
+		return period, err
+	})
 	if err != nil {
-		problem(w, http.StatusInternalServerError, err.Error())
+		problem(w, status, err.Error())
+		return
+	}
+	period := plan.Period
+	if r.URL.RawQuery != "" && !reader.Whole() && !wholeDays(period) {
+		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
 		return
 	}
 	if !desk.ask(reader.Name) {
@@ -259,27 +267,40 @@ func (s *Server) readers(w http.ResponseWriter, r *http.Request, _ *readers.Read
 	s.write(w, "application/json", append(body, '\n'))
 }
 
-// period reads the query strictly: a parameter that is misspelt would
+// meshes are what the store archives, and the mesh of the server.
+func (s *Server) meshes(ctx context.Context) (report.Meshes, error) {
+	archive, err := s.Store.Meshes(ctx)
+	if err != nil {
+		return report.Meshes{}, fmt.Errorf("read the archived meshes: %w", err)
+	}
+	return report.Meshes{File: s.Mesh, Archive: archive}, nil
+}
+
+// queryOf reads the query strictly: a parameter that is misspelt would
 // otherwise give a report of something else.
-func (s *Server) period(r *http.Request) (report.Period, error) {
+func queryOf(r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return report.Period{}, fmt.Errorf("the query %.80q cannot be read: %w", r.URL.RawQuery, err)
+		return nil, fmt.Errorf("the query %.80q cannot be read: %w", r.URL.RawQuery, err)
 	}
 	for name, values := range query {
 		if name != "period" && name != "from" && name != "to" {
-			return report.Period{}, fmt.Errorf("%.40q is no parameter; allowed: period, from, to", name)
+			return nil, fmt.Errorf("%.40q is no parameter; allowed: period, from, to", name)
 		}
 		if len(values) > 1 {
-			return report.Period{}, fmt.Errorf("%s is given twice; keep one", name)
+			return nil, fmt.Errorf("%s is given twice; keep one", name)
 		}
 	}
+	return query, nil
+}
+
+func (s *Server) period(query url.Values, zone *time.Location) (report.Period, error) {
 	if len(query) == 0 && s.Fallback != nil {
 		return *s.Fallback, nil
 	}
 	// A + in a query means a space, and in RFC 3339 nothing else can be meant.
 	value := func(name string) string { return strings.ReplaceAll(query.Get(name), " ", "+") }
-	return report.ParsePeriod(value("period"), value("from"), value("to"), s.Mesh.Location())
+	return report.ParsePeriod(value("period"), value("from"), value("to"), zone)
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {

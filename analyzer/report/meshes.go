@@ -1,0 +1,84 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/mesh"
+)
+
+// Meshes are what a period may be judged by.
+type Meshes struct {
+	File    *mesh.Mesh          // judges every period; nil: the archive does
+	Archive []store.MeshVersion // in the order in which store.Reader gives them
+}
+
+// Plan plans a period by the mesh of that period. When a period ends may hang
+// on the time zone of the mesh, so parse is asked with it.
+func (m Meshes) Plan(p *policy.Policy, parse func(zone *time.Location) (Period, error)) (*Plan, error) {
+	by, err := m.Newest()
+	if err != nil {
+		return nil, err
+	}
+	period, err := parse(by.Location())
+	if err != nil {
+		return nil, err
+	}
+	if m.File == nil {
+		if by, err = parseVersion(inForce(m.Archive, period.To)); err != nil {
+			return nil, err
+		}
+		if period, err = parse(by.Location()); err != nil {
+			return nil, err
+		}
+	}
+	plan, err := NewPlan(by, p, period, m.Archive)
+	if err != nil {
+		return nil, err
+	}
+	plan.meshes = m
+	return plan, nil
+}
+
+// Newest is the mesh of what is measured now.
+func (m Meshes) Newest() (*mesh.Mesh, error) {
+	switch {
+	case m.File != nil:
+		return m.File, nil
+	case len(m.Archive) == 0:
+		return nil, errors.New("no mesh is given, and no collector has archived one in this store; give the one to judge by with --mesh FILE")
+	}
+	return parseVersion(m.Archive[len(m.Archive)-1])
+}
+
+// inForce is the last version that was first served before a moment. Where none
+// was, as with what was imported later, it is the first ever served.
+func inForce(archive []store.MeshVersion, at time.Time) store.MeshVersion {
+	for _, version := range slices.Backward(archive) {
+		if version.ServedFrom.Before(at) {
+			return version
+		}
+	}
+	return archive[0]
+}
+
+// inForceSHA256 names the version of the archive for the period; empty where
+// there is none.
+func (p *Plan) inForceSHA256() string {
+	if len(p.archive) == 0 {
+		return ""
+	}
+	return inForce(p.archive, p.Period.To).SHA256
+}
+
+func parseVersion(v store.MeshVersion) (*mesh.Mesh, error) {
+	m, err := mesh.Parse("archived mesh "+v.SHA256, v.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w; give a mesh to judge by with --mesh FILE", err)
+	}
+	return m, nil
+}
