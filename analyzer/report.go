@@ -30,6 +30,7 @@ type reportCommand struct {
 	Format          string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
 	Out             string `placeholder:"FILE" help:"Write to a file instead of standard output."`
 	Trend           bool   `help:"Add the rates of the months before, as many as the policy says."`
+	Beside          bool   `help:"Add what the tests measured that are not judged, next to the judged one. It changes nothing else."`
 	FailBelowTarget bool   `help:"End with status 3 if the rate misses the target."`
 }
 
@@ -95,7 +96,7 @@ func (c *reportCommand) build(ctx context.Context, env *cli.Env, plan *report.Pl
 	defer wipe()
 	return report.Build(ctx, plan, s, report.Options{
 		GeneratedBy: generatedBy(), Complete: !time.Now().Before(plan.Period.To),
-		Records: kept, Trend: c.Trend, Progress: progress,
+		Records: kept, Trend: c.Trend, Beside: c.Beside, Progress: progress,
 	})
 }
 

@@ -56,6 +56,8 @@ type Report struct {
 	Sensitivity []Sensitivity `json:"sensitivity"`     // the rate of the headline under other choices
 	Nearest     []Nearest     `json:"nearest"`         // headline: the pairs that would have to change, or the ones that nearly do
 	Trend       []Month       `json:"trend,omitempty"` // headline: earlier months, oldest first
+
+	Beside *Beside `json:"beside,omitempty"` // only if it was asked for
 }
 
 // Class is a link under one of the Plan's limits besides the ratio: at most 5 ms
@@ -382,34 +384,99 @@ const (
 	DiagnosisOtherCarrier   = "other_carrier_complies" // carriers, ratios: between the same clusters, on the same plane
 )
 
-// End is what one site measured towards the other. Counts are of packets but
-// for windows, conflicts and the sources.
+// End is what one site measured towards the other by the judged test, and
+// whether that is enough.
 type End struct {
-	Src          string      `json:"src"`
-	Dst          string      `json:"dst"`
-	Scheduled    int64       `json:"scheduled"` // what the mesh asks for over the period
-	Sent         int64       `json:"sent"`
-	Received     int64       `json:"received"`
-	Lost         int64       `json:"lost"`
-	Late         int64       `json:"late"` // of the lost: answered after the timeout
-	Duplicate    int64       `json:"duplicate"`
-	SendError    int64       `json:"send_error"` // never left; not in sent
-	Unstamped    int64       `json:"unstamped"`  // of the received: without a trustworthy RTT; in no statistic
-	P50MS        *float64    `json:"p50_ms"`
-	P50Unbounded bool        `json:"p50_unbounded,omitempty"`
-	P95MS        *float64    `json:"p95_ms"`
-	P95Unbounded bool        `json:"p95_unbounded,omitempty"`
-	P99MS        *float64    `json:"p99_ms"`
-	P99Unbounded bool        `json:"p99_unbounded,omitempty"`
-	MeanMS       *float64    `json:"mean_ms"` // of the received, to the microsecond
-	MinMS        *float64    `json:"min_ms"`
-	Bounds       []Bounds    `json:"bounds,omitempty"` // of the statistics that are not known, which are null above
-	Windows      int         `json:"windows"`
-	Conflicts    int         `json:"conflicts"`
-	Sufficient   bool        `json:"sufficient"`
-	Sufficiency  Sufficiency `json:"sufficiency"`
-	Origins      Origins     `json:"origins"`
-	Timestamps   Timestamps  `json:"timestamps"`
+	Seen
+	Sufficient  bool        `json:"sufficient"`
+	Sufficiency Sufficiency `json:"sufficiency"`
+	Origins     Origins     `json:"origins"`
+	Timestamps  Timestamps  `json:"timestamps"`
+}
+
+// OtherEnd is what one site measured towards the other by a test that is not
+// judged.
+type OtherEnd struct {
+	Seen
+	Origins    Origins    `json:"origins"`
+	Timestamps Timestamps `json:"timestamps"`
+}
+
+// Seen is what one site measured towards the other by one test. Counts are of
+// packets but for windows and conflicts.
+type Seen struct {
+	Src       string `json:"src"`
+	Dst       string `json:"dst"`
+	Scheduled int64  `json:"scheduled"` // what the mesh asks for over the period, what maintenance excuses left out
+	Sent      int64  `json:"sent"`      // this and the next six: also what maintenance excuses
+	Received  int64  `json:"received"`
+	Lost      int64  `json:"lost"`
+	Late      int64  `json:"late"` // of the lost: answered after the timeout
+	Duplicate int64  `json:"duplicate"`
+	SendError int64  `json:"send_error"` // never left; not in sent
+	Unstamped int64  `json:"unstamped"`  // of the received: without a trustworthy RTT; in no statistic
+	Statistics
+	Windows   int `json:"windows"`
+	Conflicts int `json:"conflicts"`
+}
+
+// Statistics are those of the packets of one end over the whole period, what
+// maintenance excuses left out.
+type Statistics struct {
+	P50MS        *float64 `json:"p50_ms"`
+	P50Unbounded bool     `json:"p50_unbounded,omitempty"`
+	P95MS        *float64 `json:"p95_ms"`
+	P95Unbounded bool     `json:"p95_unbounded,omitempty"`
+	P99MS        *float64 `json:"p99_ms"`
+	P99Unbounded bool     `json:"p99_unbounded,omitempty"`
+	MeanMS       *float64 `json:"mean_ms"` // of the received, to the microsecond
+	MinMS        *float64 `json:"min_ms"`
+	Bounds       []Bounds `json:"bounds,omitempty"` // of the statistics that are not known, which are null above
+}
+
+// Beside is what the tests of the mesh measured that are not judged. Nothing of
+// it is in any other part of the report.
+type Beside struct {
+	// DataSHA256 is over the windows of these tests, in the form of Data.
+	DataSHA256 string `json:"data_sha256"`
+	// Two RTTs differ if the difference is above both: so many ms, and that
+	// share of the longer one. The policy has them for the two ends of a link.
+	DiffersAboveMS    float64     `json:"differs_above_ms"`
+	DiffersAboveShare float64     `json:"differs_above_share"`
+	Tests             []OtherTest `json:"tests"` // in the order of the mesh
+}
+
+// OtherTest is a test that is not judged, and what it measured.
+type OtherTest struct {
+	Test      string      `json:"test"`
+	Method    string      `json:"method"`
+	SizeBytes int         `json:"size_bytes"` // of the IP packet
+	DSCP      int         `json:"dscp"`
+	Links     []OtherLink `json:"links"` // that the test measures in the period, in the order of the report's links
+}
+
+// OtherLink is what a test that is not judged measured between two sites. The
+// RTTs are of the worse end and, where the distance changed within the period,
+// of the part with the highest ratio, as those of a Pair are.
+type OtherLink struct {
+	Pair             [2]string  `json:"pair"` // clusters
+	Plane            string     `json:"plane"`
+	Carrier          string     `json:"carrier"`
+	Sites            []string   `json:"sites"` // in the order of pair
+	DistanceKM       float64    `json:"distance_km"`
+	TheoreticalRTTMS float64    `json:"theoretical_rtt_ms"` // rounded to the nanosecond
+	MeasuredRTTMS    *float64   `json:"measured_rtt_ms"`    // the statistic that is judged of the judged test; null without packets, and if only Bounds are known
+	Ratio            *float64   `json:"ratio"`              // measured RTT over theoretical RTT
+	Unbounded        bool       `json:"unbounded,omitempty"`
+	Bounds           *Bounds    `json:"bounds,omitempty"` // of the measured RTT, where it is not known
+	Worse            Statistics `json:"worse"`            // each of the end that has it longer
+	// DifferenceMS is the measured RTT less that of the judged test between the
+	// same sites; null unless both are known, bounded, and over the same distance.
+	DifferenceMS *float64 `json:"difference_ms"`
+	// Differs says that the two differ by more than Beside says; one that is
+	// unbounded alone always does.
+	Differs bool       `json:"differs"`
+	Ends    []OtherEnd `json:"ends"`
 }
 
 // Sufficiency is how much of the schedule an end fulfilled.

@@ -183,6 +183,18 @@ func (r *Rules) Judge(s Subject, stretches []Stretch, ends []End) (*Link, error)
 	return link, nil
 }
 
+// Figures gives what the ends measured, without judging it: the Judgement has
+// neither verdict nor reasons, and is otherwise what Judge would make of the
+// same ends.
+func (r *Rules) Figures(stretches []Stretch, ends []End) Judgement {
+	for i := range ends {
+		ends[i].summarise(r)
+	}
+	j := r.outcome(stretches, ends).Judgement
+	j.Verdict, j.Reasons = "", nil
+	return j
+}
+
 // Outcome judges without the rest: neither interval nor flags.
 func (r *Rules) Outcome(stretches []Stretch, ends []End) Judgement {
 	return r.outcome(stretches, ends).Judgement

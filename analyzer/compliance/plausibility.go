@@ -128,6 +128,16 @@ func (r *Rules) differ(a, b latency.RTT) bool {
 	return difference.Cmp(r.endsDifferUS) > 0 && difference.Cmp(share) > 0
 }
 
+// Differs compares what two tests measured of one link, by the measure for its
+// two ends, and tells by how many µs the second is longer; false where there is
+// no number. What is not known, or of different distances, is not compared.
+func (r *Rules) Differs(a, b *Judgement) (differs bool, longerUS int64, ok bool) {
+	if !a.HasMeasured || !b.HasMeasured || a.Bounds != nil || b.Bounds != nil || a.Route != b.Route {
+		return false, 0, false
+	}
+	return r.differ(a.Measured, b.Measured), b.Measured.US - a.Measured.US, !a.Measured.Unbounded && !b.Measured.Unbounded
+}
+
 // ms shows an RTT; nil if it is unbounded.
 func ms(rtt latency.RTT) *float64 {
 	if rtt.Unbounded {

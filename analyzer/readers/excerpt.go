@@ -19,7 +19,8 @@ func (r *Reader) Whole() bool { return r.Role == Regulator || r.Role == Admin }
 // ratio, interval and verdict, with the marks without which these mislead
 // (estimated, provisional, single-ended, origins). Not public is what tells of a carrier's
 // network or of how well it measures: sites, ends, conflicts, flags, diagnosis,
-// gaps, maintenance, reasons that name an end, and texts that people wrote.
+// gaps, maintenance, reasons that name an end, texts that people wrote, and all
+// that tests measured which are not judged.
 //
 // An excerpt is built out of what is public, so that a field which is new to
 // the report stays out until somebody decides.
@@ -46,6 +47,9 @@ func (r *Reader) Excerpt(full *api.Report) *api.Report {
 			Plane: plane.Plane, Rate: plane.Rate, Carriers: plane.Carriers, Pairs: x.pairs(plane.Pairs),
 			Hubs: plane.Hubs, BetweenHubs: plane.BetweenHubs, Ordered: plane.Ordered, WithMaintenance: plane.WithMaintenance,
 		})
+	}
+	if full.Beside != nil {
+		out.Beside = x.beside(full.Beside)
 	}
 	for i := range out.Links {
 		for _, end := range out.Links[i].Ends {
@@ -77,6 +81,28 @@ func (x excerpt) classes(all []api.Class) []api.Class {
 			c.Sites = []string{}
 		}
 		out[i] = c
+	}
+	return out
+}
+
+// beside leaves out the links of others, and tests that measure none of the
+// reader's own. The hash is of the whole.
+func (x excerpt) beside(b *api.Beside) *api.Beside {
+	out := &api.Beside{
+		DataSHA256: b.DataSHA256, DiffersAboveMS: b.DiffersAboveMS, DiffersAboveShare: b.DiffersAboveShare,
+		Tests: []api.OtherTest{},
+	}
+	for _, test := range b.Tests {
+		own := []api.OtherLink{}
+		for _, link := range test.Links {
+			if slices.Contains(x.own, link.Carrier) {
+				own = append(own, link)
+			}
+		}
+		if len(own) > 0 {
+			test.Links = own
+			out.Tests = append(out.Tests, test)
+		}
 	}
 	return out
 }

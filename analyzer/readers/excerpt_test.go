@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +17,19 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/mesh"
 )
+
+// withStamp is a mesh with a second test that measures the same.
+func withStamp(t *testing.T, m *mesh.Mesh) *mesh.Mesh {
+	t.Helper()
+	twice, err := mesh.Parse("mesh.yaml", []byte(strings.Replace(string(m.Bytes()), "judged: icmp",
+		"  - {test: stamp, method: stamp, links: [{}], interval_ms: 1000, size_bytes: 128, window_s: 900}\njudged: icmp", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return twice
+}
 
 // fill puts a text with a mark into every text below v and a number into every
 // number, also of fields that the report gets one day.
@@ -99,6 +113,16 @@ func drawReport(t *rapid.T) *api.Report {
 		c.Carrier = rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "carrier of a class")
 		c.Sites = []string{"mark." + c.Carrier + ".a", "mark." + c.Carrier + ".b"}
 	}
+	if r.Beside != nil {
+		for i := range r.Beside.Tests {
+			for j := range r.Beside.Tests[i].Links {
+				link := &r.Beside.Tests[i].Links[j]
+				carrier := rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "carrier of another test")
+				fill(t, reflect.ValueOf(link).Elem(), "mark."+carrier+".")
+				link.Carrier = carrier
+			}
+		}
+	}
 	for i := range r.Planes {
 		r.Planes[i].Pairs = rapid.SliceOfN(pairs, 0, 3).Draw(t, "pairs of a plane")
 	}
@@ -162,6 +186,9 @@ func TestExcerptHasNothingOfOthers(t *testing.T) {
 			for i := range whole.Planes {
 				check("pairs of a plane", whole.Planes[i].Pairs, excerpt.Planes[i].Pairs)
 			}
+			if diff := cmp.Diff(ownBeside(whole.Beside, own), excerpt.Beside); diff != "" {
+				t.Fatalf("%+v: of other tests (-want +got):\n%s", reader, diff)
+			}
 			// It says for whom it was cut, and still names what it was cut from.
 			want := &api.Excerpt{Role: string(reader.Role), Carriers: reader.Carriers}
 			if diff := cmp.Diff(want, excerpt.Excerpt); diff != "" || excerpt.DataSHA256 != whole.DataSHA256 || excerpt.MeshSHA256 != whole.MeshSHA256 {
@@ -182,6 +209,23 @@ func TestExcerptHasNothingOfOthers(t *testing.T) {
 	})
 }
 
+// ownBeside is what is left of other tests: own links, and the tests that have
+// any.
+func ownBeside(b *api.Beside, own map[string]bool) *api.Beside {
+	if b == nil {
+		return nil
+	}
+	out := *b
+	out.Tests = []api.OtherTest{}
+	for _, test := range b.Tests {
+		test.Links = slices.DeleteFunc(slices.Clone(test.Links), func(l api.OtherLink) bool { return !own[l.Carrier] })
+		if len(test.Links) > 0 {
+			out.Tests = append(out.Tests, test)
+		}
+	}
+	return &out
+}
+
 // The same of reports that the analyzer makes: two carriers on the same
 // clusters, with losses, silence, conflicts and distances of their own.
 func TestExcerptOfRealReports(t *testing.T) {
@@ -192,11 +236,11 @@ func TestExcerptOfRealReports(t *testing.T) {
 				sites = append(sites, fmt.Sprintf("zq-%s-%c %c %s optical both", carrier, cluster, cluster, carrier))
 			}
 		}
-		m := scenario.Mesh(t, "UTC", sites, []string{
+		m := withStamp(t, scenario.Mesh(t, "UTC", sites, []string{
 			"{clusters: [a, b], km: 1537, class: A, source: register}",
 			"{sites: [zq-one-a, zq-one-c], km: 1400, class: A, source: survey of zq-one-a}",
 			"{sites: [zq-two-a, zq-two-c], km: 1400, class: A, source: survey of zq-two-a}",
-		})
+		}))
 		period, err := report.ParsePeriod("", "2025-06-03T10:00:00Z", "2025-06-03T10:01:00Z", time.UTC)
 		if err != nil {
 			rt.Fatal(err)
@@ -207,7 +251,10 @@ func TestExcerptOfRealReports(t *testing.T) {
 				src, dst := fmt.Sprintf("zq-%s-%c", carrier, link[0]), fmt.Sprintf("zq-%s-%c", carrier, link[1])
 				for range rapid.IntRange(0, 2).Draw(rt, "windows") {
 					rtts := rapid.SliceOfN(rapid.Uint32Range(5_000, 30_000), 0, 60).Draw(rt, "rtts")
-					s.Put(t, scenario.Window(m, src, dst, period.From, rtts, 60-len(rtts)))
+					w := scenario.Window(m, src, dst, period.From, rtts, 60-len(rtts))
+					other := w
+					other.Test, other.Method = "stamp", "stamp"
+					s.Put(t, w, other)
 				}
 			}
 		}
@@ -215,12 +262,15 @@ func TestExcerptOfRealReports(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		whole, err := report.Build(t.Context(), plan, s, report.Options{GeneratedBy: "test"})
+		whole, err := report.Build(t.Context(), plan, s, report.Options{GeneratedBy: "test", Beside: true})
 		if err != nil {
 			rt.Fatal(err)
 		}
 		if !bytes.Contains(bytesOf(rt, whole), []byte("zq-two-a")) {
 			rt.Fatal("the report names no site, so this proves nothing")
+		}
+		if len(whole.Beside.Tests) != 1 || len(whole.Beside.Tests[0].Links) != 6 {
+			rt.Fatalf("beside is %+v", whole.Beside)
 		}
 		for _, c := range []struct {
 			reader readers.Reader

@@ -32,6 +32,7 @@ type Options struct {
 	// Records, if set, keeps day records, so that windows are read once.
 	Records latency.Records
 	Trend   bool // add the months before, as many as the policy says
+	Beside  bool // add what the tests measured that are not judged
 	// Progress, if set, is told after each link how many of all are done; it is
 	// called by several goroutines.
 	Progress func(done, total int)
@@ -41,7 +42,12 @@ type Options struct {
 // nothing but its arguments and the windows.
 func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*api.Report, error) {
 	rules := compliance.NewRules(plan.Policy)
-	results, err := plan.judge(ctx, judging{rules, diagnosis.NewRules(plan.Policy, plan.Mesh.Location())}, source, o)
+	var others []unjudged
+	if o.Beside {
+		others = plan.unjudged()
+	}
+	from := feed{source: source, records: o.Records, read: counter(len(plan.Links)+linksIn(others), o.Progress)}
+	results, err := plan.judge(ctx, judging{rules, diagnosis.NewRules(plan.Policy, plan.Mesh.Location())}, from)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +59,7 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 			From: stamp(plan.Period.From), To: stamp(plan.Period.To), TimeZone: plan.Mesh.TimeZone,
 			Demonstration: plan.calendar.ShortOfDay, Complete: o.Complete,
 		},
-		MeshSHA256: plan.Mesh.SHA256(), PolicySHA256: plan.Policy.SHA256(), DataSHA256: dataHash(results),
+		MeshSHA256: plan.Mesh.SHA256(), PolicySHA256: plan.Policy.SHA256(), DataSHA256: dataHash(endsOf(results)),
 		Mesh: plan.meshOf(), Policy: plan.policyOf(rules), Data: plan.dataOf(results),
 		Plane: string(plan.Headline),
 		Links: []api.Pair{}, Classes: []api.Class{}, Sensitivity: []api.Sensitivity{}, Nearest: []api.Nearest{},
@@ -76,8 +82,14 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 		}
 		r.Nearest = rules.Nearest(shown.Rate, counted, mostNearest)
 	}
+	if o.Beside {
+		if r.Beside, err = plan.besideOf(ctx, rules, from, others, results); err != nil {
+			return nil, err
+		}
+	}
 	if o.Trend {
-		if r.Trend, err = plan.trend(ctx, rules.WithoutIntervals(), source, o.Records); err != nil {
+		from.read = func() {}
+		if r.Trend, err = plan.trend(ctx, rules.WithoutIntervals(), from); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +98,7 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 
 // trend gives the rates of the months before the one in which the period
 // begins, from the first with any window.
-func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, source latency.Source, records latency.Records) ([]api.Month, error) {
+func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, from feed) ([]api.Month, error) {
 	var months []api.Month
 	first := time.Date(p.Period.From.Year(), p.Period.From.Month(), 1, 0, 0, 0, 0, p.Period.From.Location())
 	for back := p.Policy.Diagnosis.Months; back > 0; back-- {
@@ -95,7 +107,7 @@ func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, source latenc
 		if err != nil {
 			return nil, fmt.Errorf("judge %s for the trend: %w", period.From.Format("2006-01"), err)
 		}
-		results, err := plan.judge(ctx, judging{rules: rules}, source, Options{Records: records})
+		results, err := plan.judge(ctx, judging{rules: rules}, from)
 		if err != nil {
 			return nil, err
 		}
@@ -111,15 +123,38 @@ func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, source latenc
 // Prepare makes the day records that a report of the plan needs, and judges
 // nothing.
 func Prepare(ctx context.Context, plan *Plan, source latency.Source, records latency.Records) error {
+	from := feed{source: source, records: records}
+	return someAtOnce(ctx, len(plan.Links), func(ctx context.Context, i int) error {
+		_, err := plan.Links[i].read(ctx, from, false)
+		return err
+	})
+}
+
+// feed is where windows come from, and who is told when all of a link are
+// read.
+type feed struct {
+	source  latency.Source
+	records latency.Records
+	read    func()
+}
+
+// counter counts links and says how many of all were read; progress may be nil.
+func counter(total int, progress func(done, total int)) func() {
+	var done atomic.Int64
+	return func() {
+		if n := done.Add(1); progress != nil {
+			progress(int(n), total)
+		}
+	}
+}
+
+// someAtOnce does something for each of so many links: the memory that it takes
+// is that of the links under way, not of all.
+func someAtOnce(ctx context.Context, links int, do func(ctx context.Context, link int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	for i := range plan.Links {
-		for _, end := range plan.Links[i].ends {
-			group.Go(func() error {
-				_, err := latency.Read(ctx, source, records, end.scope, false)
-				return err
-			})
-		}
+	for i := range links {
+		group.Go(func() error { return do(ctx, i) })
 	}
 	return group.Wait()
 }
@@ -134,32 +169,20 @@ type judging struct {
 	why   *diagnosis.Rules
 }
 
-// judge reads and judges the planned links, some at once: the memory that it
-// takes is that of the links under way, not of all.
-func (p *Plan) judge(ctx context.Context, by judging, source latency.Source, o Options) ([]*compliance.Link, error) {
+// judge reads and judges the planned links.
+func (p *Plan) judge(ctx context.Context, by judging, from feed) ([]*compliance.Link, error) {
 	results := make([]*compliance.Link, len(p.Links))
-	var done atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	for i := range p.Links {
-		group.Go(func() error {
-			var err error
-			if results[i], err = p.Links[i].judge(ctx, by, source, o.Records); err != nil {
-				return err
-			}
-			if n := done.Add(1); o.Progress != nil {
-				o.Progress(int(n), len(p.Links))
-			}
-			return nil
-		})
-	}
-	return results, group.Wait()
+	return results, someAtOnce(ctx, len(p.Links), func(ctx context.Context, i int) (err error) {
+		results[i], err = p.Links[i].judge(ctx, by, from)
+		from.read()
+		return err
+	})
 }
 
 // judge reads the ends of a link and judges it, with what maintenance excuses
 // and, where that is anything, without.
-func (l *PlannedLink) judge(ctx context.Context, by judging, source latency.Source, records latency.Records) (*compliance.Link, error) {
-	links, err := l.read(ctx, source, records, len(l.Stretches) > 1) // which cut days
+func (l *PlannedLink) judge(ctx context.Context, by judging, from feed) (*compliance.Link, error) {
+	links, err := l.read(ctx, from, l.cutsDays())
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +192,7 @@ func (l *PlannedLink) judge(ctx context.Context, by judging, source latency.Sour
 	}
 	asked := by.why != nil && !result.Bounded() && by.why.Asks(result)
 	if asked && slices.ContainsFunc(links, (*latency.Link).HoursAtRest) {
-		if links, err = l.read(ctx, source, records, true); err != nil {
+		if links, err = l.read(ctx, from, true); err != nil {
 			return nil, err
 		}
 		if !sameWindows(links, result.Ends) { // some came meanwhile
@@ -194,10 +217,14 @@ func (l *PlannedLink) judge(ctx context.Context, by judging, source latency.Sour
 	return result, nil
 }
 
-func (l *PlannedLink) read(ctx context.Context, source latency.Source, records latency.Records, hours bool) (_ []*latency.Link, err error) {
+// cutsDays tells whether the hours of days are needed to judge: the distance may
+// change at noon.
+func (l *PlannedLink) cutsDays() bool { return len(l.Stretches) > 1 }
+
+func (l *PlannedLink) read(ctx context.Context, from feed, hours bool) (_ []*latency.Link, err error) {
 	links := make([]*latency.Link, len(l.ends))
 	for e, end := range l.ends {
-		if links[e], err = latency.Read(ctx, source, records, end.scope, hours); err != nil {
+		if links[e], err = latency.Read(ctx, from.source, from.records, end.scope, hours); err != nil {
 			return nil, err
 		}
 	}
@@ -365,14 +392,18 @@ func (p *Plan) beside(rules *compliance.Rules, out *api.Plane, pairs []complianc
 	}
 }
 
-// dataHash is the hash over the days of all links; package api says how.
-func dataHash(results []*compliance.Link) string {
-	var ends []*latency.Link
+func endsOf(results []*compliance.Link) (ends []*latency.Link) {
 	for _, result := range results {
 		for _, end := range result.Ends {
 			ends = append(ends, end.Link)
 		}
 	}
+	return ends
+}
+
+// dataHash is the hash over the days of ends, which it sorts; package api says
+// how.
+func dataHash(ends []*latency.Link) string {
 	slices.SortFunc(ends, func(a, b *latency.Link) int {
 		return cmp.Or(cmp.Compare(a.Src, b.Src), cmp.Compare(a.Dst, b.Dst), cmp.Compare(a.Test, b.Test))
 	})

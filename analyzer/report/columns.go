@@ -6,19 +6,24 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"github.com/fibergauge/fibergauge/analyzer/api"
 )
 
-// column is one column of the table of pairs.
-type column struct {
+// column is one column of a table of rows.
+type column[R any] struct {
 	head    string
 	width   int
+	most    int  // width at first; 0: what the widest cell needs
+	least   int  // width that a narrow terminal may squeeze it to; 0: none
 	right   bool // aligned
-	painted bool // in the colour of the verdict
-	cell    func(*api.Pair) string
+	painted bool // in the colour of the row
+	cell    func(*R) string
+	within  func(r *R, width int) string // the cell where it is squeezed; nil: cut off
 }
 
-func (c *column) pad(s string) string {
+func (c *column[R]) pad(s string) string {
 	s = snip(s, c.width)
 	fill := strings.Repeat(" ", max(0, c.width-width(s)))
 	if c.right {
@@ -46,9 +51,9 @@ const namesHead = "BETWEEN"
 
 // columns picks what fits: names get what the rest leaves, and go first where
 // the terminal is narrow.
-func (t *table) columns(pairs []api.Pair) []column {
-	columns := []column{
-		{head: "PAIR", cell: ids},
+func (t *table) columns(pairs []api.Pair) []column[api.Pair] {
+	columns := []column[api.Pair]{
+		{head: "PAIR", most: maxIDs, least: minIDs, cell: ids, within: func(p *api.Pair, width int) string { return abreast(p.Pair[0], "–", p.Pair[1], width) }},
 		{head: "KM", right: true, cell: func(p *api.Pair) string { return strconv.FormatFloat(p.DistanceKM, 'f', 0, 64) + " " + p.DistanceClass }},
 		{head: "LIMIT ms", right: true, cell: func(p *api.Pair) string { return floor3(p.LimitRTTMS) }},
 		{head: strings.ToUpper(t.Policy.Statistic) + " ms", right: true, cell: measuredCell},
@@ -56,27 +61,15 @@ func (t *table) columns(pairs []api.Pair) []column {
 		{head: "VERDICT", painted: true, cell: verdictCell},
 	}
 	if confidence := t.confidence(); confidence != "" && t.Width >= widthOfInterval {
-		columns = insert(columns, 5, column{head: confidence + " % INTERVAL", cell: intervalCell})
+		columns = insert(columns, 5, column[api.Pair]{head: confidence + " % INTERVAL", cell: intervalCell})
 	}
-	several := func(plane api.Plane) bool { return plane.Plane == t.Plane && len(plane.Carriers) > 1 }
-	if slices.ContainsFunc(t.Planes, several) {
-		columns = insert(columns, 1, column{head: "CARRIER", cell: func(p *api.Pair) string { return p.Carrier }})
+	if t.severalCarriers(t.Plane) {
+		columns = insert(columns, 1, column[api.Pair]{head: "CARRIER", most: maxCarrier, least: minCarrier, cell: func(p *api.Pair) string { return p.Carrier }})
 	}
-	room := t.Width - 2
-	for i := range columns {
-		columns[i].fit(pairs)
-		switch columns[i].head {
-		case "PAIR":
-			columns[i].width = min(columns[i].width, maxIDs)
-		case "CARRIER":
-			columns[i].width = min(columns[i].width, maxCarrier)
-		}
-		room -= columns[i].width + gap
-	}
-	room = squeeze(columns, room+gap) - gap
-	loss := column{head: "LOSS %", right: true, cell: lossCell}
+	room := squeeze(columns, fit(columns, pairs, t.Width-2)) - gap
+	loss := column[api.Pair]{head: "LOSS %", right: true, cell: lossCell}
 	loss.fit(pairs)
-	names := column{head: namesHead, cell: t.names}
+	names := column[api.Pair]{head: namesHead, cell: t.names}
 	names.fit(pairs)
 	withNames := room >= minNames
 	if withLoss := loss.width + gap; room-withLoss >= minNames || !withNames && room >= withLoss-gap {
@@ -92,39 +85,71 @@ func (t *table) columns(pairs []api.Pair) []column {
 	return columns
 }
 
+// severalCarriers tells whether a plane has more than one.
+func (t *table) severalCarriers(plane string) bool {
+	return slices.ContainsFunc(t.Planes, func(p api.Plane) bool { return p.Plane == plane && len(p.Carriers) > 1 })
+}
+
+// fit makes columns as wide as their widest cells, and returns how much of the
+// room is then left.
+func fit[R any](columns []column[R], rows []R, room int) int {
+	for i := range columns {
+		c := &columns[i]
+		c.fit(rows)
+		if c.most > 0 {
+			c.width = min(c.width, c.most)
+		}
+		room -= c.width + gap
+	}
+	return room + gap
+}
+
 // squeeze takes from identifiers what a narrow terminal lacks, and returns the
 // room that is then left. Both ends of a pair stay to be seen.
-func squeeze(columns []column, room int) int {
+func squeeze[R any](columns []column[R], room int) int {
 	for i := range columns {
-		c, least := &columns[i], 0
-		switch c.head {
-		case "PAIR":
-			least = minIDs
-		case "CARRIER":
-			least = minCarrier
-		default:
-			continue
-		}
-		if less := min(-room, c.width-least); less > 0 {
+		c := &columns[i]
+		if less := min(-room, c.width-c.least); c.least > 0 && less > 0 {
 			c.width -= less
 			room += less
 		}
-		if width := c.width; c.head == "PAIR" {
-			c.cell = func(p *api.Pair) string { return abreast(p.Pair[0], "–", p.Pair[1], width) }
+		if within, width := c.within, c.width; within != nil {
+			c.cell = func(r *R) string { return within(r, width) }
 		}
 	}
 	return room
 }
 
-func insert(columns []column, at int, c column) []column {
-	return append(columns[:at:at], append([]column{c}, columns[at:]...)...)
+func insert[R any](columns []column[R], at int, c column[R]) []column[R] {
+	return append(columns[:at:at], append([]column[R]{c}, columns[at:]...)...)
 }
 
 // fit makes a column as wide as its widest cell.
-func (c *column) fit(pairs []api.Pair) {
+func (c *column[R]) fit(rows []R) {
 	c.width = width(c.head)
-	for i := range pairs {
-		c.width = max(c.width, width(c.cell(&pairs[i])))
+	for i := range rows {
+		c.width = max(c.width, width(c.cell(&rows[i])))
+	}
+}
+
+// grid writes rows under the heads of their columns, each behind its mark.
+func grid[R any](t *table, columns []column[R], rows []R, mark func(*R) (string, text.Color)) {
+	head := make([]string, len(columns))
+	for i, c := range columns {
+		head[i] = c.pad(c.head)
+	}
+	t.line("%s", t.paint(strings.TrimRight("  "+strings.Join(head, "  "), " "), text.Bold))
+	for i := range rows {
+		row := &rows[i]
+		mark, color := mark(row)
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			cells[i] = c.pad(c.cell(row))
+			if c.painted {
+				cells[i] = t.paint(cells[i], color)
+			}
+		}
+		t.line("%s %s", t.paint(mark, text.Bold, color), strings.TrimRight(strings.Join(cells, "  "), " "))
 	}
 }
 
@@ -202,9 +227,17 @@ func boundCell(p *api.Pair, low, high *float64, show func(float64) string) strin
 
 // lossCell is the share of lost packets at the end that lost more.
 func lossCell(p *api.Pair) string {
+	var seen []api.Seen
+	for i := range p.Ends {
+		seen = append(seen, p.Ends[i].Seen)
+	}
+	return worstLoss(seen)
+}
+
+func worstLoss(ends []api.Seen) string {
 	worst := -1.0
-	for _, end := range p.Ends {
-		if end.Sent > 0 {
+	for i := range ends {
+		if end := &ends[i]; end.Sent > 0 {
 			worst = max(worst, 100*float64(end.Lost)/float64(end.Sent))
 		}
 	}

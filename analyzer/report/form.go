@@ -220,29 +220,45 @@ func shownRTT(rtt latency.RTT, exists bool) (ms *float64, unbounded bool) {
 }
 
 func endOf(e *compliance.End) api.End {
-	end := api.End{
-		Src: e.Src, Dst: e.Dst, Scheduled: e.ScheduledInAll,
-		Sent: e.Packets.Sent, Received: e.Packets.Received, Lost: e.Packets.Lost, Late: e.Packets.Late,
-		Duplicate: e.Packets.Duplicate, SendError: e.Packets.SendError, Unstamped: e.Packets.Unstamped,
-		Windows: e.Windows, Conflicts: e.Conflicts, Sufficient: e.Sufficient, Sufficiency: e.Sufficiency,
-	}
-	show := func(statistic policy.Statistic) (*float64, bool) {
-		where := e.By[statistic]
-		if e.HasMeasured && !where.Exact() {
-			bounds := shownBounds(where)
-			bounds.Statistic = string(statistic)
-			end.Bounds = append(end.Bounds, bounds)
-			return nil, false
-		}
-		return shownRTT(where.Low, e.HasMeasured)
-	}
-	end.P50MS, end.P50Unbounded = show(policy.P50)
-	end.P95MS, end.P95Unbounded = show(policy.P95)
-	end.P99MS, end.P99Unbounded = show(policy.P99)
-	// Of the received packets: where there are none, these do not exist.
-	end.MeanMS, _ = show(policy.Mean)
-	end.MinMS, _ = show(policy.Min)
+	end := api.End{Seen: seenBy(e), Sufficient: e.Sufficient, Sufficiency: e.Sufficiency}
 	addOrigins(&end.Origins, e.Origins)
 	addTimestamps(&end.Timestamps, e.Timestamps)
 	return end
+}
+
+func otherEndOf(e *compliance.End) api.OtherEnd {
+	end := api.OtherEnd{Seen: seenBy(e)}
+	addOrigins(&end.Origins, e.Origins)
+	addTimestamps(&end.Timestamps, e.Timestamps)
+	return end
+}
+
+func seenBy(e *compliance.End) api.Seen {
+	return api.Seen{
+		Src: e.Src, Dst: e.Dst, Scheduled: e.ScheduledInAll,
+		Sent: e.Packets.Sent, Received: e.Packets.Received, Lost: e.Packets.Lost, Late: e.Packets.Late,
+		Duplicate: e.Packets.Duplicate, SendError: e.Packets.SendError, Unstamped: e.Packets.Unstamped,
+		Statistics: statisticsOf(e.By, e.HasMeasured),
+		Windows:    e.Windows, Conflicts: e.Conflicts,
+	}
+}
+
+func statisticsOf(by map[policy.Statistic]compliance.Between, measured bool) (s api.Statistics) {
+	show := func(statistic policy.Statistic) (*float64, bool) {
+		where := by[statistic]
+		if measured && !where.Exact() {
+			bounds := shownBounds(where)
+			bounds.Statistic = string(statistic)
+			s.Bounds = append(s.Bounds, bounds)
+			return nil, false
+		}
+		return shownRTT(where.Low, measured)
+	}
+	s.P50MS, s.P50Unbounded = show(policy.P50)
+	s.P95MS, s.P95Unbounded = show(policy.P95)
+	s.P99MS, s.P99Unbounded = show(policy.P99)
+	// Of the received packets: where there are none, these do not exist.
+	s.MeanMS, _ = show(policy.Mean)
+	s.MinMS, _ = show(policy.Min)
+	return s
 }

@@ -33,14 +33,15 @@ type Plan struct {
 	schedules map[life][]int64
 }
 
-// life is when a link exists within a calendar.
+// life is when a link exists within a calendar, and what asks for its packets.
 type life struct {
+	test                                 *mesh.Test
 	calendar                             *latency.Calendar
 	srcFrom, srcUntil, dstFrom, dstUntil mesh.Moment
 }
 
-// PlannedLink is two sites that are to be judged, and the directions in which
-// they measure.
+// PlannedLink is two sites of which a test is to be read, and the directions in
+// which they measure.
 type PlannedLink struct {
 	Subject   compliance.Subject
 	Stretches []compliance.Stretch
@@ -72,7 +73,7 @@ func NewPlan(m *mesh.Mesh, p *policy.Policy, period Period, archive []store.Mesh
 	if err := plan.choosePairs(); err != nil {
 		return nil, err
 	}
-	plan.chooseLinks()
+	plan.Links = plan.linksOf(plan.Test)
 	plan.countCandidates()
 	return plan, nil
 }
@@ -108,8 +109,8 @@ func (p *Plan) choosePairs() error {
 	return nil
 }
 
-// chooseLinks pairs the links of the mesh that join the same two sites.
-func (p *Plan) chooseLinks() {
+// linksOf pairs the links of a test that join the same two sites.
+func (p *Plan) linksOf(test *mesh.Test) (links []PlannedLink) {
 	order := map[string]int{}
 	for i, c := range p.Mesh.Clusters {
 		order[c.ID] = i
@@ -119,15 +120,15 @@ func (p *Plan) chooseLinks() {
 		position[p.Mesh.Sites[i].ID] = i
 	}
 	index := map[[2]string]int{}
-	for _, link := range p.Mesh.Links(p.Test, p.Period.From, p.Period.To) {
+	for _, link := range p.Mesh.Links(test, p.Period.From, p.Period.To) {
 		a, b := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
 		if ca, cb := order[a.Cluster], order[b.Cluster]; cb < ca || cb == ca && position[b.ID] < position[a.ID] {
 			a, b = b, a
 		}
 		at, known := index[[2]string{a.ID, b.ID}]
 		if !known {
-			at = len(p.Links)
-			p.Links = append(p.Links, PlannedLink{
+			at = len(links)
+			links = append(links, PlannedLink{
 				Subject: compliance.Subject{
 					Pair: mesh.Pair{A: a.Cluster, B: b.Cluster}, Plane: string(a.Plane), Carrier: a.Carrier,
 					Sites: []string{a.ID, b.ID}, ExtentsM: p.Mesh.ExtentsMeters(a, b),
@@ -137,18 +138,19 @@ func (p *Plan) chooseLinks() {
 			})
 			index[[2]string{a.ID, b.ID}] = at
 		}
-		planned := &p.Links[at]
-		planned.ends = append(planned.ends, p.end(link, planned))
+		planned := &links[at]
+		planned.ends = append(planned.ends, p.end(test, link, planned))
 	}
 	// Sites whose lives do not meet measure nothing.
-	p.Links = slices.DeleteFunc(p.Links, func(l PlannedLink) bool { return l.Scheduled() == 0 })
-	for i := range p.Links {
+	links = slices.DeleteFunc(links, func(l PlannedLink) bool { return l.Scheduled() == 0 })
+	for i := range links {
 		// Whatever the order of the sites in the file, the end at the first
 		// cluster comes first.
-		if l := &p.Links[i]; l.ends[0].scope.Src.ID != l.Subject.Sites[0] {
+		if l := &links[i]; l.ends[0].scope.Src.ID != l.Subject.Sites[0] {
 			slices.Reverse(l.ends)
 		}
 	}
+	return links
 }
 
 // Demonstration tells whether the period is shorter than a day.
@@ -203,13 +205,13 @@ func (p *Plan) countCandidates() {
 	}
 }
 
-func (p *Plan) end(link mesh.Link, planned *PlannedLink) plannedEnd {
-	stretches, excused := planned.Stretches, planned.Subject.Works.Spans
+func (p *Plan) end(test *mesh.Test, link mesh.Link, planned *PlannedLink) plannedEnd {
+	stretches, excused := planned.Stretches, p.inWindowsOf(test, planned.Subject.Works.Spans)
 	src, dst := p.Mesh.Site(link.Src), p.Mesh.Site(link.Dst)
 	end := plannedEnd{
-		scope:      &latency.Scope{Test: p.Test, Src: src, Dst: dst, Calendar: p.calendar, Excused: excused},
+		scope:      &latency.Scope{Test: test, Src: src, Dst: dst, Calendar: p.calendar, Excused: excused},
 		calendars:  []*latency.Calendar{p.calendar},
-		onlyBounds: p.Test.Method == mesh.MethodICMP && !dst.Role.Probes(),
+		onlyBounds: test.Method == mesh.MethodICMP && !dst.Role.Probes(),
 	}
 	if len(stretches) > 1 {
 		var cuts []time.Time
@@ -220,10 +222,10 @@ func (p *Plan) end(link mesh.Link, planned *PlannedLink) plannedEnd {
 		end.scope.Calendar = latency.NewCalendar(p.Period.From, p.Period.To, cuts...)
 	}
 	for _, calendar := range end.calendars {
-		whole := p.schedule(calendar, src, dst)
+		whole := p.schedule(test, calendar, src, dst)
 		end.unexcused = append(end.unexcused, whole)
 		if len(excused) > 0 {
-			whole = calendar.Schedule(p.Test, src, dst, p.Mesh.Location(), excused...)
+			whole = calendar.Schedule(test, src, dst, p.Mesh.Location(), excused...)
 		}
 		end.scheduled = append(end.scheduled, whole)
 	}
@@ -238,10 +240,10 @@ func (p *Plan) calendarOf(s compliance.Stretch) *latency.Calendar {
 	return p.calendars[key]
 }
 
-func (p *Plan) schedule(calendar *latency.Calendar, src, dst *mesh.Site) []int64 {
-	key := life{calendar, src.From, src.Until, dst.From, dst.Until}
+func (p *Plan) schedule(test *mesh.Test, calendar *latency.Calendar, src, dst *mesh.Site) []int64 {
+	key := life{test, calendar, src.From, src.Until, dst.From, dst.Until}
 	if p.schedules[key] == nil {
-		p.schedules[key] = calendar.Schedule(p.Test, src, dst, p.Mesh.Location())
+		p.schedules[key] = calendar.Schedule(test, src, dst, p.Mesh.Location())
 	}
 	return p.schedules[key]
 }

@@ -36,6 +36,7 @@ func Table(w io.Writer, r *api.Report, look Look) error {
 	t.others()
 	t.beside()
 	t.trend()
+	t.unjudged()
 	t.footer()
 	if _, err := io.WriteString(w, t.out.String()); err != nil {
 		return fmt.Errorf("write the table: %w", err)
@@ -257,25 +258,11 @@ func (t *table) rows() {
 		return cmp.Or(cmp.Compare(order[a.Verdict], order[b.Verdict]), cmp.Compare(severity(b), severity(a)))
 	})
 	columns := t.columns(pairs)
-	head := make([]string, len(columns))
-	for i, c := range columns {
-		head[i] = c.pad(c.head)
+	for _, c := range columns {
 		t.named = t.named || c.head == namesHead
 	}
 	t.line("")
-	t.line("%s", t.paint(strings.TrimRight("  "+strings.Join(head, "  "), " "), text.Bold))
-	for i := range pairs {
-		pair := &pairs[i]
-		mark, color := markOf(pair.Verdict)
-		cells := make([]string, len(columns))
-		for i, c := range columns {
-			cells[i] = c.pad(c.cell(pair))
-			if c.painted {
-				cells[i] = t.paint(cells[i], color)
-			}
-		}
-		t.line("%s %s", t.paint(mark, text.Bold, color), strings.TrimRight(strings.Join(cells, "  "), " "))
-	}
+	grid(t, columns, pairs, func(p *api.Pair) (string, text.Color) { return markOf(p.Verdict) })
 }
 
 // severity orders pairs of one verdict.

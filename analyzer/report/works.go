@@ -51,6 +51,24 @@ func (p *Plan) windowsOf(w *mesh.Maintenance) latency.Span {
 	}
 }
 
+// inWindowsOf widens what is excused of the judged test to whole windows of
+// another, whose may be longer: so both leave out the same time, or the other
+// one somewhat more.
+func (p *Plan) inWindowsOf(test *mesh.Test, spans []latency.Span) []latency.Span {
+	if test == p.Test || len(spans) == 0 {
+		return spans
+	}
+	length := int64(test.WindowS) * 1000
+	wide := make([]latency.Span, len(spans))
+	for i, span := range spans {
+		wide[i] = latency.Span{
+			FromMS: max(span.FromMS/length*length, p.calendar.FromMS),
+			ToMS:   min((span.ToMS+length-1)/length*length, p.calendar.ToMS),
+		}
+	}
+	return joinedSpans(wide)
+}
+
 func (p *Plan) windowMS() int64 { return int64(p.Test.WindowS) * 1000 }
 
 // joinedSpans are the spans without their overlaps, ascending.

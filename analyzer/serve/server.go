@@ -35,7 +35,7 @@ import (
 
 // Paths that are answered.
 const (
-	ReportPath  = "/api/v1/report"  // the query is period, or from and to, as on the command line
+	ReportPath  = "/api/v1/report"  // the query is period, or from and to, as on the command line, and beside=1
 	ReadersPath = "/api/v1/readers" // no query
 	metricsPath = "/metrics"
 	healthPath  = "/healthz"
@@ -175,7 +175,7 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.Reader, desk *desk) {
-	query, err := queryOf(r)
+	asked, err := s.asked(r)
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
@@ -188,7 +188,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 	}
 	status := http.StatusInternalServerError
 	plan, err := meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
-		period, err := s.period(query, zone)
+		period, err := asked.period(zone)
 		if err != nil {
 			status = http.StatusBadRequest
 		}
@@ -199,7 +199,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		return
 	}
 	period := plan.Period
-	if r.URL.RawQuery != "" && !reader.Whole() && !wholeDays(period) {
+	if !asked.fallback && !reader.Whole() && !wholeDays(period) {
 		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
 		return
 	}
@@ -209,7 +209,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		return
 	}
 	defer desk.done(reader.Name)
-	made, err := s.build(r.Context(), desk, plan)
+	made, err := s.build(r.Context(), desk, plan, asked.beside)
 	if err != nil {
 		if r.Context().Err() == nil {
 			s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
@@ -236,14 +236,14 @@ func wholeDays(p report.Period) bool {
 }
 
 // build makes a report when its turn has come.
-func (s *Server) build(ctx context.Context, desk *desk, plan *report.Plan) (*api.Report, error) {
+func (s *Server) build(ctx context.Context, desk *desk, plan *report.Plan, beside bool) (*api.Report, error) {
 	select {
 	case desk.slots <- struct{}{}:
 		defer func() { <-desk.slots }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	options := report.Options{GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(plan.Period.To)}
+	options := report.Options{GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(plan.Period.To), Beside: beside}
 	if s.Records != nil {
 		var err error
 		if options.Records, err = s.Records(ctx, plan); err != nil {
@@ -276,31 +276,43 @@ func (s *Server) meshes(ctx context.Context) (report.Meshes, error) {
 	return report.Meshes{File: s.Mesh, Archive: archive}, nil
 }
 
-// queryOf reads the query strictly: a parameter that is misspelt would
-// otherwise give a report of something else.
-func queryOf(r *http.Request) (url.Values, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, fmt.Errorf("the query %.80q cannot be read: %w", r.URL.RawQuery, err)
-	}
-	for name, values := range query {
-		if name != "period" && name != "from" && name != "to" {
-			return nil, fmt.Errorf("%.40q is no parameter; allowed: period, from, to", name)
-		}
-		if len(values) > 1 {
-			return nil, fmt.Errorf("%s is given twice; keep one", name)
-		}
-	}
-	return query, nil
+// asked is what a request wants to know.
+type asked struct {
+	period   func(zone *time.Location) (report.Period, error)
+	fallback bool // the request names no period
+	beside   bool
 }
 
-func (s *Server) period(query url.Values, zone *time.Location) (report.Period, error) {
+// asked reads the query strictly: a parameter that is misspelt would otherwise
+// give a report of something else.
+func (s *Server) asked(r *http.Request) (a asked, err error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return a, fmt.Errorf("the query %.80q cannot be read: %w", r.URL.RawQuery, err)
+	}
+	for name, values := range query {
+		if name != "period" && name != "from" && name != "to" && name != "beside" {
+			return a, fmt.Errorf("%.40q is no parameter; allowed: period, from, to, beside", name)
+		}
+		if len(values) > 1 {
+			return a, fmt.Errorf("%s is given twice; keep one", name)
+		}
+	}
+	if a.beside = query.Has("beside"); a.beside && query.Get("beside") != "1" {
+		return a, fmt.Errorf("beside is %.40q; allowed: 1", query.Get("beside"))
+	}
+	query.Del("beside")
 	if len(query) == 0 && s.Fallback != nil {
-		return *s.Fallback, nil
+		a.fallback = true
+		a.period = func(*time.Location) (report.Period, error) { return *s.Fallback, nil }
+		return a, nil
 	}
 	// A + in a query means a space, and in RFC 3339 nothing else can be meant.
 	value := func(name string) string { return strings.ReplaceAll(query.Get(name), " ", "+") }
-	return report.ParsePeriod(value("period"), value("from"), value("to"), zone)
+	a.period = func(zone *time.Location) (report.Period, error) {
+		return report.ParsePeriod(value("period"), value("from"), value("to"), zone)
+	}
+	return a, nil
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // minute is a server over one minute of data between a and b.
@@ -66,6 +68,42 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// beside=1 is no period, and adds what else was measured to whatever is asked.
+func TestReportBeside(t *testing.T) {
+	s, source, period := minute(t)
+	m, err := mesh.Parse("mesh.yaml", []byte(strings.Replace(string(s.Mesh.Bytes()), "judged: icmp",
+		"  - {test: stamp, method: stamp, links: [{}], interval_ms: 1000, size_bytes: 128, window_s: 900}\njudged: icmp", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Mesh, s.Fallback = m, &period
+	w := scenario.Window(m, "a1", "b1", period.From, scenario.Same(20_500, 60), 0)
+	w.Test, w.Method = "stamp", "stamp"
+	source.Put(t, w)
+	const from, to = "from=2025-06-03T10:00:00%2B08:00", "to=2025-06-03T10:01:00%2B08:00"
+	for query, want := range map[string]string{
+		"":                                       "none",
+		"?" + from + "&" + to:                    "none",
+		"?beside=1":                              "20.5",
+		"?beside=1&" + from + "&" + to:           "20.5",
+		"?" + from + "&" + to + "&" + "beside=1": "20.5",
+	} {
+		response := httptest.NewRecorder()
+		s.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, ReportPath+query, nil))
+		var made api.Report
+		if err := json.Unmarshal(response.Body.Bytes(), &made); err != nil {
+			t.Fatalf("%s: %v: %s", query, err, response.Body)
+		}
+		got := "none"
+		if made.Beside != nil {
+			got = fmt.Sprint(*made.Beside.Tests[0].Links[0].MeasuredRTTMS)
+		}
+		if got != want || *made.Pairs[0].MeasuredRTTMS != 20 {
+			t.Errorf("%s: beside is %s, want %s", query, got, want)
+		}
+	}
+}
+
 func TestProblems(t *testing.T) {
 	for _, c := range []struct {
 		method, target string
@@ -75,7 +113,9 @@ func TestProblems(t *testing.T) {
 	}{
 		{"GET", ReportPath, false, 400, "no period is given; give period, such as 2025-06, or from and to"},
 		{"GET", ReportPath + "?period=June", false, 400, `period "June" is not a year, month or day such as 2025, 2025-06 or 2025-06-03`},
-		{"GET", ReportPath + "?perod=2025-06", false, 400, `"perod" is no parameter; allowed: period, from, to`},
+		{"GET", ReportPath + "?perod=2025-06", false, 400, `"perod" is no parameter; allowed: period, from, to, beside`},
+		{"GET", ReportPath + "?period=2025-06&beside=yes", false, 400, `beside is "yes"; allowed: 1`},
+		{"GET", ReportPath + "?beside=1", false, 400, "no period is given; give period, such as 2025-06, or from and to"},
 		{"GET", ReportPath + "?period=2025-06&period=2025-07", false, 400, "period is given twice; keep one"},
 		{"GET", ReportPath + "?from=2025-06-03", false, 400, "from goes with to; give both"},
 		{"GET", ReportPath + "?period=2025-06-03", true, 503, "the store cannot be read now; the log of the analyzer says why"},
