@@ -415,6 +415,10 @@ type Seen struct {
 	Duplicate int64  `json:"duplicate"`
 	SendError int64  `json:"send_error"` // never left; not in sent
 	Unstamped int64  `json:"unstamped"`  // of the received: without a trustworthy RTT; in no statistic
+	// What the statistics are of: sent less unstamped, and the lost among these,
+	// over the windows that maintenance does not excuse.
+	CountedPackets int64 `json:"counted_packets"`
+	CountedLost    int64 `json:"counted_lost"`
 	Statistics
 	Windows   int `json:"windows"`
 	Conflicts int `json:"conflicts"`

@@ -46,6 +46,7 @@ type End struct {
 	// then be dropped.
 	Measured       Between                      // the judged statistic
 	HasMeasured    bool                         // there are packets, and so all statistics
+	Counted, Lost  int64                        // packets that the statistics are of, and the lost ones of these
 	By             map[policy.Statistic]Between // mean and min of the received packets; unbounded if there are none
 	ScheduledInAll int64
 	Sufficient     bool
@@ -57,6 +58,7 @@ type End struct {
 func (e *End) summarise(r *Rules) {
 	whole := knownOf(e.Over[0])
 	e.Measured, e.HasMeasured = whole.of(r.statistic)
+	e.Counted, e.Lost = int64(whole.low.Packets()), int64(whole.low.Lost())
 	e.By = map[policy.Statistic]Between{}
 	for _, statistic := range policy.Statistics() {
 		e.By[statistic], _ = whole.of(statistic)

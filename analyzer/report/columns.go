@@ -225,7 +225,8 @@ func boundCell(p *api.Pair, low, high *float64, show func(float64) string) strin
 	return "?"
 }
 
-// lossCell is the share of lost packets at the end that lost more.
+// lossCell is the share of lost packets at the end that lost more: of those that
+// the statistics are of, so that it fits the RTT beside it.
 func lossCell(p *api.Pair) string {
 	var seen []api.Seen
 	for i := range p.Ends {
@@ -237,8 +238,8 @@ func lossCell(p *api.Pair) string {
 func worstLoss(ends []api.Seen) string {
 	worst := -1.0
 	for i := range ends {
-		if end := &ends[i]; end.Sent > 0 {
-			worst = max(worst, 100*float64(end.Lost)/float64(end.Sent))
+		if end := &ends[i]; end.CountedPackets > 0 {
+			worst = max(worst, 100*float64(end.CountedLost)/float64(end.CountedPackets))
 		}
 	}
 	switch {

@@ -238,6 +238,7 @@ func seenBy(e *compliance.End) api.Seen {
 		Src: e.Src, Dst: e.Dst, Scheduled: e.ScheduledInAll,
 		Sent: e.Packets.Sent, Received: e.Packets.Received, Lost: e.Packets.Lost, Late: e.Packets.Late,
 		Duplicate: e.Packets.Duplicate, SendError: e.Packets.SendError, Unstamped: e.Packets.Unstamped,
+		CountedPackets: e.Counted, CountedLost: e.Lost,
 		Statistics: statisticsOf(e.By, e.HasMeasured),
 		Windows:    e.Windows, Conflicts: e.Conflicts,
 	}

@@ -73,10 +73,10 @@ func (t *table) notes() {
 		remarks = append(remarks, fmt.Sprintf("≤, ≥, ?: the %s of %s is not known, because imports without samples are among its data; it is at most or at least this, or on both sides of the limit.", t.Policy.Statistic, plural(bounded, "pair")))
 	}
 	if excused > 0 {
-		remarks = append(remarks, fmt.Sprintf("Maintenance excuses something of %s: the verdict leaves it out, LOSS %% does not.", plural(excused, "pair")))
+		remarks = append(remarks, fmt.Sprintf("Maintenance excuses something of %s: neither verdict nor figures have it in them.", plural(excused, "pair")))
 	}
 	if cut > 0 {
-		remarks = append(remarks, fmt.Sprintf("The distance of %s changed within the period; each part was judged by itself, the figures are of the worst.", plural(cut, "pair")))
+		remarks = append(remarks, fmt.Sprintf("The distance of %s changed within the period; each part was judged by itself, the figures are of the worst, LOSS %% of the whole period.", plural(cut, "pair")))
 	}
 	if classC > 0 {
 		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))

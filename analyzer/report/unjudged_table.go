@@ -250,7 +250,7 @@ func dataCell(l *api.OtherLink) string {
 	least := math.Inf(1)
 	for i := range l.Ends {
 		if end := &l.Ends[i]; end.Scheduled > 0 {
-			least = min(least, 100*float64(end.Sent-end.Unstamped)/float64(end.Scheduled))
+			least = min(least, 100*float64(end.CountedPackets)/float64(end.Scheduled))
 		}
 	}
 	if math.IsInf(least, 1) {
