@@ -215,7 +215,7 @@ type Rate struct {
 	Proven             int `json:"proven"`               // compliant at the confidence of the policy
 	Possible           int `json:"possible"`             // total − proven_non_compliant − rejected
 	ProvenNonCompliant int `json:"proven_non_compliant"` // at the confidence of the policy
-	Rejected           int `json:"rejected"`             // of the not demonstrated: faster than light
+	Rejected           int `json:"rejected"`             // cannot comply, being faster than light; none of the proven_non_compliant
 	Inconclusive       int `json:"inconclusive"`         // neither proven nor proven not
 	Unstable           int `json:"unstable"`             // of the non-compliant: the median would comply
 }

@@ -155,6 +155,11 @@ func (r *Rules) Rate(p policy.Rate, year int, pairs []Counted) api.Rate {
 	rate := api.Rate{Total: len(pairs), TargetYear: year}
 	for _, pair := range pairs {
 		r.countVerdict(&rate, &pair)
+		// Also one that does not comply, where each of several sites has to: what
+		// another site measured makes nothing of it possible.
+		if pair.Guarded != api.ProvenNonCompliant && r.rejected(&pair) {
+			rate.Rejected++
+		}
 		switch pair.Guarded {
 		case api.ProvenCompliant:
 			rate.Proven++
@@ -180,9 +185,6 @@ func (r *Rules) countVerdict(rate *api.Rate, pair *Counted) {
 		}
 	default:
 		rate.NotDemonstrated++
-		if r.rejected(pair) {
-			rate.Rejected++
-		}
 		return
 	}
 	if pair.Route.Class == mesh.ClassC {

@@ -127,3 +127,28 @@ func TestRejected(t *testing.T) {
 		})
 	}
 }
+
+// Where all sites have to comply, one that is faster than light rules that out,
+// whatever another one measured. Were it not so, one loss more, or a tighter
+// factor, would make the pair possible.
+func TestRejectedAmongAll(t *testing.T) {
+	light := &Link{Judgement: Judgement{Verdict: api.NotDemonstrated, Reasons: []api.Reason{{Code: api.ReasonFasterThanLight}}}}
+	all := policy.Default()
+	all.Measurement.Sites = policy.All
+	for _, test := range []struct {
+		verdict  api.Verdict
+		guarded  api.Guarded
+		rejected int
+	}{
+		{api.NotDemonstrated, api.Inconclusive, 1},
+		{api.NonCompliant, api.Inconclusive, 1},
+		{api.NonCompliant, api.ProvenNonCompliant, 0}, // counted there
+	} {
+		other := &Link{Judgement: Judgement{Verdict: test.verdict}}
+		pair := Counted{Link: other, Carriers: [][]*Link{{other, light}}, Guarded: test.guarded}
+		rate := NewRules(all).Rate(all.Rate, 2025, []Counted{pair})
+		if rate.Rejected != test.rejected || rate.Possible != 0 {
+			t.Errorf("%s, %s: %d rejected, %d possible", test.verdict, test.guarded, rate.Rejected, rate.Possible)
+		}
+	}
+}

@@ -94,7 +94,7 @@ class Pair:
     def rejected(self):
         """Nothing that joins the pair can comply, because light is not so fast."""
         enough = any if self.rules.sites == "all" else all
-        return (self.verdict == UNKNOWN and bool(self.links)
+        return (self.guarded != PROVEN_NOT and bool(self.links)
                 and all(enough(l.gives({"faster_than_light"}) for l in links) for links in self.carriers))
 
 
