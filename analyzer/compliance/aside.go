@@ -145,7 +145,7 @@ func (r *Rules) Under(choice Choice, p policy.Rate, year int, pairs []Counted) a
 }
 
 func (r *Rules) linkUnder(choice Choice, link *Link) api.Verdict {
-	if link.Verdict == api.NotDemonstrated {
+	if !link.judgeable() {
 		return api.NotDemonstrated
 	}
 	limit := func(j *Judgement) *big.Rat {
@@ -245,6 +245,18 @@ func (r *Rules) nearest(c *Counted) api.Nearest {
 	km := theory.NearKM(new(big.Rat).Quo(excess, perKM))
 	n.ExcessMS, n.ExcessKM = &ms, &km
 	return n
+}
+
+// judgeable tells whether there is enough data, and whether it is plausible. Where
+// only bounds left the verdict open, another statistic or limit may decide.
+func (l *Link) judgeable() bool {
+	is := func(j *Judgement) bool {
+		return j.Verdict != api.NotDemonstrated || len(j.Reasons) > 0 && j.Reasons[0].Code == api.ReasonOnlyBounds
+	}
+	if l.Lacking || len(l.Parts) == 0 {
+		return !l.Lacking && is(&l.Judgement)
+	}
+	return !slices.ContainsFunc(l.Parts, func(p Part) bool { return !is(&p.Judgement) })
 }
 
 // worst is the judged statistic of the worse end over the whole period.
