@@ -24,14 +24,15 @@ type Sureness struct {
 }
 
 // sureness simulates what other months like this one would give. Nil where too
-// few days are complete, or where no ratio exists.
+// few days are complete, where no ratio exists, or where the road may be of no
+// length: in class C between clusters of one place, or in class B below 50 m.
 func (r *Rules) sureness(s Subject, stretch Stretch, ends []End, calendar int, j *Judgement) (*Sureness, error) {
 	// Summaries tell nothing of the days of which a month like this is drawn.
 	if r.trials == 0 || slices.ContainsFunc(ends, func(e End) bool { return e.Over[calendar].Summed() > 0 }) {
 		return nil, nil
 	}
 	complete := r.completeDays(ends, calendar)
-	if complete < r.completeDaysNeeded || !j.HasMeasured || stretch.Route.Meters <= 0 {
+	if complete < r.completeDaysNeeded || !j.HasMeasured || stretch.Route.MinMeters <= 0 {
 		return nil, nil
 	}
 	sure := &Sureness{

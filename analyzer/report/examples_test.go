@@ -257,6 +257,19 @@ func TestIntervalOfClassC(t *testing.T) {
 	}
 }
 
+// Two sites in one place whose road is registered in class C: the road may be of
+// no length, and there is no ratio of an RTT to nothing. The report says the rest.
+func TestNoIntervalWithoutLength(t *testing.T) {
+	at := ` location: {lat: 30, lon: 100}`
+	m := sparse(t, "UTC", []string{"a1 a one optical both" + at, "b1 b one optical both" + at},
+		[]string{"{clusters: [a, b], km: 1537, class: C, source: register}"})
+	e := newExample(t, m, twentyDays()...)
+	e.both(t, "a1", "b1", always(20_000))
+	if pair := e.pair(t); judged(pair) != goodAndUnsure || pair.Uncertainty != nil {
+		t.Errorf("%s, %+v", judged(pair), pair.Uncertainty)
+	}
+}
+
 // A router that only answers pings does so when it has nothing better to do.
 func TestReflectorOnly(t *testing.T) {
 	sites := []string{"a1 a one optical both", "b1 b one optical reflector"}

@@ -234,9 +234,9 @@ class Link:
         need = self.rules.policy["Sufficiency"]
         filled = [o.fulfilled(need)[0] for o in over]
         complete = sum(1 for d in filled[0] if all(f.get(d, False) for f in filled))
-        if complete < u["CompleteDays"] or judged.measured is None or not judged.theory:
-            return None
         route, (start, until) = stretch[2], stretch[:2]
+        if complete < u["CompleteDays"] or judged.measured is None or route.least <= 0:
+            return None
         dates = list(dict.fromkeys(h[2] for h in over[0].calendar.hours))
         ends, adds = [], []
         for o in over:
