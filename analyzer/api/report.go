@@ -205,7 +205,7 @@ type Rate struct {
 	Total           int      `json:"total"`
 	Fraction        float64  `json:"fraction"`
 	Target          *float64 `json:"target"`      // share; null where the policy has none for the year
-	Met             *bool    `json:"met"`         // compliant / total ≥ target, as exact fractions
+	Met             *bool    `json:"met"`         // compliant / total ≥ target, as exact fractions; null without a target or any pair
 	TargetYear      int      `json:"target_year"` // year of the period's first day
 	Needed          *int     `json:"needed"`      // pairs that have to comply to meet the target
 	NonCompliant    int      `json:"non_compliant"`

@@ -217,8 +217,11 @@ func compare(rate *api.Rate, p policy.Rate) {
 	if target, ok := p.Target(rate.TargetYear); ok {
 		share, _ := target.Share().Float64()
 		needed := ceil(new(big.Rat).Mul(target.Share(), new(big.Rat).SetInt64(int64(rate.Total))))
-		met := rate.Compliant >= needed
-		rate.Target, rate.Needed, rate.Met = &share, &needed, &met
+		rate.Target, rate.Needed = &share, &needed
+		if rate.Total > 0 { // of no pairs, no share exists
+			met := rate.Compliant >= needed
+			rate.Met = &met
+		}
 	}
 }
 

@@ -152,3 +152,12 @@ func TestRejectedAmongAll(t *testing.T) {
 		}
 	}
 }
+
+// No share of nothing meets or misses a target: a mesh of one hub has no pairs
+// between hubs.
+func TestNoPairsMeetNothing(t *testing.T) {
+	rate := NewRules(policy.Default()).Rate(policy.Default().Rate, 2025, nil)
+	if rate.Met != nil || rate.Target == nil || *rate.Needed != 0 {
+		t.Errorf("of no pairs %+v", rate)
+	}
+}
