@@ -33,13 +33,18 @@ type profile struct {
 // from a seed, because a case has thousands.
 func (n *random) drawData(t *rapid.T) {
 	test := n.m.Test(n.m.Judged)
+	// A month that is still running has days of which nobody sent anything.
+	until := n.period.To
+	if scenario.OneIn(t, "still running", 6) {
+		until = n.period.From.Add(n.period.To.Sub(n.period.From) / 4 * time.Duration(rapid.IntRange(1, 3).Draw(t, "quarters")))
+	}
 	for _, link := range n.m.Links(test, n.period.From, n.period.To) {
 		if scenario.OneIn(t, "nothing at all", 20) {
 			continue
 		}
 		p := n.drawProfile(t, link)
 		length := time.Duration(test.WindowS) * time.Second
-		for at := n.period.From.Truncate(length); at.Before(n.period.To); at = at.Add(length) {
+		for at := n.period.From.Truncate(length); at.Before(until); at = at.Add(length) {
 			n.window(t, p, link, at, length)
 		}
 		if n.trend {
