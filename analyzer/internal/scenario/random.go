@@ -231,7 +231,8 @@ func (d *drawing) test() {
 
 func (d *drawing) maintenance() {
 	for i := range max(0, d.int("works", -2, 2)) {
-		begin := d.moment("works begin").Add(time.Duration(i) * time.Second) // no two at once: their order is that of the file
+		// No two at once: these are listed in the order of the file.
+		begin := d.moment("works begin").Truncate(2 * time.Second).Add(time.Duration(i) * time.Second)
 		until := begin.Add(d.to.Sub(d.from) / time.Duration(d.int("works last", 1, 20))).Truncate(time.Second)
 		if !begin.Before(until) {
 			until = begin.Add(time.Second)
