@@ -40,7 +40,7 @@ func renamingChangesNothing(t *rapid.T, n *random) {
 
 func rendered(t *rapid.T, r *api.Report) []byte {
 	c := *r
-	c.MeshSHA256, c.DataSHA256 = "", ""
+	c.MeshSHA256, c.DataSHA256, c.Mesh.InForceSHA256 = "", "", ""
 	text, err := JSON(&c)
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,33 @@ func besides(t testing.TB, m *mesh.Mesh, p *policy.Policy, s *scenario.Store, pe
 	return r
 }
 
+// measured is what the ends of a made-up network saw within a minute, by link
+// as "src>dst" of cluster letters.
+type measured map[string]sample
+
+type sample struct {
+	rtts []uint32
+	lost int
+}
+
+// drawMeasured draws plausible RTTs around the limits of scenario's clusters;
+// some links lose much, and some are silent.
+var drawMeasured = rapid.Custom(func(t *rapid.T) measured {
+	links := measured{}
+	for _, src := range "abc" {
+		for _, dst := range "abc" {
+			if src == dst || rapid.IntRange(0, 9).Draw(t, "silent") == 0 {
+				continue
+			}
+			links[fmt.Sprintf("%c>%c", src, dst)] = sample{
+				rtts: rapid.SliceOfN(rapid.Uint32Range(16_000, 30_000), 0, 40).Draw(t, "rtts"),
+				lost: rapid.IntRange(0, 3).Draw(t, "lost"),
+			}
+		}
+	}
+	return links
+})
+
 // Whatever other tests measure, and whether it is shown, nothing else of the
 // report knows of it.
 func TestBesideChangesNothingElse(t *testing.T) {
