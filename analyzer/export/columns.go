@@ -67,6 +67,10 @@ type Window struct {
 	STAMPDSCPReceived   *int64 `parquet:"stamp_dscp_received,optional"`
 	STAMPReordered      *int64 `parquet:"stamp_reordered,optional"`
 	OneWayErrorUS       *int64 `parquet:"one_way_error_us,optional"`
+	// One-way delays from Src to Dst and back, as JSON: whole microseconds,
+	// ascending each by itself, for of which packet one is is not kept.
+	OneWayForwardUS *string `parquet:"one_way_forward_us,optional"`
+	OneWayReverseUS *string `parquet:"one_way_reverse_us,optional"`
 
 	PathTrigger *string `parquet:"path_trigger,optional,dict"`
 	PathAtMS    *int64  `parquet:"path_at_ms,optional"`
@@ -144,9 +148,6 @@ func windowRow(w *wire.Window, conflict int32) (*Window, error) {
 			row.STAMPDSCPReceived = whole(uint32(*s.DSCPReceived))
 		}
 	}
-	if o := w.OneWay; o != nil {
-		row.OneWayErrorUS = whole(o.ErrorUS)
-	}
 	if s := w.Summary; s != nil {
 		row.SummaryMeanUS, row.SummarySource = s.MeanUS, &s.Source
 		if s.MinUS != nil {
@@ -156,7 +157,34 @@ func windowRow(w *wire.Window, conflict int32) (*Window, error) {
 			row.SummaryMaxUS = whole(*s.MaxUS)
 		}
 	}
+	if err := row.addOneWay(w); err != nil {
+		return nil, err
+	}
 	return row, row.addPath(w)
+}
+
+func (row *Window) addOneWay(w *wire.Window) error {
+	o := w.OneWay
+	if o == nil {
+		return nil
+	}
+	row.OneWayErrorUS = whole(o.ErrorUS)
+	for _, way := range []struct {
+		samples wire.Samples
+		cell    **string
+	}{{o.Forward, &row.OneWayForwardUS}, {o.Reverse, &row.OneWayReverseUS}} {
+		delays, err := wire.DecodeRTTs([]uint32{}, way.samples)
+		if err != nil {
+			return fmt.Errorf("window %s: one-way delays: %w", w.Key, err)
+		}
+		list, err := json.Marshal(delays)
+		if err != nil {
+			return fmt.Errorf("window %s: %w", w.Key, err)
+		}
+		text := string(list)
+		*way.cell = &text
+	}
+	return nil
 }
 
 func (row *Window) addPath(w *wire.Window) error {

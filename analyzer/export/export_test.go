@@ -97,7 +97,7 @@ func full(m *mesh.Mesh, minute int) wire.Window {
 	w.IPDV = &wire.IPDV{MeanUS: 1.5, MaxUS: 2}
 	w.ReplyTTL = &wire.ReplyTTL{Min: 55, Max: 57, Changes: 1}
 	w.STAMP = &wire.STAMP{Authenticated: true, RawRTTs: wire.AppendRTTs(nil, []uint32{20_100}), ResidenceMaxUS: 100, Capped: 1, ForwardLost: 1, ReverseLost: 1, DSCPReceived: &dscp, Reordered: 3}
-	w.OneWay = &wire.OneWay{ErrorUS: 12}
+	w.OneWay = &wire.OneWay{ErrorUS: 12, Forward: wire.AppendRTTs(nil, []uint32{9000, 9001})}
 	w.Path = &wire.Path{Trigger: "ttl", AtMS: w.StartMS + 5, Hops: []wire.Hop{{TTL: 1, Address: "192.0.2.1", RTTUS: 300}, {TTL: 2}}}
 	w.Clock = wire.Clock{State: wire.ClockSynchronised, MaxErrorUS: 5, FrequencyPPB: -7}
 	return w
@@ -158,7 +158,7 @@ func TestWindowsAsCSV(t *testing.T) {
 		"timestamps": "user", "clock": "synchronised", "clock_max_error_us": "5", "clock_frequency_ppb": "-7", "origin": "synthetic",
 		"mesh_sha256": m.SHA256(), "probe_version": "scenario",
 		"stamp_authenticated": "true", "stamp_residence_max_us": "100", "stamp_capped": "1", "stamp_forward_lost": "1", "stamp_reverse_lost": "1", "stamp_dscp_received": "46", "stamp_reordered": "3",
-		"one_way_error_us": "12", "path_trigger": "ttl", "path_at_ms": "1748908800005", "path_hops": `[{"ttl":1,"address":"192.0.2.1","rtt_us":300},{"ttl":2}]`,
+		"one_way_error_us": "12", "one_way_forward_us": "[9000,9001]", "one_way_reverse_us": "[]", "path_trigger": "ttl", "path_at_ms": "1748908800005", "path_hops": `[{"ttl":1,"address":"192.0.2.1","rtt_us":300},{"ttl":2}]`,
 		"summary_min_us": "", "summary_mean_us": "", "summary_max_us": "", "summary_source": "", "sha256": digest.String(),
 	}
 	if diff := gocmp.Diff(want, first); diff != "" {

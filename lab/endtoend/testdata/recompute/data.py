@@ -6,11 +6,13 @@ samples a row each packet, both in the order of link, test, start and session.
 
 import csv
 import hashlib
+import json
 from array import array
 from bisect import bisect_right
 from collections import Counter
 from itertools import accumulate, islice
 
+import digest
 from world import ceil_div, rank
 
 INF = 1 << 62  # longer than anybody waited
@@ -73,6 +75,33 @@ class End:
         # By (beginning of the hour, excused): RTTs and losses by the source of
         # the timestamps, and how many packets of the schedule they fill.
         self.hours, self.usable = {}, Counter()
+        self.paths = {}  # of what is not excused: beginning of the hour → Path
+        self.digests = digest.Days()
+
+
+class Path:
+    """What an hour tells of the way of the packets."""
+
+    def __init__(self):
+        self.forward_lost = self.reverse_lost = self.ttl_changes = self.traces = self.error = 0
+        self.forward, self.reverse = array("I"), array("I")  # one-way delays
+
+    def add(self, o):
+        for k in ("forward_lost", "reverse_lost", "ttl_changes", "traces"):
+            setattr(self, k, getattr(self, k) + getattr(o, k))
+        self.error = max(self.error, o.error)
+        self.forward.extend(o.forward)
+        self.reverse.extend(o.reverse)
+
+    def note(self, row):
+        self.forward_lost += number(row, "stamp_forward_lost")
+        self.reverse_lost += number(row, "stamp_reverse_lost")
+        self.ttl_changes += number(row, "ttl_changes")
+        self.traces += row["path_at_ms"] != ""
+        if row["one_way_error_us"]:
+            self.error = max(self.error, number(row, "one_way_error_us"))
+            self.forward.extend(json.loads(row["one_way_forward_us"]))
+            self.reverse.extend(json.loads(row["one_way_reverse_us"]))
 
 
 def number(row, name):
@@ -84,7 +113,7 @@ def read(mesh, links, start, end, hours, excused, windows_file, samples_file):
     a function from a moment to the beginning of its hour; excused: (src, dst) →
     spans. Returns (src, dst) → End."""
     ends = {link: End(*link) for link in links}
-    runs = {}
+    runs, days = {}, {}
     with open(windows_file, newline="") as f, open(samples_file, newline="") as g:
         table, packets = csv.DictReader(f), csv.reader(g)
         next(packets)
@@ -95,11 +124,17 @@ def read(mesh, links, start, end, hours, excused, windows_file, samples_file):
                 continue
             at = number(row, "start_ms")
             if start <= at < end:
-                add(mesh, ends[link], row, at, rtts, links[link], hours, excused.get(link, ()), runs)
+                hour = hours(at)
+                if hour not in days:
+                    days[hour] = mesh.written(hour)[:10]
+                ends[link].digests.add(days[hour], digest.window(row, rtts), row["conflict"] != "0")
+                add(mesh, ends[link], row, at, rtts, links[link], hour, excused.get(link, ()), runs)
         if next(packets, None) is not None:
             raise ValueError("more packets than windows say")
     for (end, _), run in runs.items():
         settle(mesh, end, run)
+    for end in ends.values():
+        end.digests = end.digests.lines(end.src, end.dst, mesh.judged["Name"])
     return ends
 
 
@@ -122,7 +157,7 @@ def take(row, packets):
     return rtts
 
 
-def add(mesh, end, row, at, rtts, life, hours, excused, runs):
+def add(mesh, end, row, at, rtts, life, hour, excused, runs):
     if row["conflict"] != "0":
         end.conflicts += 1
         return
@@ -147,10 +182,12 @@ def add(mesh, end, row, at, rtts, life, hours, excused, runs):
         end.counts[k] += number(row, k)
     end.residence = max(end.residence, number(row, "stamp_residence_max_us"))
     end.clock_ppb = max(end.clock_ppb, abs(number(row, "clock_frequency_ppb")))
-    where = hours(at), any(a <= at < b for a, b in excused)
+    where = hour, any(a <= at < b for a, b in excused)
     of_hour = end.hours.setdefault(where, {}).setdefault(row["timestamps"], [array("I"), 0])
     of_hour[0].extend(rtts)
     of_hour[1] += number(row, "lost")
+    if not where[1]:
+        end.paths.setdefault(hour, Path()).note(row)
     fill(mesh, end, where, at, number(row, "end_ms"), number(row, "sent") - number(row, "unstamped"), runs)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from fractions import Fraction
 from multiprocessing import get_context
 
+import digest
 from data import INF, read
 from judge import COMPLIANT, INCONCLUSIVE, NOT, PROVEN, PROVEN_NOT, UNKNOWN, Link, Rules, shown
 from world import Calendar, Light, Mesh, floor_ms, near_ms, round_half_up
@@ -191,6 +192,7 @@ class Report:
                 for c in raw["Clusters"]]},
             "policy": {"name": p["Name"], "statistic": self.rules.statistic, "theory": "2 × distance × " + light,
                        "reading": READING, "factor": float(self.rules.factor), "sites": self.rules.sites},
+            "data_sha256": digest.of_lines(line for e in self.ends.values() for line in e.digests),
             "data": self.data(), "plane": self.headline, "rate": head["rate"], "pairs": head["pairs"],
             "planes": [x[1] for x in planes],
             "links": [self.row(l, 1, l.guarded(1), {}) for l in self.links.values()],
