@@ -333,3 +333,44 @@ func TestCauses(t *testing.T) {
 		})
 	}
 }
+
+// The mean and the minimum are of the received packets: where an end lost all of
+// its, no delay is to blame for that.
+func TestNoDelayWhereAllIsLost(t *testing.T) {
+	for _, statistic := range []policy.Statistic{policy.Mean, policy.Min} {
+		n := newNetwork(t, 2, nil, nil)
+		n.policy.Measurement.Statistic = statistic
+		n.end(t, "a1", "b1", always(rtts(16_000)))
+		n.end(t, "b1", "a1", always(seen{lost: 15}))
+		if pair := n.pair(t); pair.Verdict != api.NonCompliant || len(pair.Diagnosis) > 0 {
+			t.Errorf("%s: %s, %s", statistic, pair.Verdict, codes(pair.Diagnosis))
+		}
+	}
+}
+
+// What maintenance excuses tells nothing of a step either, and takes nothing
+// from what is measured in the same hour.
+func TestMaintenanceAtStep(t *testing.T) {
+	n := newNetwork(t, 10, nil, nil)
+	text := string(n.m.Bytes()) + "maintenance: [{id: splice, sites: [a1], from: 2025-06-05T00:01:00+08:00, until: 2025-06-05T00:02:00+08:00, reason: splicing}]\n"
+	var err error
+	if n.m, err = mesh.Parse("mesh.yaml", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	n.archive = []store.MeshVersion{{SHA256: n.m.SHA256(), Bytes: n.m.Bytes(), ServedFrom: n.period.From}}
+	n.both(t, func(at time.Time) seen {
+		s := rtts(16_000)
+		if at.Day() >= 5 {
+			s = rtts(25_000)
+		}
+		if at.Day() == 5 && at.Hour() == 0 {
+			s.further = func(w *wire.Window) { w.ReplyTTL = &wire.ReplyTTL{Min: 55, Max: 60, Changes: 1} }
+		}
+		return s
+	})
+	step := n.pair(t).Diagnosis[0]
+	// Of four windows in that hour the first is excused, as a whole.
+	if step.Code != api.DiagnosisStep || step.Params["ttl_changes"] != 3 {
+		t.Errorf("%+v", step)
+	}
+}

@@ -39,17 +39,20 @@ func (c *explanation) oneEnd() []api.Reason {
 // exceed the bound without the other; if they do so only together, the one that
 // has the policy's share of the packets above it. Mean and min leave losses out.
 func (c *explanation) lossOrDelay() []api.Reason {
-	if _, ok := c.percent(); !ok {
-		return append(c.directionOfDelay(), c.delay(c.all())...)
-	}
 	all := c.all()
+	byDelay := slices.ContainsFunc(c.sides, func(s side) bool {
+		n := s.sum()
+		return c.exceeds(count{received: n.received, slow: n.slow, excess: n.excess})
+	})
+	if _, ok := c.percent(); !ok {
+		if !byDelay { // an end lost all
+			return nil
+		}
+		return append(c.directionOfDelay(), c.delay(all)...)
+	}
 	byLoss := slices.ContainsFunc(c.sides, func(s side) bool {
 		n := s.sum()
 		return c.exceeds(count{received: n.received, lost: n.lost})
-	})
-	byDelay := slices.ContainsFunc(c.sides, func(s side) bool {
-		n := s.sum()
-		return c.exceeds(count{received: n.received, slow: n.slow})
 	})
 	above := new(big.Rat).SetInt(uint64s(c.above(all)))
 	if !byLoss && !byDelay {
@@ -97,8 +100,7 @@ type way struct {
 }
 
 // ways gives the direction from the first site to the second, and the one
-// back. Of an hour of which maintenance excuses anything, these do not tell
-// what is excused, so it is left out.
+// back.
 func (c *explanation) ways() *[2]way {
 	var w [2]way
 	for s := range c.sides {
@@ -108,9 +110,6 @@ func (c *explanation) ways() *[2]way {
 		}
 		for i := range c.sides[s].hours {
 			h := &c.sides[s].hours[i]
-			if h.Excused.Usable > 0 {
-				continue
-			}
 			there.lost += h.Path.ForwardLost
 			back.lost += h.Path.ReverseLost
 			there.delay.AddHistogram(&h.Path.Forward)

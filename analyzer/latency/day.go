@@ -127,7 +127,7 @@ type Bin struct {
 	// Open is what counts in any case, Excused what was measured while
 	// maintenance excused the link.
 	Open, Excused Share
-	Path          Path
+	Path          Path // of what is open
 	// ShortestUS is the shortest RTT of what is open, if there is any.
 	ShortestUS uint32
 	HasRTT     bool
@@ -440,6 +440,9 @@ func (m *dayMaker) count(w *wire.Window, day *Day) (err error) {
 		fill.summed.add(w)
 	}
 	fill.add(w, m.scope.Test)
+	if fill == &m.fill[1] {
+		return nil // what is excused explains nothing
+	}
 	if w.STAMP != nil {
 		bin.Path.ForwardLost += uint64(w.STAMP.ForwardLost)
 		bin.Path.ReverseLost += uint64(w.STAMP.ReverseLost)

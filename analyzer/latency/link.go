@@ -123,7 +123,7 @@ func (m *dayMaker) read(ctx context.Context, source Source, first, last int, spa
 
 // recordVersion rises when a record of the same windows would hold something
 // else than before.
-const recordVersion = 5
+const recordVersion = 6
 
 // keys names the days of the calendar.
 func (s *Scope) keys() []DayKey {

@@ -262,8 +262,8 @@ func otherCarriers(rules *compliance.Rules, results []*compliance.Link) {
 		links[at][l.Carrier] = append(links[at][l.Carrier], l)
 	}
 	for _, l := range results {
-		if l.Verdict != api.NonCompliant {
-			continue
+		if l.Verdict != api.NonCompliant || l.Bounded() {
+			continue // of what summaries bound nothing is explained
 		}
 		at := between{l.Pair, l.Plane}
 		var names []string

@@ -230,3 +230,22 @@ func TestSummariesUnderAnotherStatistic(t *testing.T) {
 		}
 	}
 }
+
+// Nor is anything explained by other carriers.
+func TestNoOtherCarriersFromSummaries(t *testing.T) {
+	e := newExample(t, sparse(t, "UTC", []string{"a1 a one optical both", "b1 b one optical both", "a2 a two optical both", "b2 b two optical both"}, nil), "2025-06")
+	e.both(t, "a2", "b2", always(20_000))
+	for _, ends := range [][2]string{{"a1", "b1"}, {"b1", "a1"}} {
+		for at := e.period.From; at.Before(e.period.To); at = at.Add(15 * time.Minute) {
+			rtts := scenario.Same(40_000, 15)
+			w := scenario.Window(e.m, ends[0], ends[1], at, rtts, 0)
+			w.EndMS, w.Scheduled = at.Add(15*time.Minute).UnixMilli(), w.Sent
+			e.s.Put(t, inSum(w, rtts, "n", "min", "max"))
+		}
+	}
+	for _, l := range build(t, e.m, policy.Default(), e.s, e.period).Links {
+		if l.Carrier == "one" && (l.Verdict != api.NonCompliant || len(l.Diagnosis) > 0) {
+			t.Errorf("%s: %+v", l.Verdict, l.Diagnosis)
+		}
+	}
+}

@@ -4,7 +4,7 @@ docs/metric.md alone, and compares every field.
     python3 recompute INPUT.json WINDOWS.csv SAMPLES.csv REPORT.json
 
 INPUT.json holds mesh, policy, archive and period. Standard library only. Not
-recomputed: generated_by; diagnosis, which changes no verdict; the trend, which is of
+recomputed: generated_by; the trend, which is of
 other periods.
 """
 
@@ -13,7 +13,7 @@ import sys
 
 from report import Report
 
-UNKNOWN = {"generated_by", "trend", "diagnosis"}
+UNKNOWN = {"generated_by", "trend"}
 
 
 def differences(path, want, got):

@@ -5,7 +5,8 @@ from bisect import bisect_right
 from collections import Counter
 from fractions import Fraction
 
-from data import INF, Dist, seed_of
+from data import INF, Dist, Path, seed_of
+from diagnosis import Diagnosis
 from interval import interval, trials
 from world import Calendar, Light, ceil_ms, floor_ms, near_ms, rank, show_ratio, utc
 
@@ -40,6 +41,7 @@ class Stretch:
             for rtts, lost in sources.values():
                 self.dist.add(rtts, lost)
         self.src, self.dst = end.src, end.dst
+        self.paths = {}  # of hours, as these are
 
     def fulfilled(self, need):
         """(days, sufficient), (hours of the clock, sufficient), silent hours."""
@@ -186,7 +188,11 @@ class Link:
                 into[s] = known[0] + rtts, known[1] + lost
             usable[i] += end.usable[at, was_excused]
         scheduled = small.scheduled(self.mesh, end.src, end.dst, excused)
-        return Stretch(end, scheduled, [usable[i] for i in range(len(small.hours))], hours, small, None)
+        out = Stretch(end, scheduled, [usable[i] for i in range(len(small.hours))], hours, small, None)
+        for at, path in end.paths.items():
+            if start <= at < until:
+                out.paths.setdefault(bisect_right(begins, at) - 1, Path()).add(path)
+        return out
 
     def outcome(self, excused):
         rules = self.rules
@@ -290,9 +296,13 @@ class Link:
             gaps = INF if s["gaps"] == INF else s["gaps"] / j.theory
             self.intervals.append({k: interval(sorted_trials, rules.light.us_per_m, Fraction(u["Confidence"]), k, measured, gaps)
                                    for k in candidates})
+        over = self.over
+        if self.parts:  # the part whose figures stand for the link
+            _, _, over = max(self.parts, key=lambda part: part[1].order())
+        self.diagnosis = Diagnosis(rules, self.mesh, (self.a, self.b), self.whole, over).of(self.whole.verdict)
         self.parts = [(s, j) for s, j, _ in self.parts]
         for e in self.ends:
-            e.hours = e.usable = None
+            e.hours = e.usable = e.paths = None
         del self.over, self.calendar
         return self
 

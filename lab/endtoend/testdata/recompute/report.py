@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import digest
 from data import INF, read
 from judge import COMPLIANT, INCONCLUSIVE, NOT, PROVEN, PROVEN_NOT, UNKNOWN, Link, Rules, shown
-from world import Calendar, Light, Mesh, floor_ms, near_ms, round_half_up
+from world import Calendar, Light, Mesh, floor_ms, near_ms, round_half_up, show_ratio
 
 READING = ("the network distance is read as the distance by road, and the Plan's latency as one-way, "
            "so an RTT is compared with twice the one-way time")
@@ -32,7 +32,7 @@ class Pair:
         self.link, self.verdict, self.reasons = None, UNKNOWN, []
         if carriers:
             self.link, self.verdict, self.reasons = min(
-                (self.of_carrier(c) for c in carriers), key=lambda o: self.order(*o[:2]))
+                (self.of_carrier(c, rules) for c in carriers), key=lambda o: self.order(*o[:2]))
         self.guarded = self.sure()
 
     @staticmethod
@@ -41,18 +41,18 @@ class Pair:
         j = l.whole
         return {COMPLIANT: 0, NOT: 1, UNKNOWN: 2}[verdict], j.measured is None, j.order()
 
-    def best(self, links):
-        return min(links, key=lambda l: self.order(l, l.whole.verdict))
-
-    def of_carrier(self, links):
+    @staticmethod
+    def of_carrier(links, rules):
         """The link that counts, and what it says: (link, verdict, reasons)."""
         tell = lambda l: (l, l.whole.verdict, l.whole.reasons)
         known = [l for l in links if l.whole.verdict != UNKNOWN]
-        if self.rules.sites == "best" or not known:
-            return tell(self.best(links) if self.rules.sites == "best" else links[0])
+        if rules.sites == "best" or len(links) == 1:
+            return tell(min(links, key=lambda l: Pair.order(l, l.whole.verdict)))
+        if not known:
+            return tell(links[0])
         worst = max(known, key=lambda l: (l.whole.verdict == NOT, l.whole.order()))
         unknown = [l.a + "-" + l.b for l in links if l not in known]
-        if self.rules.sites == "all" and worst.whole.verdict == COMPLIANT and unknown:
+        if rules.sites == "all" and worst.whole.verdict == COMPLIANT and unknown:
             return worst, UNKNOWN, [{"code": "site_not_demonstrated", "params": {"sites": unknown}}]
         return tell(worst)
 
@@ -281,7 +281,8 @@ class Report:
                "carrier": self.mesh.sites[a]["Carrier"], "sites": [a, b], **l.distance(), **l.whole.figures(self.rules), **told,
                "flags": l.flagged, "single_ended": l.single, "origins": kinds(ORIGINS, origins),
                "ends": [self.end(l, i) for i in range(len(l.ends))],
-               "guarded": guarded, "uncertainty": l.uncertainty(k), "unstable": l.unstable()}
+               "guarded": guarded, "uncertainty": l.uncertainty(k), "unstable": l.unstable(),
+               "diagnosis": [] if told.get("verdict") == UNKNOWN else l.diagnosis + self.other_carriers(l)}
         if l.parts:
             out["parts"] = [{"from": self.mesh.written(s[0]), "to": self.mesh.written(s[1]),
                              "distance_km": s[2].metres / 1000, "distance_class": s[2].grade,
@@ -301,7 +302,7 @@ class Report:
                 "theoretical_rtt_ms": near_ms(rtt), "limit_rtt_ms": floor_ms(rtt * self.rules.factor),
                 "measured_rtt_ms": None, "ratio": None, "verdict": UNKNOWN, "reasons": [{"code": "no_sites"}],
                 "flags": [], "single_ended": False, "origins": kinds(ORIGINS, Counter()), "ends": [],
-                "guarded": INCONCLUSIVE, "uncertainty": None, "unstable": False}
+                "guarded": INCONCLUSIVE, "uncertainty": None, "unstable": False, "diagnosis": []}
 
     def end(self, l, i):
         e, s, (told, enough) = l.ends[i], l.statistics[i], l.sufficiency[i]
@@ -315,6 +316,25 @@ class Report:
         return {**out, "mean_ms": shown(s["mean"])[0], "min_ms": shown(s["min"])[0],
                 "windows": e.windows, "conflicts": e.conflicts, "sufficient": enough, "sufficiency": told,
                 "origins": kinds(ORIGINS, e.origins), "timestamps": kinds(SOURCES, e.stamps)}
+
+    def other_carriers(self, link):
+        """Which others comply between the clusters of a link that does not."""
+        if link.whole.verdict != NOT:
+            return []
+        of, by = self.mesh.sites[link.a], {}
+        for l in self.links.values():
+            site = self.mesh.sites[l.a]
+            if self.clusters_of((l.a, l.b)) == self.clusters_of((link.a, link.b)) and site["Plane"] == of["Plane"]:
+                by.setdefault(site["Carrier"], []).append(l)
+        names, ratios = [], []
+        for carrier, links in by.items():
+            if carrier == of["Carrier"]:
+                continue
+            l, verdict, _ = Pair.of_carrier(links, self.rules)
+            if verdict == COMPLIANT:
+                names.append(carrier)
+                ratios.append(show_ratio(l.whole.ratio, self.rules.factor))
+        return [{"code": "other_carrier_complies", "params": {"carriers": names, "ratios": ratios}}] if names else []
 
     def classes(self):
         out, limits = [], self.given["policy"]["Classes"]
