@@ -2,6 +2,7 @@ package latency
 
 import (
 	"math"
+	"math/big"
 
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
@@ -100,10 +101,27 @@ func rangeOf(s *wire.Summary, n int64) spread {
 		}
 	}
 	if s.MeanUS != nil {
-		r.sumLow = max(r.sumLow, n*(int64(math.Floor(*s.MeanUS))-meanError))
-		r.sumHigh = max(r.sumLow, min(r.sumHigh, n*(int64(math.Ceil(*s.MeanUS))+meanError)))
+		low, high := sumOf(*s.MeanUS, n)
+		r.sumLow = max(r.sumLow, low-n*meanError)
+		r.sumHigh = max(r.sumLow, min(r.sumHigh, high+n*meanError))
 	}
 	return r
+}
+
+// sumOf is n × mean as the bounds of a sum: RTTs are whole microseconds, and so
+// is what they sum up to, so the lower bound is rounded up and the upper down.
+func sumOf(mean float64, n int64) (low, high int64) {
+	product := new(big.Rat).SetFloat64(mean)
+	if product == nil { // no store holds it
+		return 0, math.MaxInt64 / 2
+	}
+	product.Mul(product, new(big.Rat).SetInt64(n))
+	floor := new(big.Int).Div(product.Num(), product.Denom())
+	high = floor.Int64()
+	if low = high; !product.IsInt() {
+		low++
+	}
+	return low, high
 }
 
 // least is how short the k-th shortest packet may have been: as short as it

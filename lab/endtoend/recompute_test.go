@@ -17,6 +17,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/open"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -37,7 +38,7 @@ measure:
   - {test: stamp, method: stamp, links: [{}], interval_ms: 30000, size_bytes: 128, window_s: 900}
 judged: stamp
 `
-	c := &recomputed{dir: dir, programs: programs, mesh: write(t, "mesh.yaml", text), period: "2025-06"}
+	c := &recomputed{dir: dir, programs: programs, mesh: write(t, "mesh.yaml", text), of: []string{"--period", "2025-06"}}
 	c.policy = write(t, "policy.yaml", string(policy.DefaultBytes()))
 	wan := write(t, "wan.yaml", string(read(t, filepath.Join("..", "national-wan.yaml")))+`
 history:
@@ -47,7 +48,8 @@ history:
   silent: {per_year: 30, hours: 9}
   clock_error_us: 400
 `)
-	c.program(t, "lab", "generate", "--mesh", c.mesh, "--wan", wan, "--from", c.period, "--to", c.period, "--store", c.store())
+	c.program(t, "lab", "generate", "--mesh", c.mesh, "--wan", wan, "--from", "2025-06", "--to", "2025-06", "--store", c.store())
+	c.export(t)
 	c.compare(t)
 }
 
@@ -75,16 +77,10 @@ func TestRecomputeHard(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			text := string(policy.DefaultBytes())
-			for i := 0; i < len(test.change); i += 2 {
-				if !strings.Contains(text, test.change[i]) {
-					t.Fatalf("the default policy has no %q", test.change[i])
-				}
-			}
-			text = strings.NewReplacer(test.change...).Replace(text)
-			c := &recomputed{dir: t.TempDir(), programs: programs, mesh: filepath.Join("testdata", "recompute-mesh.yaml"), period: "2025-03"}
-			c.policy = write(t, "policy.yaml", text)
-			c.hard(t, test.seed)
+			c := &recomputed{dir: t.TempDir(), programs: programs, mesh: filepath.Join("testdata", "recompute-mesh.yaml"), of: []string{"--period", "2025-03"}}
+			c.policy = write(t, "policy.yaml", changed(t, test.change))
+			c.hard(t, "2025-03", test.seed)
+			c.export(t)
 			c.compare(t)
 			var r api.Report
 			decode(t, read(t, filepath.Join(c.dir, "report.json")), &r)
@@ -110,17 +106,32 @@ func note(seen map[string]bool, r *api.Report) {
 	for _, plane := range r.Planes {
 		lists = append(lists, plane.Pairs)
 	}
+	seen["running"] = seen["running"] || !r.Period.Complete
+	seen["demonstration"] = seen["demonstration"] || r.Period.Demonstration
+	seen["two months before"] = seen["two months before"] || len(r.Trend) > 1
 	for _, pairs := range lists {
 		for _, p := range pairs {
+			for _, d := range p.Diagnosis {
+				seen[d.Code] = true
+				for what, is := range map[string]bool{
+					"ttl_changes": d.Params["ttl_changes"] != nil && d.Params["ttl_changes"] != 0.0, "traces": d.Params["traces"] != nil && d.Params["traces"] != 0.0,
+					"step from the beginning": d.Code == api.DiagnosisStep && d.Params["from"] == nil,
+					"step to the end":         d.Code == api.DiagnosisStep && d.Params["to"] == nil,
+				} {
+					seen[what] = seen[what] || is
+				}
+			}
 			seen[string(p.Verdict)], seen[string(p.Guarded)], seen[p.DistanceClass] = true, true, true
 			for _, reason := range slices.Concat(p.Reasons, p.Flags) {
 				seen[reason.Code] = true
 			}
 			for what, is := range map[string]bool{
 				"parts": len(p.Parts) > 0, "single-ended": p.SingleEnded, "maintenance": p.Maintenance != nil, "unstable": p.Unstable,
-				"several candidates": p.Uncertainty != nil && p.Uncertainty.Candidates > 1,
-				"bounds":             p.Uncertainty != nil && p.Uncertainty.RatioLow != nil && *p.Uncertainty.RatioLow == 0,
-				"gaps":               p.Uncertainty != nil && p.Uncertainty.RatioGapsUnbounded && !p.Uncertainty.RatioHighUnbounded,
+				"several candidates":    p.Uncertainty != nil && p.Uncertainty.Candidates > 1,
+				"bounded mean":          p.Bounds != nil && r.Policy.Statistic == "mean",
+				"bounded and compliant": p.Bounds != nil && p.Verdict == api.Compliant,
+				"bounds":                p.Uncertainty != nil && p.Uncertainty.RatioLow != nil && *p.Uncertainty.RatioLow == 0,
+				"gaps":                  p.Uncertainty != nil && p.Uncertainty.RatioGapsUnbounded && !p.Uncertainty.RatioHighUnbounded,
 			} {
 				seen[what] = seen[what] || is
 			}
@@ -146,8 +157,8 @@ func needsPython(t *testing.T) {
 // recomputed is a store, and what judges it.
 type recomputed struct {
 	dir, programs string
-	mesh, policy  string // files
-	period        string
+	mesh, policy  string   // files
+	of            []string // the flags of a report that say the period
 }
 
 func (c *recomputed) store() string { return "sqlite:" + filepath.Join(c.dir, "store.sqlite") }
@@ -164,15 +175,20 @@ func (c *recomputed) program(t *testing.T, name string, args ...string) []byte {
 	return out
 }
 
-// compare reports and exports by the programs, and has Python hold the one
-// against the other.
+// export has the windows and packets written.
+func (c *recomputed) export(t *testing.T) {
+	t.Helper()
+	of := append([]string{"export", "--mesh", c.mesh, "--store", c.store()}, c.of...)
+	c.program(t, "analyzer", append(of, "--out", filepath.Join(c.dir, "windows.csv"))...)
+	c.program(t, "analyzer", append(of, "--samples", "--out", filepath.Join(c.dir, "samples.csv"))...)
+}
+
+// compare reports by the program, and has Python hold that against what it
+// computes from what was exported.
 func (c *recomputed) compare(t *testing.T) {
 	t.Helper()
 	file := func(name string) string { return filepath.Join(c.dir, name) }
-	of := []string{"--mesh", c.mesh, "--store", c.store(), "--period", c.period}
-	c.program(t, "analyzer", append([]string{"report", "--policy", c.policy, "--format", "json", "--out", file("report.json")}, of...)...)
-	c.program(t, "analyzer", append([]string{"export", "--out", file("windows.csv")}, of...)...)
-	c.program(t, "analyzer", append([]string{"export", "--samples", "--out", file("samples.csv")}, of...)...)
+	c.program(t, "analyzer", append([]string{"report", "--mesh", c.mesh, "--store", c.store(), "--policy", c.policy, "--format", "json", "--out", file("report.json")}, c.of...)...)
 	if err := os.WriteFile(file("input.json"), c.input(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -197,10 +213,7 @@ func (c *recomputed) input(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from, err := time.ParseInLocation("2006-01", c.period, m.Location())
-	if err != nil {
-		t.Fatal(err)
-	}
+	period := c.period(t, m.Location())
 	reader, err := open.Reader(t.Context(), c.store(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +239,8 @@ func (c *recomputed) input(t *testing.T) []byte {
 	meshSum := sha256.Sum256(read(t, c.mesh))
 	data, err := json.Marshal(map[string]any{
 		"mesh": m, "mesh_sha256": hex.EncodeToString(meshSum[:]), "policy": p, "policy_sha256": hex.EncodeToString(policySum[:]),
-		"archive": archive, "from_ms": from.UnixMilli(), "to_ms": from.AddDate(0, 1, 0).UnixMilli(),
+		"archive": archive, "from_ms": period.From.UnixMilli(), "to_ms": period.To.UnixMilli(),
+		"trend": slices.Contains(c.of, "--trend"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -234,8 +248,24 @@ func (c *recomputed) input(t *testing.T) []byte {
 	return data
 }
 
+// period is what the flags say.
+func (c *recomputed) period(t *testing.T, zone *time.Location) report.Period {
+	t.Helper()
+	value := func(name string) string {
+		if i := slices.Index(c.of, name); i >= 0 {
+			return c.of[i+1]
+		}
+		return ""
+	}
+	period, err := report.ParsePeriod(value("--period"), value("--from"), value("--to"), zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return period
+}
+
 // hard fills the store with a month in which much goes wrong.
-func (c *recomputed) hard(t *testing.T, seed uint64) {
+func (c *recomputed) hard(t *testing.T, month string, seed uint64) {
 	t.Helper()
 	m, err := mesh.Load(c.mesh)
 	if err != nil {
@@ -246,7 +276,7 @@ func (c *recomputed) hard(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	from, _ := time.ParseInLocation("2006-01", c.period, m.Location())
+	from, _ := time.ParseInLocation("2006-01", month, m.Location())
 	text := string(m.Bytes())
 	without := strings.Join(slices.DeleteFunc(strings.SplitAfter(text, "\n"), func(line string) bool { return strings.Contains(line, "id: late,") }), "")
 	put := func(err error) {

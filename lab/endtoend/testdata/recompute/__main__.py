@@ -4,8 +4,7 @@ docs/metric.md alone, and compares every field.
     python3 recompute INPUT.json WINDOWS.csv SAMPLES.csv REPORT.json
 
 INPUT.json holds mesh, policy, archive and period. Standard library only. Not
-recomputed: generated_by; the trend, which is of
-other periods.
+recomputed: generated_by, which names the program.
 """
 
 import json
@@ -13,7 +12,7 @@ import sys
 
 from report import Report
 
-UNKNOWN = {"generated_by", "trend"}
+UNKNOWN = {"generated_by"}
 
 
 def differences(path, want, got):

@@ -75,6 +75,7 @@ class End:
         # By (beginning of the hour, excused): RTTs and losses by the source of
         # the timestamps, and how many packets of the schedule they fill.
         self.hours, self.usable = {}, Counter()
+        self.used, self.given, self.summed = 0, Counter(), {}  # imports without samples, by where
         self.paths = {}  # of what is not excused: beginning of the hour → Path
         self.digests = digest.Days()
 
@@ -118,17 +119,15 @@ def read(mesh, links, start, end, hours, excused, windows_file, samples_file):
         table, packets = csv.DictReader(f), csv.reader(g)
         next(packets)
         for row in table:
-            rtts = take(row, packets)
-            link = row["src"], row["dst"]
-            if row["test"] != mesh.judged["Name"] or link not in ends:
+            rows = list(islice(packets, 0 if row["summary_source"] else number(row, "received") + number(row, "lost")))
+            link, at = (row["src"], row["dst"]), int(row["start_ms"])
+            if row["test"] != mesh.judged["Name"] or link not in ends or not start <= at < end:
                 continue
-            at = number(row, "start_ms")
-            if start <= at < end:
-                hour = hours(at)
-                if hour not in days:
-                    days[hour] = mesh.written(hour)[:10]
-                ends[link].digests.add(days[hour], digest.window(row, rtts), row["conflict"] != "0")
-                add(mesh, ends[link], row, at, rtts, links[link], hour, excused.get(link, ()), runs)
+            rtts, hour = checked(row, rows), hours(at)
+            if hour not in days:
+                days[hour] = mesh.written(hour)[:10]
+            ends[link].digests.add(days[hour], digest.window(row, rtts), row["conflict"] != "0")
+            add(mesh, ends[link], row, at, rtts, links[link], hour, excused.get(link, ()), runs)
         if next(packets, None) is not None:
             raise ValueError("more packets than windows say")
     for (end, _), run in runs.items():
@@ -138,13 +137,12 @@ def read(mesh, links, start, end, hours, excused, windows_file, samples_file):
     return ends
 
 
-def take(row, packets):
-    """The RTTs of a window out of the table of packets, which must agree."""
+def checked(row, rows):
+    """The RTTs of a window out of its rows in the table of packets, which must agree."""
     if row["summary_source"]:
         return []
     lost, unstamped = number(row, "lost"), number(row, "unstamped")
     timed = number(row, "received") - unstamped
-    rows = list(islice(packets, timed + unstamped + lost))
     name = [row[k] for k in ("src", "dst", "test", "session", "start_ms", "conflict")]
     outcomes = ["reply"] * timed + ["unstamped"] * unstamped + ["lost"] * lost
     if [r[8] for r in rows] != outcomes or any(r[:6] != name for r in (rows[:1] + rows[-1:])):
@@ -173,22 +171,26 @@ def add(mesh, end, row, at, rtts, life, hour, excused, runs):
     if (row["src_cluster"], row["dst_cluster"], row["carrier"], row["plane"], row["method"]) != labels or not life[0] <= at < life[1]:
         end.foreign += 1
         return
-    if row["summary_source"]:
-        if number(row, "sent") > number(row, "unstamped"):
-            raise ValueError("bounds of imported summaries are not recomputed here")
+    summed = row["summary_source"] != ""
+    if summed and number(row, "sent") <= number(row, "unstamped"):
         end.summaries += 1
         return
     for k in ("sent", "received", "lost", "late", "duplicate", "send_error", "unstamped"):
         end.counts[k] += number(row, k)
+    where = hour, any(a <= at < b for a, b in excused)
+    fill(mesh, end, where, at, number(row, "end_ms"), number(row, "sent") - number(row, "unstamped"), runs)
+    if summed:
+        end.used += 1
+        end.given.update(k for k in ("min", "mean", "max") if row["summary_%s_us" % k])
+        end.summed.setdefault(where, []).append(row)
+        return
     end.residence = max(end.residence, number(row, "stamp_residence_max_us"))
     end.clock_ppb = max(end.clock_ppb, abs(number(row, "clock_frequency_ppb")))
-    where = hour, any(a <= at < b for a, b in excused)
     of_hour = end.hours.setdefault(where, {}).setdefault(row["timestamps"], [array("I"), 0])
     of_hour[0].extend(rtts)
     of_hour[1] += number(row, "lost")
     if not where[1]:
         end.paths.setdefault(hour, Path()).note(row)
-    fill(mesh, end, where, at, number(row, "end_ms"), number(row, "sent") - number(row, "unstamped"), runs)
 
 
 def fill(mesh, end, where, start, until, usable, runs):

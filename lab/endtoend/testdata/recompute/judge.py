@@ -8,11 +8,27 @@ from fractions import Fraction
 from data import INF, Dist, Path, seed_of
 from diagnosis import Diagnosis
 from interval import interval, trials
+from summary import Bounds, Summary
 from world import Calendar, Light, ceil_ms, floor_ms, near_ms, rank, show_ratio, utc
 
 COMPLIANT, NOT, UNKNOWN = "compliant", "non-compliant", "not-demonstrated"
 PROVEN, PROVEN_NOT, INCONCLUSIVE = "proven-compliant", "proven-non-compliant", "inconclusive"
 STATISTICS = ("p50", "p95", "p99", "mean", "min")
+
+
+def worse(values):
+    """Of the ends: the higher lower bound and the higher upper bound."""
+    values = [v for v in values if v is not None]
+    return (max(v[0] for v in values), max(v[1] for v in values)) if values else None
+
+
+def against(where, limit):
+    low, high = where
+    return COMPLIANT if high <= limit else NOT if low > limit else UNKNOWN
+
+
+def bounds(where):
+    return {"low_ms": shown(where[0])[0], "high_ms": shown(where[1])[0]}
 
 
 def shown(us):
@@ -28,6 +44,7 @@ class Rules:
         self.light = Light(index=theory["GroupIndex"]) if by_index else Light(us_per_km=theory["USPerKM"])
         self.factor = Fraction(theory["Factor"])
         self.statistic = policy["Measurement"]["Statistic"]
+        self.intervals = True
         self.sites = policy["Measurement"]["Sites"]
 
 
@@ -42,6 +59,17 @@ class Stretch:
                 self.dist.add(rtts, lost)
         self.src, self.dst = end.src, end.dst
         self.paths = {}  # of hours, as these are
+        self.bounds = None  # of packets without samples, if there are any
+
+    def packets(self):
+        return self.dist.packets + (self.bounds.low.packets if self.bounds else 0)
+
+    def statistic(self, name):
+        """Where it lies, both ends included; None without packets."""
+        if self.bounds:
+            return self.bounds.statistic(self.dist, name)
+        us = self.dist.statistic(name)
+        return None if us is None else (us, us)
 
     def fulfilled(self, need):
         """(days, sufficient), (hours of the clock, sufficient), silent hours."""
@@ -76,8 +104,9 @@ class Stretch:
         if not windows:
             return told, [self.reason("no_windows")]
         reasons = []
-        if self.dist.packets < need["DemonstrationPackets"]:
-            reasons.append(self.reason("too_few_packets", packets=self.dist.packets, required=need["DemonstrationPackets"]))
+        usable = sum(self.usable)
+        if usable < need["DemonstrationPackets"]:
+            return told, [self.reason("too_few_packets", packets=usable, required=need["DemonstrationPackets"])]
         if not short:
             if told["days_sufficient"] < Fraction(need["Days"]) * told["days"]:
                 reasons.append(self.reason("too_few_days", days=told["days"], days_sufficient=told["days_sufficient"],
@@ -87,9 +116,11 @@ class Stretch:
         return told, reasons
 
     def implausible(self, rules, route):
-        us, p = self.dist.statistic("min"), rules.policy["Plausibility"]
-        if us in (None, INF):
+        # Of summaries, the longest that the shortest RTT can be.
+        where, p = self.statistic("min"), rules.policy["Plausibility"]
+        if where is None or where[1] == INF:
             return []
+        us = where[1]
         vacuum = Light(index="1").rtt(route.straight)
         fibre = Light(index=p["FibreIndex"]).rtt(route.straight) * (1 - Fraction(p["FibreMargin"]))
         if us < vacuum:
@@ -109,13 +140,19 @@ class Judgement:
         self.by = {}
         for e in ends:
             for name in STATISTICS:
-                us = e.dist.statistic(name)
-                if us is not None:
-                    self.by[name] = max(self.by.get(name, 0), us)
-        self.measured = self.by.get(rules.statistic)
+                where = worse([e.statistic(name), self.by.get(name)])
+                if where is not None:
+                    self.by[name] = where
+        where = self.by.get(rules.statistic)
+        self.bounds = where if where is not None and where[0] != where[1] else None
+        self.decide(rules, route, ends, lacking, where)
         self.ratio = None
         if self.measured not in (None, INF) and self.theory:
             self.ratio = self.measured / self.theory
+
+    def decide(self, rules, route, ends, lacking, where):
+        """Sets the verdict and its reasons, and as measured the bound that decides."""
+        self.measured = None if where is None else where[1]
         self.reasons = list(lacking)
         if not route.metres:
             self.reasons.append({"code": "no_distance"})
@@ -124,11 +161,20 @@ class Judgement:
         self.verdict = UNKNOWN
         if self.reasons:
             return
-        self.verdict = COMPLIANT if self.measured <= self.limit else NOT
-        if self.measured == INF:
+        self.verdict, limit = against(where, self.limit), {"limit_rtt_ms": floor_ms(self.limit)}
+        low, high = (shown(us)[0] for us in where)
+        if self.verdict == UNKNOWN:
+            self.reasons.append({"code": "only_bounds", "params": {
+                "statistic": rules.statistic, "low_rtt_ms": low, "high_rtt_ms": high, **limit}})
+        elif where[0] == INF:
             for e in ends:
-                if e.dist.statistic(rules.statistic) == INF:
-                    self.reasons.append(e.reason("unbounded", packets=e.dist.packets, lost=e.dist.lost))
+                if (e.statistic(rules.statistic) or (0,))[0] == INF:
+                    lost = e.dist.lost + (e.bounds.low.lost if e.bounds else 0)
+                    self.reasons.append(e.reason("unbounded", packets=e.packets(), lost=lost))
+        elif self.verdict == NOT and self.bounds:
+            self.measured = where[0]
+            self.reasons.append({"code": "bound_above_limit", "params": {
+                "statistic": rules.statistic, "low_rtt_ms": low, **limit}})
         elif self.verdict == NOT:
             self.reasons.append({"code": "above_limit", "params": {
                 "measured_rtt_ms": self.measured / 1000, "limit_rtt_ms": floor_ms(self.limit)}})
@@ -142,16 +188,27 @@ class Judgement:
         return -1 if self.ratio is None else self.ratio
 
     def figures(self, rules):
+        if self.bounds:
+            ratio = lambda us: show_ratio(us / self.theory, rules.factor)
+            named = zip(("low_ratio", "high_ratio"), self.bounds)
+            return {"measured_rtt_ms": None, "ratio": None, "verdict": self.verdict, "reasons": self.reasons,
+                    "bounds": {**bounds(self.bounds), **{k: ratio(us) for k, us in named if us != INF and self.theory}}}
         ms, endless = shown(self.measured)
         return {"measured_rtt_ms": ms, "ratio": None if self.ratio is None else show_ratio(self.ratio, rules.factor),
                 **({"unbounded": True} if endless else {}), "verdict": self.verdict, "reasons": self.reasons}
+
+
+def summary_of(row):
+    number = lambda name: int(row[name]) if row[name] else None
+    return Summary(int(row["received"]) - int(row["unstamped"]), int(row["lost"]),
+                   number("summary_min_us"), row["summary_mean_us"] or None, number("summary_max_us"))
 
 
 class Link:
     def __init__(self, rules, mesh, period, calendar, a, b, ends, works):
         self.rules, self.mesh, self.a, self.b, self.works = rules, mesh, a, b, works
         self.ends, self.calendar, self.period = ends, calendar, period
-        self.short = calendar.end - calendar.start < 86_400_000
+        self.short = calendar.short
         self.stretches = mesh.stretches(a, b, *period)
         self.single = len(ends) == 1
         excused = works["spans"]
@@ -192,6 +249,14 @@ class Link:
         for at, path in end.paths.items():
             if start <= at < until:
                 out.paths.setdefault(bisect_right(begins, at) - 1, Path()).add(path)
+        summaries = []
+        for (at, was_excused), rows in end.summed.items():
+            if start <= at < until and not (was_excused and excused):
+                usable[bisect_right(begins, at) - 1] += end.usable[at, was_excused] * ((at, was_excused) not in end.hours)
+                summaries += [summary_of(row) for row in rows]
+        out.usable = [usable[i] for i in range(len(small.hours))]
+        if summaries:
+            out.bounds = Bounds(summaries)
         return out
 
     def outcome(self, excused):
@@ -199,7 +264,7 @@ class Link:
         self.over = [self.cut(e, *self.period, excused) for e in self.ends]
         self.sufficiency, lacking, self.end_lacks = [], [], []
         for e, s in zip(self.ends, self.over):
-            told, reasons = s.lacking(rules, e.windows - e.foreign, self.short)
+            told, reasons = s.lacking(rules, e.windows, self.short)
             self.sufficiency.append((told, not reasons))
             self.end_lacks.append(reasons)
             lacking += reasons
@@ -214,7 +279,7 @@ class Link:
                 continue
             lacks = []
             for o, e in zip(over, self.ends):
-                lacks += o.lacking(rules, o.dist.packets, s[1] - s[0] < 86_400_000)[1]
+                lacks += o.lacking(rules, e.windows, o.calendar.short)[1]
             self.parts.append((s, Judgement(rules, s[2], over, lacks), over))
         worst = max((j for _, j, _ in self.parts), key=Judgement.order)
         whole = Judgement.__new__(Judgement)
@@ -241,6 +306,8 @@ class Link:
         filled = [o.fulfilled(need)[0] for o in over]
         complete = sum(1 for d in filled[0] if all(f.get(d, False) for f in filled))
         route, (start, until) = stretch[2], stretch[:2]
+        if not self.rules.intervals or any(o.bounds for o in over):
+            return None
         if complete < u["CompleteDays"] or judged.measured is None or route.least <= 0:
             return None
         dates = list(dict.fromkeys(h[2] for h in over[0].calendar.hours))
@@ -282,7 +349,7 @@ class Link:
         u, rules = self.rules.policy["Uncertainty"], self.rules
         self.flagged = self.flags()
         self.by_end = {(e.src, e.dst): self.end_verdict(e.src, e.dst) for e in self.ends}
-        self.statistics = [{name: o.dist.statistic(name) for name in STATISTICS} for o in self.over]
+        self.statistics = [{name: o.statistic(name) for name in STATISTICS} for o in self.over]
         self.scheduled = [sum(o.scheduled) for o in self.over]
         self.intervals = []
         for s in self.sure:
@@ -299,12 +366,17 @@ class Link:
         over = self.over
         if self.parts:  # the part whose figures stand for the link
             _, _, over = max(self.parts, key=lambda part: part[1].order())
-        self.diagnosis = Diagnosis(rules, self.mesh, (self.a, self.b), self.whole, over).of(self.whole.verdict)
+        self.diagnosis = []
+        if not self.summed():
+            self.diagnosis = Diagnosis(rules, self.mesh, (self.a, self.b), self.whole, over).of(self.whole.verdict)
         self.parts = [(s, j) for s, j, _ in self.parts]
         for e in self.ends:
-            e.hours = e.usable = e.paths = None
+            e.hours = e.usable = e.paths = e.summed = None
         del self.over, self.calendar
         return self
+
+    def summed(self):
+        return any(e.used for e in self.ends)
 
     def guarded(self, k):
         verdicts = []
@@ -338,16 +410,16 @@ class Link:
     def stages(self):
         return [part[1] for part in self.parts] or [self.whole]
 
-    def complies(self, statistic, light, circuity=None):
-        """By another statistic, light or distance, in every part."""
+    def under(self, statistic, light, circuity=None):
+        """The verdict by another statistic, light or distance: of the worst part."""
+        verdicts = set()
         for j in self.stages():
             metres = j.route.metres if circuity is None else j.route.straight * circuity
-            if j.by.get(statistic, INF) > light.rtt(metres) * self.rules.factor:
-                return False
-        return True
+            verdicts.add(against(j.by.get(statistic, (INF, INF)), light.rtt(metres) * self.rules.factor))
+        return next(v for v in (NOT, UNKNOWN, COMPLIANT) if v in verdicts)
 
     def unstable(self):
-        return self.whole.verdict == NOT and self.complies("p50", self.rules.light)
+        return self.whole.verdict == NOT and self.under("p50", self.rules.light) == COMPLIANT
 
     def gives(self, codes):
         """Whether one of these reasons is given, for the period or a part."""
@@ -363,20 +435,21 @@ class Link:
                 return Judgement(self.rules, self.whole.route, [self.over[i]], lacks).verdict
             verdicts = [UNKNOWN] if lacks else []
             for s, _, over in self.parts:
-                told = over[i].lacking(self.rules, over[i].dist.packets, s[1] - s[0] < 86_400_000)[1]
+                told = over[i].lacking(self.rules, e.windows, over[i].calendar.short)[1]
                 verdicts.append(Judgement(self.rules, s[2], [over[i]], told).verdict)
             return UNKNOWN if UNKNOWN in verdicts else NOT if NOT in verdicts else COMPLIANT
         return None
 
     def flags(self):
         out, p = [], self.rules.policy["Plausibility"]
-        values = [o.dist.statistic(self.rules.statistic) for o in self.over]
-        if len(values) == 2 and None not in values and values[0] != values[1]:
+        values = [o.statistic(self.rules.statistic) for o in self.over]
+        if len(values) == 2 and None not in values and all(v[0] == v[1] for v in values) and values[0] != values[1]:
+            values = [v[0] for v in values]
             short, long = sorted(values)
             if long == INF or (long - short > Fraction(p["EndsDifferMS"]) * 1000
                                and long - short > Fraction(p["EndsDifferShare"]) * long):
                 out.append({"code": "ends_differ", "params": {"measured_rtt_ms": [shown(v)[0] for v in values]}})
-        if self.whole.ratio is not None and self.whole.ratio > Fraction(p["RatioAbove"]):
+        if self.whole.ratio is not None and not self.whole.bounds and self.whole.ratio > Fraction(p["RatioAbove"]):
             out.append({"code": "ratio_high", "params": {
                 "ratio": show_ratio(self.whole.ratio, Fraction(p["RatioAbove"])), "above": float(p["RatioAbove"])}})
         cap = self.rules.policy["Measurement"]["ResidenceCapUS"]
@@ -390,6 +463,10 @@ class Link:
                 out.append(o.reason("conflicts", windows=e.conflicts))
             if e.foreign:
                 out.append(o.reason("foreign_unused", windows=e.foreign))
+            if e.used:
+                low, high = o.statistic(self.rules.statistic) or (None, None)
+                out.append(o.reason("summaries_used", windows=e.used, **{k: e.given[k] for k in ("min", "mean", "max")},
+                                    statistic=self.rules.statistic, low_rtt_ms=shown(low)[0], high_rtt_ms=shown(high)[0]))
             if e.summaries:
                 out.append(o.reason("summaries_unused", windows=e.summaries))
         if self.works["late"]:

@@ -1,14 +1,16 @@
 """The whole report, as analyzer/api says it is written."""
 
 import math
+import time
 from bisect import bisect_right
 from collections import Counter
 from fractions import Fraction
+from functools import cache
 from multiprocessing import get_context
 
 import digest
 from data import INF, read
-from judge import COMPLIANT, INCONCLUSIVE, NOT, PROVEN, PROVEN_NOT, UNKNOWN, Link, Rules, shown
+from judge import COMPLIANT, INCONCLUSIVE, NOT, PROVEN, PROVEN_NOT, STATISTICS, UNKNOWN, Link, Rules, against, bounds, shown, worse
 from world import Calendar, Light, Mesh, floor_ms, near_ms, round_half_up, show_ratio
 
 READING = ("the network distance is read as the distance by road, and the Plan's latency as one-way, "
@@ -89,7 +91,7 @@ class Pair:
         def verdict(l):
             if l.whole.verdict == UNKNOWN:
                 return UNKNOWN
-            return COMPLIANT if l.complies(statistic, light, circuity) else NOT
+            return l.under(statistic, light, circuity)
         return self.of_pair(verdict) == COMPLIANT
 
     def rejected(self):
@@ -100,10 +102,11 @@ class Pair:
 
 
 class Report:
-    def __init__(self, given, windows_file, samples_file):
-        self.given = given
+    def __init__(self, given, windows_file, samples_file, intervals=True):
+        self.given, self.files = given, (windows_file, samples_file)
         self.mesh = Mesh(given["mesh"], given["mesh_sha256"])
         self.rules = Rules(given["policy"])
+        self.rules.intervals = intervals
         self.period = start, end = given["from_ms"], given["to_ms"]
         self.calendar = Calendar(self.mesh, start, end)
         self.pairs = self.pairs_of_policy()
@@ -184,8 +187,8 @@ class Report:
         return {
             "schema": "fibergauge.report/1",
             "period": {"from": self.mesh.written(self.period[0]), "to": self.mesh.written(self.period[1]),
-                       "time_zone": raw["TimeZone"], "complete": True,
-                       "demonstration": self.period[1] - self.period[0] < 86_400_000},
+                       "time_zone": raw["TimeZone"], "complete": self.period[1] <= time.time() * 1000,
+                       "demonstration": self.calendar.short},
             "mesh_sha256": self.mesh.sha256, "policy_sha256": g["policy_sha256"],
             "mesh": {"name": raw["Name"], "test": raw["Judged"], "method": self.mesh.judged["Method"], "clusters": [
                 {"id": c["ID"], "hub": c["Hub"], "en": c["Name"]["EN"], **({"zh": c["Name"]["ZH"]} if c["Name"]["ZH"] else {})}
@@ -198,7 +201,19 @@ class Report:
             "links": [self.row(l, 1, l.guarded(1), {}) for l in self.links.values()],
             "classes": self.classes(), "sensitivity": self.sensitivity(pairs),
             "nearest": self.nearest(pairs, head["rate"]),
+            **({"trend": self.trend()} if g.get("trend") and self.trend() else {}),
         }
+
+    @cache
+    def trend(self):
+        """The headline of the months before, from the first with any window."""
+        out = []
+        for back in range(self.given["policy"]["Diagnosis"]["Months"], 0, -1):
+            start, end = (self.mesh.month(self.period[0], -n) for n in (back, back - 1))
+            r = Report({**self.given, "from_ms": start, "to_ms": end}, *self.files, intervals=False)
+            if out or r.data()["windows"]:
+                out.append({"month": r.mesh.written(start)[:7], "rate": r.plane(self.headline)[1]["rate"]})
+        return out
 
     def plane(self, plane):
         pairs = [Pair(c, self.joining(c, plane), self.rules) for c in self.pairs]
@@ -309,17 +324,22 @@ class Report:
         out = {"src": e.src, "dst": e.dst, "scheduled": l.scheduled[i]}
         for k in ("sent", "received", "lost", "late", "duplicate", "send_error", "unstamped"):
             out[k] = e.counts[k]
-        for k in ("p50", "p95", "p99"):
-            out[k + "_ms"], endless = shown(s[k])
-            if endless:
-                out[k + "_unbounded"] = True
-        return {**out, "mean_ms": shown(s["mean"])[0], "min_ms": shown(s["min"])[0],
+        between = []
+        for k in STATISTICS:
+            out[k + "_ms"] = None
+            if s[k] and s[k][0] != s[k][1]:
+                between.append({"statistic": k, **bounds(s[k])})
+            elif s[k]:
+                out[k + "_ms"], endless = shown(s[k][0])
+                if endless and k[0] == "p":
+                    out[k + "_unbounded"] = True
+        return {**out, **({"bounds": between} if between else {}),
                 "windows": e.windows, "conflicts": e.conflicts, "sufficient": enough, "sufficiency": told,
                 "origins": kinds(ORIGINS, e.origins), "timestamps": kinds(SOURCES, e.stamps)}
 
     def other_carriers(self, link):
         """Which others comply between the clusters of a link that does not."""
-        if link.whole.verdict != NOT:
+        if link.whole.verdict != NOT or link.summed():
             return []
         of, by = self.mesh.sites[link.a], {}
         for l in self.links.values():
@@ -345,10 +365,11 @@ class Report:
             for name, inside, limit in (("hub", hub, "WithinHubMS"), ("city", city, "WithinCityMS")):
                 if not inside:
                     continue
-                us = max((s[self.rules.statistic] for s in l.statistics if s[self.rules.statistic] is not None), default=None)
+                where = worse(s[self.rules.statistic] for s in l.statistics)
+                us = where[0] if where and where[0] == where[1] else None
                 most = Fraction(limits[limit]) * 1000
-                vague = us is None or l.lacks or l.gives({"faster_than_light", "faster_than_fibre"})
-                verdict = lambda most: UNKNOWN if vague else COMPLIANT if us <= most else NOT
+                vague = where is None or l.lacks or l.gives({"faster_than_light", "faster_than_fibre"})
+                verdict = lambda most: UNKNOWN if vague else against(where, most)
                 out.append({"class": name, "pair": list(self.clusters_of((l.a, l.b))), "plane": a["Plane"],
                             "carrier": a["Carrier"], "sites": [l.a, l.b],
                             "one_way_ms": None if us in (None, INF) else near_ms(Fraction(us, 2)),

@@ -132,6 +132,24 @@ class Mesh:
         offset = t.strftime("%z")
         return text + ("Z" if offset == "+0000" else offset[:3] + ":" + offset[3:])
 
+    def at(self, *clock):
+        return round(datetime(*clock, tzinfo=self.zone).timestamp() * 1000)
+
+    def day_after(self, ms):
+        """The same clock time a day later; after the first moment of a day, the
+        first of the next, also where that is not midnight."""
+        t = datetime.fromtimestamp(ms // 1000, self.zone)
+        next_day = t.date() + timedelta(days=1)
+        if datetime.fromtimestamp((ms - 1) // 1000, self.zone).date() != t.date():
+            return self.at(next_day.year, next_day.month, next_day.day)
+        return self.at(next_day.year, next_day.month, next_day.day, t.hour, t.minute, t.second) + ms % 1000
+
+    def month(self, ms, more):
+        """The first moment of a month that comes so many after that of ms."""
+        t = datetime.fromtimestamp(ms // 1000, self.zone)
+        months = t.year * 12 + t.month - 1 + more
+        return self.at(months // 12, months % 12 + 1, 1)
+
     def life(self, thing):
         return self.ms(thing.get("From")), self.ms(thing.get("Until"))
 
@@ -240,6 +258,7 @@ class Calendar:
 
     def __init__(self, mesh, start, end):
         self.start, self.end, self.hours = start, end, []
+        self.short = end < mesh.day_after(start)
         t = start
         while t < end:
             local = datetime.fromtimestamp(t / 1000, mesh.zone)
