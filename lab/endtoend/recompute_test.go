@@ -49,7 +49,6 @@ history:
   clock_error_us: 400
 `)
 	c.program(t, "lab", "generate", "--mesh", c.mesh, "--wan", wan, "--from", "2025-06", "--to", "2025-06", "--store", c.store())
-	c.export(t)
 	c.compare(t)
 }
 
@@ -80,7 +79,6 @@ func TestRecomputeHard(t *testing.T) {
 			c := &recomputed{dir: t.TempDir(), programs: programs, mesh: filepath.Join("testdata", "recompute-mesh.yaml"), of: []string{"--period", "2025-03"}}
 			c.policy = write(t, "policy.yaml", changed(t, test.change))
 			c.hard(t, "2025-03", test.seed)
-			c.export(t)
 			c.compare(t)
 			var r api.Report
 			decode(t, read(t, filepath.Join(c.dir, "report.json")), &r)
@@ -159,6 +157,7 @@ type recomputed struct {
 	dir, programs string
 	mesh, policy  string   // files
 	of            []string // the flags of a report that say the period
+	before        []string // those that say the months of a trend; nil without one
 }
 
 func (c *recomputed) store() string { return "sqlite:" + filepath.Join(c.dir, "store.sqlite") }
@@ -175,25 +174,33 @@ func (c *recomputed) program(t *testing.T, name string, args ...string) []byte {
 	return out
 }
 
-// export has the windows and packets written.
-func (c *recomputed) export(t *testing.T) {
+// export has the windows and packets of a period written, and gives the files.
+func (c *recomputed) export(t *testing.T, name string, of []string) []string {
 	t.Helper()
-	of := append([]string{"export", "--mesh", c.mesh, "--store", c.store()}, c.of...)
-	c.program(t, "analyzer", append(of, "--out", filepath.Join(c.dir, "windows.csv"))...)
-	c.program(t, "analyzer", append(of, "--samples", "--out", filepath.Join(c.dir, "samples.csv"))...)
+	of = slices.Concat([]string{"export", "--mesh", c.mesh, "--store", c.store()}, of)
+	windows, samples := filepath.Join(c.dir, name+"windows.csv"), filepath.Join(c.dir, name+"samples.csv")
+	c.program(t, "analyzer", slices.Concat(of, []string{"--out", windows})...)
+	c.program(t, "analyzer", slices.Concat(of, []string{"--out", samples, "--samples"})...)
+	return []string{windows, samples}
 }
 
-// compare reports by the program, and has Python hold that against what it
-// computes from what was exported.
+// compare reports and exports by the programs, and has Python hold the one
+// against what it computes from the other.
 func (c *recomputed) compare(t *testing.T) {
 	t.Helper()
 	file := func(name string) string { return filepath.Join(c.dir, name) }
-	c.program(t, "analyzer", append([]string{"report", "--mesh", c.mesh, "--store", c.store(), "--policy", c.policy, "--format", "json", "--out", file("report.json")}, c.of...)...)
+	files := c.export(t, "", c.of)
+	with := c.of
+	if c.before != nil {
+		files = append(files, c.export(t, "before-", c.before)...)
+		with = append(slices.Clone(c.of), "--trend")
+	}
+	c.program(t, "analyzer", append([]string{"report", "--mesh", c.mesh, "--store", c.store(), "--policy", c.policy, "--format", "json", "--out", file("report.json")}, with...)...)
 	if err := os.WriteFile(file("input.json"), c.input(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	cmd := exec.CommandContext(t.Context(), "python3", "-B", filepath.Join("testdata", "recompute"), file("input.json"), file("windows.csv"), file("samples.csv"), file("report.json"))
+	cmd := exec.CommandContext(t.Context(), "python3", append([]string{"-B", filepath.Join("testdata", "recompute"), file("input.json"), file("report.json")}, files...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("Python: %v\n%s", err, out)
@@ -240,7 +247,6 @@ func (c *recomputed) input(t *testing.T) []byte {
 	data, err := json.Marshal(map[string]any{
 		"mesh": m, "mesh_sha256": hex.EncodeToString(meshSum[:]), "policy": p, "policy_sha256": hex.EncodeToString(policySum[:]),
 		"archive": archive, "from_ms": period.From.UnixMilli(), "to_ms": period.To.UnixMilli(),
-		"trend": slices.Contains(c.of, "--trend"),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -26,26 +26,25 @@ func TestRecomputeWhy(t *testing.T) {
 	needsPython(t)
 	c := &recomputed{dir: t.TempDir(), programs: bin(t), mesh: filepath.Join("testdata", "recompute-why-mesh.yaml")}
 	c.why(t, "2091-03", 25)
-	c.of = []string{"--from", "2090-10-01", "--to", "2091-04-01"}
-	c.export(t)
 	seen := map[string]bool{}
 	for _, test := range []struct {
 		name   string
 		change []string // of the default policy
 		of     []string // the period
+		before []string // that of the trend
 	}{
-		{"month and those before", []string{"trials: 10000", "trials: 1000", "months: 12", "months: 4"}, []string{"--period", "2091-03", "--trend"}},
-		{"mean", []string{"statistic: p95", "statistic: mean", "complete_days: 20", "complete_days: 31", "near: 0.1", "near: 0.3"}, []string{"--period", "2091-03"}},
-		{"min", []string{"statistic: p95", "statistic: min", "complete_days: 20", "complete_days: 31", "cause: 0.5", "cause: 0.3"}, []string{"--period", "2091-03"}},
-		{"three hours", nil, []string{"--from", "2091-03-12T01:00:00+01:00", "--to", "2091-03-12T04:00:00+01:00"}},
-		{"day of 23 hours", nil, []string{"--period", "2091-03-25"}},
-		{"23 hours", nil, []string{"--from", "2091-03-12", "--to", "2091-03-12T23:00:00+01:00"}},
-		{"days from within an hour", []string{"statistic: p95", "statistic: p50", "factor: 1.5", "factor: 1.2"}, []string{"--from", "2091-03-08T10:07:30.25+01:00", "--to", "2091-03-13T07:00:00.001+01:00"}},
+		{"month and those before", []string{"trials: 10000", "trials: 1000", "months: 12", "months: 4"}, []string{"--period", "2091-03"}, []string{"--from", "2090-10-01", "--to", "2091-03-01"}},
+		{"mean", []string{"statistic: p95", "statistic: mean", "complete_days: 20", "complete_days: 31", "near: 0.1", "near: 0.3"}, []string{"--from", "2091-03-09", "--to", "2091-03-20"}, nil},
+		{"min", []string{"statistic: p95", "statistic: min", "complete_days: 20", "complete_days: 31", "cause: 0.5", "cause: 0.3"}, []string{"--from", "2091-03-01", "--to", "2091-03-06"}, nil},
+		{"three hours", nil, []string{"--from", "2091-03-12T01:00:00+01:00", "--to", "2091-03-12T04:00:00+01:00"}, nil},
+		{"day of 23 hours", nil, []string{"--period", "2091-03-25"}, nil},
+		{"23 hours", nil, []string{"--from", "2091-03-12", "--to", "2091-03-12T23:00:00+01:00"}, nil},
+		{"days from within an hour", []string{"statistic: p95", "statistic: p50", "factor: 1.5", "factor: 1.2"}, []string{"--from", "2091-03-08T10:07:30.25+01:00", "--to", "2091-03-13T07:00:00.001+01:00"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := *c
 			c.policy = write(t, "policy.yaml", changed(t, test.change))
-			c.of = test.of
+			c.of, c.before = test.of, test.before
 			c.compare(t)
 			var r api.Report
 			decode(t, read(t, filepath.Join(c.dir, "report.json")), &r)

@@ -1,9 +1,10 @@
 """Recomputes a report of fibergauge-analyzer from what was exported, by
 docs/metric.md alone, and compares every field.
 
-    python3 recompute INPUT.json WINDOWS.csv SAMPLES.csv REPORT.json
+    python3 recompute INPUT.json REPORT.json WINDOWS.csv SAMPLES.csv [WINDOWS.csv SAMPLES.csv]
 
-INPUT.json holds mesh, policy, archive and period. Standard library only. Not
+INPUT.json holds mesh, policy, archive and period; the second two files hold the
+months before, and ask for the trend. Standard library only. Not
 recomputed: generated_by, which names the program.
 """
 
@@ -41,10 +42,10 @@ def leaves(v):
     return 1
 
 
-def main(given, windows, samples, reported):
+def main(given, reported, *files):
     with open(given) as f, open(reported) as g:
         given, reported = json.load(f), json.load(g)
-    computed = Report(given, windows, samples).write()
+    computed = Report(given, files).write()
     found = list(differences("", computed, reported))
     for line in found[:200]:
         print(line)

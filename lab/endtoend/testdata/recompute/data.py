@@ -109,24 +109,29 @@ def number(row, name):
     return int(row[name] or 0)
 
 
-def read(mesh, links, start, end, hours, excused, windows_file, samples_file):
+def read(mesh, links, start, end, hours, excused, windows_file, samples_file, hashed):
     """links: (src, dst) → the first and last millisecond of both lives; hours:
     a function from a moment to the beginning of its hour; excused: (src, dst) →
-    spans. Returns (src, dst) → End."""
+    spans. Returns (src, dst) → End, with the hashes of its days if asked for."""
     ends = {link: End(*link) for link in links}
     runs, days = {}, {}
     with open(windows_file, newline="") as f, open(samples_file, newline="") as g:
-        table, packets = csv.DictReader(f), csv.reader(g)
+        table, packets = csv.reader(f), csv.reader(g)
+        names = next(table)
+        src, dst, test, began, received, lost, source = map(names.index, (
+            "src", "dst", "test", "start_ms", "received", "lost", "summary_source"))
         next(packets)
-        for row in table:
-            rows = list(islice(packets, 0 if row["summary_source"] else number(row, "received") + number(row, "lost")))
-            link, at = (row["src"], row["dst"]), int(row["start_ms"])
-            if row["test"] != mesh.judged["Name"] or link not in ends or not start <= at < end:
+        for cells in table:
+            rows = list(islice(packets, 0 if cells[source] else int(cells[received]) + int(cells[lost])))
+            link, at = (cells[src], cells[dst]), int(cells[began])
+            if cells[test] != mesh.judged["Name"] or link not in ends or not start <= at < end:
                 continue
+            row = dict(zip(names, cells))
             rtts, hour = checked(row, rows), hours(at)
             if hour not in days:
                 days[hour] = mesh.written(hour)[:10]
-            ends[link].digests.add(days[hour], digest.window(row, rtts), row["conflict"] != "0")
+            if hashed:
+                ends[link].digests.add(days[hour], digest.window(row, rtts), row["conflict"] != "0")
             add(mesh, ends[link], row, at, rtts, links[link], hour, excused.get(link, ()), runs)
         if next(packets, None) is not None:
             raise ValueError("more packets than windows say")

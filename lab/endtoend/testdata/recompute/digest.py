@@ -3,6 +3,7 @@
 import hashlib
 import json
 import struct
+from functools import cache
 
 TEXTS = ("src_cluster", "dst_cluster", "carrier", "plane", "method", "timestamps", "origin", "mesh_sha256")
 COUNTS = ("scheduled", "sent", "received", "lost", "late", "duplicate", "send_error", "unstamped")
@@ -21,19 +22,29 @@ def varint(n):
 SMALL = [varint(n) for n in range(1 << 14)]  # nearly all that there is
 
 
+def coded(n):
+    return SMALL[n] if n < 1 << 14 else varint(n)
+
+
 def signed(n):
     """Zigzag: 0, -1, 1, -2 as 0, 1, 2, 3."""
-    return varint(2 * n if n >= 0 else -2 * n - 1)
+    return coded(2 * n if n >= 0 else -2 * n - 1)
 
 
 def sized(data):
-    return varint(len(data)) + data
+    return coded(len(data)) + data
+
+
+@cache
+def texts(*of):
+    """Few windows have others than the one before."""
+    return b"".join(sized(t.encode()) for t in of)
 
 
 def samples(ascending):
     """The codec of windows: the first, then each as what it is above the one before."""
     steps = [b - a for a, b in zip([0, *ascending], ascending)]
-    return sized(b"".join(SMALL[s] if s < 1 << 14 else varint(s) for s in steps))
+    return sized(b"".join(map(coded, steps)))
 
 
 def group(present, *fields):
@@ -41,18 +52,18 @@ def group(present, *fields):
 
 
 def whole(row, name):
-    return varint(int(row[name]))
+    return coded(int(row[name]))
 
 
 def window(row, rtts):
     """All of a window from which a figure may follow. row is one of windows.csv."""
-    said = lambda name, coded: group(row[name], coded(row[name]) if row[name] else b"")
+    said = lambda name, form: group(row[name], form(row[name]) if row[name] else b"")
     mean = lambda text: struct.pack(">d", float(text))
-    number = lambda text: varint(int(text))
+    number = lambda text: coded(int(text))
     stamp, ttl, one_way = row["stamp_residence_max_us"], row["ttl_changes"], row["one_way_error_us"]
     return b"".join((
         signed(int(row["start_ms"])), whole(row, "session"), signed(int(row["end_ms"])),
-        *(sized(row[k].encode()) for k in TEXTS), *(whole(row, k) for k in COUNTS),
+        texts(*map(row.__getitem__, TEXTS)), *(whole(row, k) for k in COUNTS),
         signed(int(row["clock_frequency_ppb"])), samples(rtts),
         group(stamp, *(whole(row, "stamp_" + k) for k in ("residence_max_us", "forward_lost", "reverse_lost") if stamp)),
         group(ttl, *([number(ttl)] if ttl else [])),
@@ -70,11 +81,11 @@ class Days:
     def __init__(self):
         self.of, self.day, self.held = {}, None, []
 
-    def add(self, day, coded, conflict):
+    def add(self, day, window, conflict):
         if not conflict:
             self.close()
             self.day = day
-        self.held.append(coded)
+        self.held.append(window)
 
     def close(self):
         if self.held:

@@ -5,7 +5,6 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from fractions import Fraction
-from functools import cache
 from multiprocessing import get_context
 
 import digest
@@ -102,8 +101,8 @@ class Pair:
 
 
 class Report:
-    def __init__(self, given, windows_file, samples_file, intervals=True):
-        self.given, self.files = given, (windows_file, samples_file)
+    def __init__(self, given, files, intervals=True):
+        self.given, self.before = given, files[2:]
         self.mesh = Mesh(given["mesh"], given["mesh_sha256"])
         self.rules = Rules(given["policy"])
         self.rules.intervals = intervals
@@ -124,7 +123,7 @@ class Report:
             for e in ends:
                 lives[e] = self.mesh.together(*e, -INF, INF)
                 excused[e] = works[p]["spans"]
-        ends = read(self.mesh, lives, start, end, hour, excused, windows_file, samples_file)
+        ends = read(self.mesh, lives, start, end, hour, excused, *files[:2], hashed=intervals)
         self.found, self.works_of, self.ends = found, works, ends
         self.links = {}
         with get_context("fork").Pool(2, initializer=remember, initargs=(self,)) as pool:
@@ -201,19 +200,18 @@ class Report:
             "links": [self.row(l, 1, l.guarded(1), {}) for l in self.links.values()],
             "classes": self.classes(), "sensitivity": self.sensitivity(pairs),
             "nearest": self.nearest(pairs, head["rate"]),
-            **({"trend": self.trend()} if g.get("trend") and self.trend() else {}),
+            **self.trend(),
         }
 
-    @cache
     def trend(self):
         """The headline of the months before, from the first with any window."""
         out = []
-        for back in range(self.given["policy"]["Diagnosis"]["Months"], 0, -1):
+        for back in range(self.given["policy"]["Diagnosis"]["Months"] if self.before else 0, 0, -1):
             start, end = (self.mesh.month(self.period[0], -n) for n in (back, back - 1))
-            r = Report({**self.given, "from_ms": start, "to_ms": end}, *self.files, intervals=False)
+            r = Report({**self.given, "from_ms": start, "to_ms": end}, self.before, intervals=False)
             if out or r.data()["windows"]:
                 out.append({"month": r.mesh.written(start)[:7], "rate": r.plane(self.headline)[1]["rate"]})
-        return out
+        return {"trend": out} if out else {}
 
     def plane(self, plane):
         pairs = [Pair(c, self.joining(c, plane), self.rules) for c in self.pairs]
