@@ -143,6 +143,9 @@ type Cluster struct {
 	Hub string `json:"hub"`
 	EN  string `json:"en"`
 	ZH  string `json:"zh,omitempty"`
+	// Where it is, in degrees north and east, WGS-84.
+	Lat float64 `json:"lat"`
+	Lon float64 `json:"lon"`
 }
 
 // Policy repeats what a reader needs to understand the figures.
@@ -153,6 +156,7 @@ type Policy struct {
 	Reading   string  `json:"reading"`   // what is not quoted from the Plan but read into it
 	Factor    float64 `json:"factor"`    // limit over theoretical RTT
 	Sites     string  `json:"sites"`     // best, worst or all
+	Text      string  `json:"text"`      // all of policy.yaml, of which the report has the SHA-256
 }
 
 // Data is what the report was computed from. Its SHA-256 is over one line for

@@ -36,6 +36,7 @@ type Policy struct {
 	Sensitivity  Sensitivity  `yaml:"sensitivity"`
 	Diagnosis    Diagnosis    `yaml:"diagnosis"`
 
+	text   []byte
 	sha256 string
 }
 
@@ -241,6 +242,7 @@ func Parse(name string, data []byte) (*Policy, error) {
 }
 
 func (p *Policy) finish(doc *yamlfile.Document, data []byte) (*Policy, error) {
+	p.text = data
 	sum := sha256.Sum256(data)
 	p.sha256 = hex.EncodeToString(sum[:])
 	if err := p.check(doc); err != nil {
@@ -251,3 +253,6 @@ func (p *Policy) finish(doc *yamlfile.Document, data []byte) (*Policy, error) {
 
 // SHA256 is the hash of the file's bytes, in hex: the version of the policy.
 func (p *Policy) SHA256() string { return p.sha256 }
+
+// Bytes are those of the file. The caller does not change them.
+func (p *Policy) Bytes() []byte { return p.text }

@@ -23,7 +23,7 @@ func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
 func (p *Plan) meshOf() api.Mesh {
 	m := api.Mesh{Name: p.Mesh.Name, InForceSHA256: p.inForceSHA256(), Test: p.Test.Name, Method: string(p.Test.Method)}
 	for _, c := range p.Mesh.Clusters {
-		m.Clusters = append(m.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH})
+		m.Clusters = append(m.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH, Lat: c.Location.Lat, Lon: c.Location.Lon})
 	}
 	return m
 }
@@ -40,7 +40,7 @@ func (p *Plan) policyOf(rules *compliance.Rules) api.Policy {
 	factor, _ := rules.Factor().Float64()
 	return api.Policy{
 		Name: p.Policy.Name, Statistic: string(p.Policy.Measurement.Statistic),
-		Theory: formula, Reading: reading, Factor: factor, Sites: string(p.Policy.Measurement.Sites),
+		Theory: formula, Reading: reading, Factor: factor, Sites: string(p.Policy.Measurement.Sites), Text: string(p.Policy.Bytes()),
 	}
 }
 

@@ -231,6 +231,7 @@ func (c *recomputed) input(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	type version struct {
+		SHA256       string     `json:"sha256"`
 		ServedFromMS int64      `json:"served_from_ms"`
 		Mesh         *mesh.Mesh `json:"mesh"`
 	}
@@ -240,13 +241,14 @@ func (c *recomputed) input(t *testing.T) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		archive = append(archive, version{v.ServedFrom.UnixMilli(), old})
+		archive = append(archive, version{v.SHA256, v.ServedFrom.UnixMilli(), old})
 	}
 	policySum := sha256.Sum256(read(t, c.policy))
 	meshSum := sha256.Sum256(read(t, c.mesh))
 	data, err := json.Marshal(map[string]any{
 		"mesh": m, "mesh_sha256": hex.EncodeToString(meshSum[:]), "policy": p, "policy_sha256": hex.EncodeToString(policySum[:]),
-		"archive": archive, "from_ms": period.From.UnixMilli(), "to_ms": period.To.UnixMilli(),
+		"policy_text": string(read(t, c.policy)),
+		"archive":     archive, "from_ms": period.From.UnixMilli(), "to_ms": period.To.UnixMilli(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -183,6 +183,9 @@ def add(mesh, end, row, at, rtts, life, hour, excused, runs):
     for k in ("sent", "received", "lost", "late", "duplicate", "send_error", "unstamped"):
         end.counts[k] += number(row, k)
     where = hour, any(a <= at < b for a, b in excused)
+    if not where[1]:
+        end.counts["counted_packets"] += number(row, "sent") - number(row, "unstamped")
+        end.counts["counted_lost"] += number(row, "lost")
     fill(mesh, end, where, at, number(row, "end_ms"), number(row, "sent") - number(row, "unstamped"), runs)
     if summed:
         end.used += 1

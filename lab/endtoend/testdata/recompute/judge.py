@@ -410,6 +410,12 @@ class Link:
     def stages(self):
         return [part[1] for part in self.parts] or [self.whole]
 
+    def judgeable(self):
+        """Enough data, and plausible. Where only bounds left a verdict open, another
+        statistic or limit may decide."""
+        return not self.lacks and all(j.verdict != UNKNOWN or j.reasons and j.reasons[0]["code"] == "only_bounds"
+                                      for j in self.stages())
+
     def under(self, statistic, light, circuity=None):
         """The verdict by another statistic, light or distance: of the worst part."""
         verdicts = set()

@@ -88,7 +88,7 @@ class Pair:
 
     def under(self, statistic, light, circuity):
         def verdict(l):
-            if l.whole.verdict == UNKNOWN:
+            if not l.judgeable():
                 return UNKNOWN
             return l.under(statistic, light, circuity)
         return self.of_pair(verdict) == COMPLIANT
@@ -189,11 +189,13 @@ class Report:
                        "time_zone": raw["TimeZone"], "complete": self.period[1] <= time.time() * 1000,
                        "demonstration": self.calendar.short},
             "mesh_sha256": self.mesh.sha256, "policy_sha256": g["policy_sha256"],
-            "mesh": {"name": raw["Name"], "test": raw["Judged"], "method": self.mesh.judged["Method"], "clusters": [
-                {"id": c["ID"], "hub": c["Hub"], "en": c["Name"]["EN"], **({"zh": c["Name"]["ZH"]} if c["Name"]["ZH"] else {})}
+            "mesh": {"name": raw["Name"], **self.in_force(), "test": raw["Judged"], "method": self.mesh.judged["Method"], "clusters": [
+                {"id": c["ID"], "hub": c["Hub"], "en": c["Name"]["EN"], **({"zh": c["Name"]["ZH"]} if c["Name"]["ZH"] else {}),
+                 "lat": c["Location"]["Lat"], "lon": c["Location"]["Lon"]}
                 for c in raw["Clusters"]]},
             "policy": {"name": p["Name"], "statistic": self.rules.statistic, "theory": "2 × distance × " + light,
-                       "reading": READING, "factor": float(self.rules.factor), "sites": self.rules.sites},
+                       "reading": READING, "factor": float(self.rules.factor), "sites": self.rules.sites,
+                       "text": g["policy_text"]},
             "data_sha256": digest.of_lines(line for e in self.ends.values() for line in e.digests),
             "data": self.data(), "plane": self.headline, "rate": head["rate"], "pairs": head["pairs"],
             "planes": [x[1] for x in planes],
@@ -202,6 +204,12 @@ class Report:
             "nearest": self.nearest(pairs, head["rate"]),
             **self.trend(),
         }
+
+    def in_force(self):
+        """The version of the archive for the period: the last served before its end, else the first."""
+        archive = self.given["archive"]
+        served = [v for v in archive if v["served_from_ms"] < self.period[1]]
+        return {"in_force_sha256": (served or archive[:1])[-1]["sha256"]} if archive else {}
 
     def trend(self):
         """The headline of the months before, from the first with any window."""
@@ -320,7 +328,7 @@ class Report:
     def end(self, l, i):
         e, s, (told, enough) = l.ends[i], l.statistics[i], l.sufficiency[i]
         out = {"src": e.src, "dst": e.dst, "scheduled": l.scheduled[i]}
-        for k in ("sent", "received", "lost", "late", "duplicate", "send_error", "unstamped"):
+        for k in ("sent", "received", "lost", "late", "duplicate", "send_error", "unstamped", "counted_packets", "counted_lost"):
             out[k] = e.counts[k]
         between = []
         for k in STATISTICS:
