@@ -8,6 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 )
 
 // sure says how much of the rate holds at the confidence of the policy; empty
@@ -30,7 +31,7 @@ func (t *table) sure() string {
 func (t *table) confidence() string {
 	for i := range t.Pairs {
 		if u := t.Pairs[i].Uncertainty; u != nil {
-			return number(u.Confidence * 100)
+			return wording.Number(u.Confidence * 100)
 		}
 	}
 	return ""
@@ -152,7 +153,7 @@ func (t *table) classes() {
 		}
 	}
 	for _, k := range order {
-		t.rate("inside one "+k.name, fmt.Sprintf("%d of %s at most %s ms one way (half the RTT)", met[k], plural(all[k], "link"), number(k.limit)))
+		t.rate("inside one "+k.name, fmt.Sprintf("%d of %s at most %s ms one way (half the RTT)", met[k], plural(all[k], "link"), wording.Number(k.limit)))
 	}
 }
 

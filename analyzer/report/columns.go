@@ -9,6 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 )
 
 // column is one column of a table of rows.
@@ -55,7 +56,7 @@ func (t *table) columns(pairs []api.Pair) []column[api.Pair] {
 	columns := []column[api.Pair]{
 		{head: "PAIR", most: maxIDs, least: minIDs, cell: ids, within: func(p *api.Pair, width int) string { return abreast(p.Pair[0], "–", p.Pair[1], width) }},
 		{head: "KM", right: true, cell: func(p *api.Pair) string { return strconv.FormatFloat(p.DistanceKM, 'f', 0, 64) + " " + p.DistanceClass }},
-		{head: "LIMIT ms", right: true, cell: func(p *api.Pair) string { return floor3(p.LimitRTTMS) }},
+		{head: "LIMIT ms", right: true, cell: func(p *api.Pair) string { return wording.LimitMS(p.LimitRTTMS) }},
 		{head: strings.ToUpper(t.Policy.Statistic) + " ms", right: true, cell: measuredCell},
 		{head: "RATIO", right: true, painted: true, cell: t.ratioCell},
 		{head: "VERDICT", painted: true, cell: verdictCell},
@@ -182,13 +183,6 @@ func measuredCell(p *api.Pair) string {
 	return strconv.FormatFloat(*p.MeasuredRTTMS, 'f', 3, 64)
 }
 
-// floor3 cuts a limit to the microsecond: an RTT of whole microseconds is
-// within the limit exactly if it is within what is shown.
-func floor3(ms float64) string {
-	s := strconv.FormatFloat(ms, 'f', 6, 64)
-	return s[:len(s)-3]
-}
-
 // ratioCell shows three decimals, or all where three would put the ratio on
 // the wrong side of the factor.
 func (t *table) ratioCell(p *api.Pair) string {
@@ -204,13 +198,7 @@ func (t *table) ratioCell(p *api.Pair) string {
 }
 
 // threeDigits does not put a ratio on the other side of the factor.
-func (t *table) threeDigits(ratio float64) string {
-	s := strconv.FormatFloat(ratio, 'f', 3, 64)
-	if shown, err := strconv.ParseFloat(s, 64); err != nil || (shown <= t.Policy.Factor) != (ratio <= t.Policy.Factor) {
-		return strconv.FormatFloat(ratio, 'f', -1, 64)
-	}
-	return s
-}
+func (t *table) threeDigits(ratio float64) string { return wording.Ratio(ratio, t.Policy.Factor) }
 
 // boundCell is the bound that decides, where only bounds are known.
 func boundCell(p *api.Pair, low, high *float64, show func(float64) string) string {
@@ -251,12 +239,4 @@ func worstLoss(ends []api.Seen) string {
 	return fmt.Sprintf("%.2f", worst)
 }
 
-func verdictCell(p *api.Pair) string {
-	switch p.Verdict {
-	case api.Compliant:
-		return "complies"
-	case api.NonCompliant:
-		return "does not comply"
-	}
-	return "not demonstrated"
-}
+func verdictCell(p *api.Pair) string { return wording.Verdict(wording.EN, p.Verdict) }

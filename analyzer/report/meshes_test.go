@@ -11,6 +11,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -71,7 +72,7 @@ func TestAMonthIsJudgedByItsMesh(t *testing.T) {
 		case third.SHA256():
 			got = "1800 km"
 		}
-		if km := pairOf(r, "a", "b").DistanceKM; !strings.HasPrefix(got, number(km)) {
+		if km := pairOf(r, "a", "b").DistanceKM; !strings.HasPrefix(got, wording.Number(km)) {
 			t.Errorf("%s: %v km by mesh of %s", c.name, km, got)
 		}
 		switch r.Mesh.InForceSHA256 {

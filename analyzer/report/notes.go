@@ -7,6 +7,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 )
 
 // mostNotes bounds each list below the table; the JSON has all.
@@ -105,12 +106,7 @@ func (t *table) notes() {
 	}
 }
 
-func some(items []string) string {
-	if len(items) > mostNotes {
-		return strings.Join(items[:mostNotes], ", ") + fmt.Sprintf(" and %d more", len(items)-mostNotes)
-	}
-	return strings.Join(items, ", ")
-}
+func some(items []string) string { return wording.Some(wording.EN, items, mostNotes) }
 
 // list writes, for each pair that has any, the reasons that pick gives.
 func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
@@ -130,7 +126,7 @@ func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 		}
 		texts := make([]string, len(reasons))
 		for j, r := range reasons {
-			texts[j] = Text(r)
+			texts[j] = wording.Reason(wording.EN, r)
 		}
 		pair := abreast(p.Pair[0], "–", p.Pair[1], maxIDs)
 		indent := width(pair) + 4

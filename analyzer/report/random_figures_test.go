@@ -10,6 +10,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -165,7 +166,7 @@ func neverContradicts(t *rapid.T, r *api.Report, p *api.Pair) {
 	}
 	shown := &table{Report: r}
 	var limit, measured, ratio float64
-	if _, err := fmt.Sscan(floor3(p.LimitRTTMS)+" "+measuredCell(p)+" "+shown.ratioCell(p), &limit, &measured, &ratio); err != nil {
+	if _, err := fmt.Sscan(wording.LimitMS(p.LimitRTTMS)+" "+measuredCell(p)+" "+shown.ratioCell(p), &limit, &measured, &ratio); err != nil {
 		t.Fatal(err)
 	}
 	if (measured <= limit) != complies || (ratio <= r.Policy.Factor) != complies {

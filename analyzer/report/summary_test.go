@@ -13,6 +13,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -248,4 +249,9 @@ func TestNoOtherCarriersFromSummaries(t *testing.T) {
 			t.Errorf("%s: %+v", l.Verdict, l.Diagnosis)
 		}
 	}
+}
+
+// value writes one end of a bound, of which null is endless.
+func value(v *float64) string {
+	return wording.Figure(v, v == nil, func(v float64) string { return wording.MS(v, -1) })
 }

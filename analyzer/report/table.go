@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 )
 
 // Look is how a table is shown.
@@ -78,7 +79,7 @@ func (t *table) heading() {
 	}
 	t.line("%s", t.periodName())
 	t.faint(fmt.Sprintf("%s RTT of test %s ≤ %s × theoretical RTT; theoretical RTT = %s",
-		t.Policy.Statistic, t.Mesh.Test, number(t.Policy.Factor), t.Policy.Theory))
+		t.Policy.Statistic, t.Mesh.Test, wording.Number(t.Policy.Factor), t.Policy.Theory))
 	t.line("")
 	rate, color := t.Rate, text.FgGreen
 	if rate.Met == nil {
@@ -153,29 +154,17 @@ func rateLine(r api.Rate, withTarget bool) string {
 	if r.Total == 1 {
 		pairs = "pair complies"
 	}
-	line := fmt.Sprintf("%d of %d %s = %s %%", r.Compliant, r.Total, pairs, percent(r))
+	line := fmt.Sprintf("%d of %d %s = %s %%", r.Compliant, r.Total, pairs, wording.RateDigits(r))
 	switch {
 	case !withTarget:
 	case r.Target == nil:
 		line += fmt.Sprintf(" · no target for %d", r.TargetYear)
 	case *r.Met:
-		line += fmt.Sprintf(" · target %s %% (%d) · met", number(*r.Target*100), r.TargetYear)
+		line += fmt.Sprintf(" · target %s %% (%d) · met", wording.Number(*r.Target*100), r.TargetYear)
 	default:
-		line += fmt.Sprintf(" · target %s %% (%d) · missed, %d more needed", number(*r.Target*100), r.TargetYear, *r.Needed-r.Compliant)
+		line += fmt.Sprintf(" · target %s %% (%d) · missed, %d more needed", wording.Number(*r.Target*100), r.TargetYear, *r.Needed-r.Compliant)
 	}
 	return line
-}
-
-// percent rounds half up to a tenth, but never up to a target that is missed.
-func percent(r api.Rate) string {
-	if r.Total == 0 {
-		return "0.0"
-	}
-	tenths := (r.Compliant*2000 + r.Total) / (2 * r.Total)
-	if r.Met != nil && !*r.Met && float64(tenths) >= *r.Target*1000 {
-		tenths = r.Compliant * 1000 / r.Total
-	}
-	return fmt.Sprintf("%d.%d", tenths/10, tenths%10)
 }
 
 // bar draws the three verdicts in proportion.
@@ -339,18 +328,6 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// number writes a number without digits that say nothing.
-func number(v float64) string { return strconv.FormatFloat(round9(v), 'f', -1, 64) }
-
-// round9 takes off what binary fractions add to 0.65 × 100.
-func round9(v float64) float64 {
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'f', 9, 64), 64)
-	if err != nil {
-		return v // an infinity, which no report has
-	}
-	return rounded
 }
 
 // wrap breaks a text at spaces into lines of at most so many columns.

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/wording"
 )
 
 // unjudged shows what the tests measured that are not judged, plane by plane
@@ -30,7 +31,7 @@ func (t *table) unjudged() {
 		return
 	}
 	t.faint(fmt.Sprintf("Nothing of them is in a rate or verdict. ≠: the %s differs from that of the judged test %s by more than %s ms and %s %% of the longer one. That tells of routers that answer one of them slowly, of traffic classes, or of other hours where little of the schedule (DATA %%) was measured.",
-		t.Policy.Statistic, t.Mesh.Test, number(t.Beside.DiffersAboveMS), number(t.Beside.DiffersAboveShare*100)))
+		t.Policy.Statistic, t.Mesh.Test, wording.Number(t.Beside.DiffersAboveMS), wording.Number(t.Beside.DiffersAboveShare*100)))
 	for i := range t.Beside.Tests {
 		test := &t.Beside.Tests[i]
 		if len(test.Links) == 0 {
