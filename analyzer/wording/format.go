@@ -122,36 +122,54 @@ func Date(lang Language, t time.Time) string {
 
 // Moment is a date and the time of day, to the minute or as fine as it is.
 func Moment(lang Language, t time.Time) string {
-	clock := "15:04"
+	return Date(lang, t) + Text{EN: " ", ZH: ""}.In(lang) + clock(t)
+}
+
+func clock(t time.Time) string {
 	switch {
 	case t.Nanosecond() != 0:
-		clock = "15:04:05.999"
+		return t.Format("15:04:05.999")
 	case t.Second() != 0:
-		clock = "15:04:05"
+		return t.Format("15:04:05")
 	}
-	return Date(lang, t) + Text{EN: " ", ZH: ""}.In(lang) + t.Format(clock)
+	return t.Format("15:04")
 }
 
 // Period says a period as a person would: a year, a month, a day or days, whose
 // last is within, or moments. The time zone is not said.
 func Period(lang Language, p api.Period) string {
+	text, _ := period(lang, p)
+	return text
+}
+
+// during says a period at the beginning of a sentence.
+func during(lang Language, p api.Period) string {
+	text, kind := period(lang, p)
+	return say(lang, kind, values{"period": text})
+}
+
+// period also says how a sentence begins with it.
+func period(lang Language, p api.Period) (text string, during Text) {
+	in := Text{EN: "In {period}", ZH: "{period}"}
 	from, errFrom := time.Parse(time.RFC3339Nano, p.From)
 	to, errTo := time.Parse(time.RFC3339Nano, p.To)
-	show, last := Moment, to
+	days := errFrom == nil && errTo == nil && midnight(from) && midnight(to)
+	first, last := p.From, p.To
 	switch {
-	case errFrom != nil || errTo != nil:
-		return fromTo(lang, p.From, p.To)
-	case !midnight(from) || !midnight(to):
-	case from.YearDay() == 1 && sameDate(from.AddDate(1, 0, 0), to):
-		return from.Format(Text{EN: "2006", ZH: "2006年"}.In(lang))
-	case from.Day() == 1 && sameDate(from.AddDate(0, 1, 0), to):
-		return Month(lang, from)
-	case sameDate(from.AddDate(0, 0, 1), to):
-		return Date(lang, from)
-	default:
-		show, last = Date, to.AddDate(0, 0, -1)
+	case days && from.YearDay() == 1 && sameDate(from.AddDate(1, 0, 0), to):
+		return from.Format(Text{EN: "2006", ZH: "2006年"}.In(lang)), in
+	case days && from.Day() == 1 && sameDate(from.AddDate(0, 1, 0), to):
+		return Month(lang, from), in
+	case days && sameDate(from.AddDate(0, 0, 1), to):
+		return Date(lang, from), Text{EN: "On {period}", ZH: "{period}"}
+	case days:
+		first, last = Date(lang, from), Date(lang, to.AddDate(0, 0, -1))
+	case errFrom == nil && errTo == nil && sameDate(from, to):
+		first, last = Moment(lang, from), clock(to)
+	case errFrom == nil && errTo == nil:
+		first, last = Moment(lang, from), Moment(lang, to)
 	}
-	return fromTo(lang, show(lang, from), show(lang, last))
+	return fromTo(lang, first, last), Text{EN: "From {period}", ZH: "{period}"}
 }
 
 func fromTo(lang Language, from, to string) string {

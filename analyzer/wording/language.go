@@ -5,6 +5,13 @@
 //
 //	reason.go, diagnosis.go   why a verdict is as it is: the codes of package api
 //	names.go                  verdicts, planes, statistics, origins, classes, roles
+//	headings.go               title, sections, heads of columns
+//	headline.go               the result in a few sentences
+//	method.go                 what is measured and against what, and how it is judged
+//	doubt.go                  how sure it is, and where doubt comes from
+//	quality.go                what is to be known of the data
+//	warnings.go               what must not be overlooked
+//	recompute.go              how to get the same figures, and what was revised
 //	format.go                 numbers, lists, dates
 //
 // To add a sentence: write a function there that takes what the sentence needs

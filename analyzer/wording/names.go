@@ -231,9 +231,25 @@ func Cluster(lang Language, c api.Cluster) string {
 	return c.ID
 }
 
+// Pair names two clusters of a mesh.
+func Pair(lang Language, m api.Mesh, pair [2]string) string {
+	names := pair
+	for _, c := range m.Clusters {
+		for i, id := range pair {
+			if c.ID == id {
+				names[i] = Cluster(lang, c)
+			}
+		}
+	}
+	return names[0] + Text{EN: " – ", ZH: "—"}.In(lang) + names[1]
+}
+
 // Theory is the formula of the theoretical RTT, as api.Policy gives it.
 func Theory(lang Language, formula string) string {
-	return strings.Replace(formula, "distance", Text{EN: "distance", ZH: "路网距离"}.In(lang), 1)
+	if lang != ZH {
+		return formula
+	}
+	return strings.NewReplacer("distance", "路网距离", " × ", "×", " / ", "/").Replace(formula)
 }
 
 // Light is how long light takes, as api.Sensitivity gives it.
@@ -251,7 +267,7 @@ func Distances(lang Language, distance string) string {
 	case ok:
 		return say(lang, Text{EN: "geodesic × {times}", ZH: "测地线距离×{times}"}, values{"times": times})
 	case distance == "mesh":
-		return Text{EN: "as registered in the mesh", ZH: "测量网登记的距离"}.In(lang)
+		return Text{EN: "mesh", ZH: "测量网登记值"}.In(lang)
 	}
 	return distance
 }

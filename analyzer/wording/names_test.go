@@ -63,7 +63,7 @@ func TestLanguage(t *testing.T) {
 
 func TestWhatTheReportHasAsText(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{Theory(ZH, "2 × distance × 1.468 / c"), "2 × 路网距离 × 1.468 / c"},
+		{Theory(ZH, "2 × distance × 1.468 / c"), "2×路网距离×1.468/c"},
 		{Theory(EN, "2 × distance × 5 µs/km"), "2 × distance × 5 µs/km"},
 		{Light(ZH, "index 1.468"), "群折射率1.468"},
 		{Light(ZH, "5 µs/km"), "5 µs/km"},

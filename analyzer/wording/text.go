@@ -22,9 +22,15 @@ func (t Text) In(lang Language) string {
 // values are what stands for the names of a text.
 type values map[string]string
 
-// say is a text with its values.
+// say is a text with its values. A name without one stays in its braces: better
+// seen than a gap that reads like a sentence.
 func say(lang Language, t Text, v values) string {
-	return fill(t.In(lang), func(name string) string { return v[name] })
+	return fill(t.In(lang), func(name string) string {
+		if value, ok := v[name]; ok {
+			return value
+		}
+		return "{" + name + "}"
+	})
 }
 
 // fill puts values in place of names. What a value has in braces stays.

@@ -154,7 +154,7 @@ var number = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)?`)
 var monthNames = func() *strings.Replacer {
 	var pairs []string
 	for m := time.January; m <= time.December; m++ {
-		pairs = append(pairs, m.String(), strconv.Itoa(int(m)))
+		pairs = append(pairs, m.String()+" 20", strconv.Itoa(int(m))+" 20")
 	}
 	return strings.NewReplacer(pairs...)
 }()
