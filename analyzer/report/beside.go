@@ -153,7 +153,7 @@ func (t *table) classes() {
 		}
 	}
 	for _, k := range order {
-		t.rate("inside one "+k.name, fmt.Sprintf("%d of %s at most %s ms one way (half the RTT)", met[k], plural(all[k], "link"), wording.Number(k.limit)))
+		t.rate(wording.Scope(wording.EN, k.name), wording.ScopeLine(wording.EN, met[k], all[k], k.limit))
 	}
 }
 
@@ -171,10 +171,7 @@ func (t *table) sensitivity() {
 			high = s
 		}
 	}
-	name := func(s api.Sensitivity) string {
-		return fmt.Sprintf("%d (%s, %s, distances: %s)", s.Compliant, s.Statistic, s.Light, s.Distance)
-	}
-	t.rate("other choices", fmt.Sprintf("from %s to %s of %d; the JSON has all %d", name(low), name(high), low.Total, len(t.Sensitivity)))
+	t.rate("other choices", fmt.Sprintf("from %s to %s of %d; the JSON has all %d", wording.Choice(wording.EN, low), wording.Choice(wording.EN, high), low.Total, len(t.Sensitivity)))
 }
 
 func (t *table) nearest() {
@@ -189,15 +186,6 @@ func (t *table) nearest() {
 	t.line("%s", t.paint(head, text.Bold))
 	for _, n := range t.Nearest {
 		pair := abreast(n.Pair[0], "–", n.Pair[1], maxIDs)
-		if n.ExcessMS == nil {
-			t.rate(pair, "too many packets lost")
-			continue
-		}
-		way := "above"
-		ms, km := *n.ExcessMS, *n.ExcessKM
-		if ms <= 0 {
-			way, ms, km = "below", -ms, -km
-		}
-		t.rate(pair, fmt.Sprintf("%s ms %s the limit, which is %s km of fibre each way", strconv.FormatFloat(ms, 'f', 3, 64), way, strconv.FormatFloat(km, 'f', 0, 64)))
+		t.rate(pair, wording.Excess(wording.EN, n))
 	}
 }

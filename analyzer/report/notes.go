@@ -8,6 +8,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/wording"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // mostNotes bounds each list below the table; the JSON has all.
@@ -80,14 +81,13 @@ func (t *table) notes() {
 		remarks = append(remarks, fmt.Sprintf("The distance of %s changed within the period; each part was judged by itself, the figures are of the worst, LOSS %% of the whole period.", plural(cut, "pair")))
 	}
 	if classC > 0 {
-		remarks = append(remarks, fmt.Sprintf("C: the distance of %s is an estimate (%d of them geodesic × 1.3), so each verdict on them is provisional.", plural(classC, "pair"), estimated))
+		remarks = append(remarks, wording.EstimatedDistances(wording.EN, classC, estimated, mesh.Circuity))
 	}
 	if t.confidence() != "" {
 		remarks = append(remarks, "Proven: the whole interval is on one side of the limit, also if every missing packet had been lost.")
 	}
-	if n := t.Data.Timestamps.User; n > 0 {
-		timed := n + t.Data.Timestamps.Kernel + t.Data.Timestamps.Hardware
-		remarks = append(remarks, fmt.Sprintf("%d of the %s that have an RTT were timed in user space, which only ever adds delay: their RTTs are upper bounds.", n, plural(timed, "window")))
+	if t.Data.Timestamps.User > 0 {
+		remarks = append(remarks, wording.UserSpace(wording.EN, t.Data.Timestamps))
 	}
 	if !t.named {
 		var names []string
@@ -97,7 +97,7 @@ func (t *table) notes() {
 		remarks = append(remarks, some(names)+".")
 	}
 	if in := t.Mesh.InForceSHA256; in != "" && in != t.MeshSHA256 {
-		remarks = append(remarks, fmt.Sprintf("Judged by a mesh that is not the mesh of the period: collectors had last begun to serve %.12s when it ended. Without --mesh that one judges.", in))
+		remarks = append(remarks, wording.OtherMesh(wording.EN, in))
 	}
 	remarks = append(remarks, "Reading: "+t.Policy.Reading+".")
 	t.line("")

@@ -182,44 +182,12 @@ func (t *table) bar() string {
 
 // warnings say what a reader must not overlook.
 func (t *table) warnings() {
-	var warnings []string
-	d := t.Data
-	for _, origin := range []struct {
-		windows int
-		what    string
-	}{
-		{d.Origins.Emulated, "EMULATED: real packets over an emulated network; nothing here is about a real one"},
-		{d.Origins.Synthetic, "SYNTHETIC: generated, without any packet; nothing here is about a real network"},
-		{d.Origins.Imported, "IMPORTED: measured by another system"},
-	} {
-		switch {
-		case origin.windows == 0:
-		case origin.windows == d.Windows:
-			warnings = append(warnings, "All data is "+origin.what)
-		default:
-			warnings = append(warnings, fmt.Sprintf("%d of %d windows are %s", origin.windows, d.Windows, origin.what))
-		}
-	}
-	if d.Windows == 0 {
-		warnings = append(warnings, "There is no data for this period and test in the store")
-	}
-	if t.Period.Demonstration {
-		warnings = append(warnings, "Demonstration: the period is shorter than a day, so this is no verdict on a month")
-	}
-	if !t.Period.Complete {
-		warnings = append(warnings, "The period was not over when this was made")
-	}
-	if n := d.Windows - t.underThisMesh(); n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d of %d windows were measured under another version of the mesh than the one that judges here", n, d.Windows))
-	}
-	if d.Conflicts > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s conflict with others under the same key and were left out", plural(d.Conflicts, "window")))
-	}
+	warnings := wording.Warnings(wording.EN, t.Report)
 	if len(warnings) > 0 {
 		t.line("")
 	}
 	for _, w := range warnings {
-		for i, line := range wrap(w+".", t.Width-4) {
+		for i, line := range wrap(w.Text, t.Width-4) {
 			mark := "!"
 			if i > 0 {
 				mark = " "
@@ -227,16 +195,6 @@ func (t *table) warnings() {
 			t.line("%s %s", t.paint(mark, text.Bold, text.FgYellow), t.paint(line, text.FgYellow))
 		}
 	}
-}
-
-// underThisMesh counts the windows measured under the mesh that judges.
-func (t *table) underThisMesh() int {
-	for _, version := range t.Data.MeshVersions {
-		if version.SHA256 == t.MeshSHA256 {
-			return version.Windows
-		}
-	}
-	return 0
 }
 
 // rows are the pairs, worst first.
@@ -316,12 +274,9 @@ func (t *table) rate(name, rate string) {
 func (t *table) footer() {
 	t.line("")
 	t.faint(fmt.Sprintf("mesh %s %s · policy %s %s · data %s in %s · %s",
-		t.Mesh.Name, short(t.MeshSHA256), t.Policy.Name, short(t.PolicySHA256),
-		short(t.DataSHA256), plural(t.Data.Windows, "window"), t.GeneratedBy))
+		t.Mesh.Name, wording.ShortHash(t.MeshSHA256), t.Policy.Name, wording.ShortHash(t.PolicySHA256),
+		wording.ShortHash(t.DataSHA256), plural(t.Data.Windows, "window"), t.GeneratedBy))
 }
-
-// short is enough of a hash to tell two files apart; the JSON has all of it.
-func short(hash string) string { return hash[:min(12, len(hash))] }
 
 func plural(n int, what string) string {
 	if n == 1 {

@@ -45,7 +45,7 @@ func (t *table) unjudged() {
 		}
 	}
 	t.line("")
-	t.faint("data of tests that are not judged " + short(t.Beside.DataSHA256))
+	t.faint("data of tests that are not judged " + wording.ShortHash(t.Beside.DataSHA256))
 }
 
 // otherTest shows one test on one plane: first the links that differ, then those
