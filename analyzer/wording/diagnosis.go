@@ -44,7 +44,7 @@ func diagnosisText(code string) (Text, bool) {
 	case api.DiagnosisLoss:
 		return Text{
 			EN: "loss, of {lost_share} of all packets: {without_rtt} without it",
-			ZH: "丢包，占全部探测包的{lost_share}：如无丢包，{without_rtt}",
+			ZH: "丢包，丢包率{lost_share}：如无丢包，{without_rtt}",
 		}, true
 	case api.DiagnosisDelay:
 		return Text{

@@ -67,7 +67,7 @@ func (p params) phrase(name string) (string, bool) {
 	case "without":
 		return p.fill(Text{
 			EN: "{without_rtt} without",
-			ZH: "除此之外，{without_rtt}",
+			ZH: "除去这些探测包后，{without_rtt}",
 		}), true
 	case "stretched": // over the geodesic, where there is one
 		if p.of["stretch"] == nil {
