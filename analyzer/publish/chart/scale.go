@@ -1,0 +1,79 @@
+package chart
+
+import (
+	"math"
+	"strconv"
+)
+
+// scale maps values to points, linearly.
+type scale struct{ lo, hi, from, to float64 }
+
+func (s scale) at(v float64) float64 {
+	if s.hi == s.lo {
+		return (s.from + s.to) / 2
+	}
+	return s.from + (v-s.lo)/(s.hi-s.lo)*(s.to-s.from)
+}
+
+// ticks gives round values from lo to hi, at most so many, and how many
+// decimals they need.
+func ticks(lo, hi float64, most int) (values []float64, decimals int) {
+	if !(hi > lo) || most < 1 {
+		return nil, 0
+	}
+	step, decimals := roundStep((hi - lo) / float64(most))
+	for i := math.Ceil(lo/step - 1e-9); i*step <= hi+step*1e-9; i++ {
+		values = append(values, i*step)
+	}
+	return values, decimals
+}
+
+// roundStep is the least of 1, 2, 5 times a power of ten that is not below.
+func roundStep(atLeast float64) (step float64, decimals int) {
+	power := math.Floor(math.Log10(atLeast))
+	base := math.Pow(10, power)
+	for _, times := range []float64{1, 2, 5, 10} {
+		if step = times * base; step >= atLeast*(1-1e-9) {
+			if times == 10 {
+				power++
+			}
+			break
+		}
+	}
+	return step, int(max(0, -power))
+}
+
+// known gives the value of what exists and is a number.
+func known(p *float64) (float64, bool) {
+	if p == nil || math.IsNaN(*p) || math.IsInf(*p, 0) {
+		return 0, false
+	}
+	return *p, true
+}
+
+func decimal(v float64, decimals int) string {
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}
+
+// sided writes a value that is judged, with so many decimals or as many more as
+// it takes for what is written to be judged alike: 1.5003 is not 1.50.
+func sided(v float64, decimals int, judge func(float64) bool) string {
+	for ; decimals < 9; decimals++ {
+		text := decimal(v, decimals)
+		if shown, err := strconv.ParseFloat(text, 64); err != nil || judge(shown) == judge(v) {
+			return text
+		}
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// ratioText writes a ratio that complies up to a limit.
+func ratioText(v, limit float64, decimals int) string {
+	return sided(v, decimals, func(v float64) bool { return v <= limit })
+}
+
+// share writes a share as a percentage with as few decimals as it needs, at
+// most two.
+func share(v float64) string {
+	return strconv.FormatFloat(math.Round(v*1e4)/100, 'f', -1, 64) + "%"
+}

@@ -1,0 +1,133 @@
+package chart
+
+import (
+	"math"
+	"strings"
+	"unicode"
+)
+
+// What fonts have above and below the baseline, in em. CJK stands higher than
+// Latin, and no font is known here: the larger of both.
+const (
+	ascent  = 0.86
+	descent = 0.24
+)
+
+// latin gives the advance of printable ASCII in 1/100 em. It is that of DejaVu
+// Sans, the widest of the usual fonts: with Arial, Noto Sans or Segoe UI words
+// take some 10 % less, so that nothing that fits here can overlap there.
+var latin = [...]uint8{
+	32, 40, 46, 84, 64, 95, 78, 28, 39, 39, 50, 84, 32, 36, 32, 34, // space to /
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 34, 34, 84, 84, 84, 53, // 0 to ?
+	100, 69, 69, 70, 77, 64, 58, 78, 76, 30, 30, 66, 56, 87, 75, 79, // @ to O
+	61, 79, 70, 64, 62, 74, 69, 99, 69, 62, 69, 39, 34, 39, 84, 50, // P to _
+	50, 62, 64, 55, 64, 62, 36, 64, 64, 28, 28, 58, 28, 98, 64, 62, // ` to o
+	64, 64, 42, 53, 40, 64, 60, 82, 60, 60, 53, 64, 34, 64, 84, // p to ~
+}
+
+// TextWidth estimates the width of words in points, rather too wide.
+func TextWidth(words string, sizePT float64, bold bool) float64 {
+	em := 0.0
+	for _, r := range words {
+		switch {
+		case r >= ' ' && r <= '~':
+			em += float64(latin[r-' ']) / 100
+		case unicode.Is(unicode.Mn, r): // a combining accent has no width
+		case r < 0x2000:
+			em += 0.7
+		case r < 0x2E80: // dashes, quotes, arrows and signs: ≤ ≥ × – … ∞
+			em += 1.0
+		default:
+			em += 1.0 // Han, kana, Hangul, full-width forms
+		}
+	}
+	if bold {
+		em *= 1.1
+	}
+	return em * sizePT
+}
+
+// fit shortens words to a width, with an ellipsis in place of what goes.
+func fit(words string, sizePT, width float64) string {
+	if TextWidth(words, sizePT, false) <= width {
+		return words
+	}
+	runes := []rune(words)
+	for n := len(runes) - 1; n > 0; n-- {
+		short := strings.TrimRight(string(runes[:n]), " ") + "…"
+		if TextWidth(short, sizePT, false) <= width {
+			return short
+		}
+	}
+	return "…"
+}
+
+// pairLabel joins two names within a width. Each is shortened by itself: of a
+// line cut at its end one could not tell which pair it is of.
+func pairLabel(a, b string, sizePT, width float64) string {
+	const between = " – "
+	room := width - TextWidth(between, sizePT, false)
+	wa, wb := TextWidth(a, sizePT, false), TextWidth(b, sizePT, false)
+	if wa+wb > room {
+		half := room / 2
+		switch {
+		case wa <= half:
+			b = fit(b, sizePT, room-wa)
+		case wb <= half:
+			a = fit(a, sizePT, room-wb)
+		default:
+			a, b = fit(a, sizePT, half), fit(b, sizePT, half)
+		}
+	}
+	return a + between + b
+}
+
+// wrap breaks words into at most so many lines of a width; false if they do not
+// fit. Latin breaks at spaces, Han between any two.
+func wrap(words string, sizePT, width float64, lines int) ([]string, bool) {
+	var done []string
+	line := ""
+	for _, piece := range pieces(words) {
+		if next := line + piece; TextWidth(strings.TrimSpace(next), sizePT, false) <= width {
+			line = next
+			continue
+		}
+		if line != "" {
+			done = append(done, strings.TrimSpace(line))
+		}
+		line = piece
+		if TextWidth(strings.TrimSpace(piece), sizePT, false) > width {
+			return nil, false
+		}
+	}
+	done = append(done, strings.TrimSpace(line))
+	return done, len(done) <= lines
+}
+
+func pieces(words string) []string {
+	var all []string
+	from := 0
+	for i, r := range words {
+		if i > from && (r == ' ' || unicode.Is(unicode.Han, r)) {
+			all = append(all, words[from:i])
+			from = i
+		}
+	}
+	return append(all, words[from:])
+}
+
+// corners of what a text may cover, in order around it.
+func (t Text) corners() [4]Point {
+	w := TextWidth(t.Words, t.SizePT, t.Bold)
+	x := 0.0
+	switch t.Anchor {
+	case Middle:
+		x = -w / 2
+	case End:
+		x = -w
+	}
+	up, down := -ascent*t.SizePT, descent*t.SizePT
+	sin, cos := math.Sincos(t.Turn * math.Pi / 180)
+	at := func(x, y float64) Point { return Point{t.At.X + x*cos - y*sin, t.At.Y + x*sin + y*cos} }
+	return [4]Point{at(x, up), at(x+w, up), at(x+w, down), at(x, down)}
+}
