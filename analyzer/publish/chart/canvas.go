@@ -117,9 +117,31 @@ func (c *canvas) hatch(areas []box, ink Ink) {
 	c.lines(parts, Stroke{Ink: ink, Width: 0.6})
 }
 
+// narrow takes away the room on the right that no mark needs.
+func (c *canvas) narrow() {
+	right := 0.0
+	for _, m := range c.marks {
+		switch m := m.(type) {
+		case Path:
+			for _, part := range m.Parts {
+				for _, at := range part {
+					right = max(right, at.X+m.Stroke.Width)
+				}
+			}
+		case Circle:
+			right = max(right, m.Center.X+m.Radius+m.Stroke.Width)
+		case Text:
+			for _, at := range m.corners() {
+				right = max(right, at.X)
+			}
+		}
+	}
+	c.width = min(c.width, math.Ceil(right+0.5))
+}
+
 // item is one entry of a legend.
 type item struct {
-	draw  func(x, y float64) // around its middle, within one em to both sides
+	draw  func(x, y float64) // around its middle, within one em to both sides; nil for words alone
 	words string
 }
 
@@ -142,16 +164,22 @@ func (c *canvas) legend(items []item, x0, y float64) float64 {
 	if len(items) == 0 {
 		return y
 	}
-	line, key, apart := 1.5*c.em, 2.6*c.em, 1.6*c.em
+	line, key, apart := 1.5*c.em, 2.4*c.em, 1.2*c.em
 	x := x0
 	y += line / 2
 	for _, it := range items {
+		key := key
+		if it.draw == nil {
+			key = 0
+		}
 		words := fit(it.words, c.em, c.width-x0-key)
 		w := key + TextWidth(words, c.em, false)
 		if x > x0 && x+w > c.width {
 			x, y = x0, y+line
 		}
-		it.draw(x+c.em, y)
+		if it.draw != nil {
+			it.draw(x+c.em, y)
+		}
 		c.text(x+key, y+0.35*c.em, words, Start, InkText)
 		x += w + apart
 	}

@@ -39,7 +39,7 @@ func judged(ratio float64) Verdict {
 // figures are the samples that the goldens and the laws are about.
 func figures() map[string]Figure {
 	all := map[string]Figure{}
-	for _, add := range []func(map[string]Figure){rankedSamples, trendSamples} {
+	for _, add := range []func(map[string]Figure){rankedSamples, trendSamples, ecdfSamples, heatSamples, matrixSamples, mapSamples} {
 		add(all)
 	}
 	return all

@@ -3,6 +3,7 @@ package chart
 import (
 	"math"
 	"strconv"
+	"strings"
 )
 
 // scale maps values to points, linearly.
@@ -52,7 +53,11 @@ func known(p *float64) (float64, bool) {
 }
 
 func decimal(v float64, decimals int) string {
-	return strconv.FormatFloat(v, 'f', decimals, 64)
+	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	if strings.Trim(text, "-0.") == "" {
+		text = strings.TrimPrefix(text, "-")
+	}
+	return text
 }
 
 // sided writes a value that is judged, with so many decimals or as many more as

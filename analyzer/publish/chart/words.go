@@ -82,9 +82,25 @@ func pairLabel(a, b string, sizePT, width float64) string {
 	return a + between + b
 }
 
-// wrap breaks words into at most so many lines of a width; false if they do not
-// fit. Latin breaks at spaces, Han between any two.
+// wrap breaks words into at most so many lines of a width, as even as they can
+// be; false if they do not fit. Latin breaks at spaces, Han between any two.
 func wrap(words string, sizePT, width float64, lines int) ([]string, bool) {
+	best, ok := fill(words, sizePT, width)
+	if !ok || len(best) > lines {
+		return nil, false
+	}
+	for width -= 0.1 * sizePT; width > 0; width -= 0.1 * sizePT {
+		even, ok := fill(words, sizePT, width)
+		if !ok || len(even) > len(best) {
+			break
+		}
+		best = even
+	}
+	return best, true
+}
+
+// fill puts as much into every line as goes.
+func fill(words string, sizePT, width float64) ([]string, bool) {
 	var done []string
 	line := ""
 	for _, piece := range pieces(words) {
@@ -100,8 +116,7 @@ func wrap(words string, sizePT, width float64, lines int) ([]string, bool) {
 			return nil, false
 		}
 	}
-	done = append(done, strings.TrimSpace(line))
-	return done, len(done) <= lines
+	return append(done, strings.TrimSpace(line)), true
 }
 
 func pieces(words string) []string {
