@@ -117,6 +117,29 @@ func (c *canvas) hatch(areas []box, ink Ink) {
 	c.lines(parts, Stroke{Ink: ink, Width: 0.6})
 }
 
+// under writes labels under columns, every second or third where they are close.
+func (c *canvas) under(labels []string, x0, step, y float64) {
+	widest := 0.0
+	for _, l := range labels {
+		widest = max(widest, TextWidth(l, c.em, false))
+	}
+	every := 1
+	for float64(every)*step < widest+0.3*c.em && every < len(labels) {
+		every++
+	}
+	right := 0.0
+	for i := 0; i < len(labels); i += every {
+		words := fit(labels[i], c.em, c.width-x0)
+		w := TextWidth(words, c.em, false)
+		x := min(max(x0+(float64(i)+0.5)*step, x0-0.3*c.em+w/2), c.width-w/2)
+		if x-w/2 < right {
+			continue
+		}
+		c.text(x, y, words, Middle, InkFaint)
+		right = x + w/2
+	}
+}
+
 // narrow takes away the room on the right that no mark needs.
 func (c *canvas) narrow() {
 	right := 0.0

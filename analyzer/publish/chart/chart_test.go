@@ -39,7 +39,7 @@ func judged(ratio float64) Verdict {
 // figures are the samples that the goldens and the laws are about.
 func figures() map[string]Figure {
 	all := map[string]Figure{}
-	for _, add := range []func(map[string]Figure){rankedSamples, trendSamples, ecdfSamples, heatSamples, matrixSamples, mapSamples} {
+	for _, add := range []func(map[string]Figure){rankedSamples, trendSamples, ecdfSamples, heatSamples, matrixSamples, mapSamples, bandsSamples} {
 		add(all)
 	}
 	return all
@@ -80,57 +80,63 @@ func TestShow(t *testing.T) {
 	}
 }
 
-// TestFrame: no mark leaves the frame.
-func TestFrame(t *testing.T) {
+// TestEveryFigureIsSound: no mark leaves the frame, no two texts cover the same
+// place.
+func TestEveryFigureIsSound(t *testing.T) {
 	for name, f := range figures() {
-		inside := func(what string, points ...Point) {
-			t.Helper()
-			for _, p := range points {
-				if !(p.X >= -0.01 && p.Y >= -0.01 && p.X <= f.Width+0.01 && p.Y <= f.Height+0.01) {
-					t.Errorf("%s: %s at %.1f, %.1f is outside %v x %v", name, what, p.X, p.Y, f.Width, f.Height)
-				}
-			}
-		}
-		for _, m := range f.Marks {
-			switch m := m.(type) {
-			case Path:
-				half := m.Stroke.Width / 2
-				for _, part := range m.Parts {
-					for _, p := range part {
-						inside("a path", p)
-						if m.Closed {
-							inside("a stroke", Point{p.X - half, p.Y - half}, Point{p.X + half, p.Y + half})
-						}
-					}
-				}
-			case Circle:
-				r := m.Radius + m.Stroke.Width/2
-				inside("a circle", Point{m.Center.X - r, m.Center.Y - r}, Point{m.Center.X + r, m.Center.Y + r})
-			case Text:
-				c := m.corners()
-				inside(fmt.Sprintf("%q", m.Words), c[:]...)
-			}
+		for _, fault := range append(outside(f), overlaps(f)...) {
+			t.Errorf("%s: %s", name, fault)
 		}
 	}
 }
 
-// TestLabelsDoNotOverlap: no two texts cover the same place.
-func TestLabelsDoNotOverlap(t *testing.T) {
-	for name, f := range figures() {
-		var texts []Text
-		for _, m := range f.Marks {
-			if text, ok := m.(Text); ok {
-				texts = append(texts, text)
-			}
-		}
-		for i, a := range texts {
-			for _, b := range texts[:i] {
-				if overlap(a.corners(), b.corners()) {
-					t.Errorf("%s: %q at %.0f, %.0f and %q at %.0f, %.0f overlap", name, a.Words, a.At.X, a.At.Y, b.Words, b.At.X, b.At.Y)
-				}
+// outside tells of marks that leave the frame.
+func outside(f Figure) (faults []string) {
+	inside := func(what string, points ...Point) {
+		for _, p := range points {
+			if !(p.X >= -0.01 && p.Y >= -0.01 && p.X <= f.Width+0.01 && p.Y <= f.Height+0.01) {
+				faults = append(faults, fmt.Sprintf("%s at %.1f, %.1f is outside %v x %v", what, p.X, p.Y, f.Width, f.Height))
 			}
 		}
 	}
+	around := func(what string, p Point, r float64) { inside(what, Point{p.X - r, p.Y - r}, Point{p.X + r, p.Y + r}) }
+	for _, m := range f.Marks {
+		switch m := m.(type) {
+		case Path:
+			for _, part := range m.Parts {
+				inside("a path", part...)
+				for _, p := range part {
+					if m.Closed {
+						around("a stroke", p, m.Stroke.Width/2)
+					}
+				}
+			}
+		case Circle:
+			around("a circle", m.Center, m.Radius+m.Stroke.Width/2)
+		case Text:
+			c := m.corners()
+			inside(fmt.Sprintf("%q", m.Words), c[:]...)
+		}
+	}
+	return faults
+}
+
+// overlaps tells of texts that cover others.
+func overlaps(f Figure) (faults []string) {
+	var texts []Text
+	for _, m := range f.Marks {
+		if text, ok := m.(Text); ok {
+			texts = append(texts, text)
+		}
+	}
+	for i, a := range texts {
+		for _, b := range texts[:i] {
+			if overlap(a.corners(), b.corners()) {
+				faults = append(faults, fmt.Sprintf("%q at %.0f, %.0f and %q at %.0f, %.0f overlap", a.Words, a.At.X, a.At.Y, b.Words, b.At.X, b.At.Y))
+			}
+		}
+	}
+	return faults
 }
 
 // overlap of two rectangles that may be turned: there is no line between them.

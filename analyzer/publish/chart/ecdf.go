@@ -17,9 +17,8 @@ import "math"
 type ECDF struct {
 	Size
 	Caption
-	Pairs    []ECDFPair
-	Level    float64 // the share that is judged, such as 0.95
-	Decimals int     // of ms
+	Pairs []ECDFPair
+	Level float64 // the share that is judged, such as 0.95
 
 	XLabel         string // such as "RTT, ms"
 	YLabel         string // such as "packets that came back by then"
@@ -33,7 +32,7 @@ type ECDF struct {
 type ECDFPair struct {
 	A, B    string
 	Steps   []ECDFStep // by RTT, ascending
-	Packets int64      // all, the lost ones with them
+	Packets int64      // all that count, the lost ones with them
 	LimitUS float64    // 0: none
 	Verdict Verdict
 }
@@ -88,44 +87,47 @@ func (in ECDF) Figure() Figure {
 		c.text(0, y, in.NoDataLabel, Start, InkFaint)
 	} else {
 		last := float64((len(in.Pairs)-1)%columns+1)*(width+apart) - apart
-		c.text(last-0.5*c.em, y+2.8*c.em, in.XLabel, End, InkFaint)
+		c.text(last-0.5*c.em, y+3*c.em, in.XLabel, End, InkFaint)
 	}
-	return c.figure(y+3.4*c.em, in.Caption)
+	return c.figure(y+3.5*c.em, in.Caption)
 }
 
-// quantile gives the least RTT in ms within which so large a share came back;
-// false if it never did.
+// quantile gives the RTT in ms by nearest rank; false if it falls among the
+// lost packets. That a share such as 0.95 is no binary fraction must not make
+// it one rank more.
 func (p ECDFPair) quantile(share float64) (float64, bool) {
+	rank := max(1, int64(math.Ceil(share*float64(p.Packets)*(1-1e-12))))
 	for _, s := range p.Steps {
-		if float64(s.Packets) >= share*float64(p.Packets) && s.Packets > 0 {
+		if s.Packets >= rank {
 			return float64(s.RTTUS) / 1e3, true
 		}
 	}
 	return 0, false
 }
 
+// ms writes whole microseconds. Of a limit that is none, what is shown is below
+// it, so that no RTT can look as if it kept to it and not.
+func ms(us float64) string { return decimal(math.Floor(us)/1e3, 3) + " ms" }
+
 func (p *panel) empty() bool { return len(p.pair.Steps) == 0 || p.pair.Packets <= 0 }
 
 func (p *panel) draw(x, y float64) {
 	width := p.frame.x1 - x
-	name := pairLabel(p.pair.A, p.pair.B, p.em*1.1, width-1.4*p.em)
+	name := pairLabel(p.pair.A, p.pair.B, p.em*bolder, width-1.4*p.em)
 	p.add(Text{At: Point{x + 1.4*p.em, y + 1.1*p.em}, Words: name, SizePT: p.em, Bold: true, Ink: InkText})
 	p.verdict(p.pair.Verdict, x+0.5*p.em, y+0.78*p.em, 0.36*p.em)
 	p.x = p.span()
 	level, ok := p.pair.quantile(p.in.Level)
 	words := p.in.LevelLabel + " " + p.in.UnboundedLabel
 	if ok {
-		words = p.in.LevelLabel + " " + decimal(level, p.in.Decimals) + " ms"
+		words = p.in.LevelLabel + " " + decimal(level, 3) + " ms"
 	}
 	if p.empty() {
 		words = p.in.NoDataLabel
 	}
 	limit := p.pair.LimitUS / 1e3
 	if limit > 0 {
-		if ok {
-			words = p.in.LevelLabel + " " + ratioText(level, limit, p.in.Decimals) + " ms"
-		}
-		words += " · " + p.in.LimitLabel + " " + decimal(limit, p.in.Decimals) + " ms"
+		words += " · " + p.in.LimitLabel + " " + ms(p.pair.LimitUS)
 		p.fill(InkCompliantSoft, box{p.frame.x0, p.frame.y0, min(p.x.at(limit), p.frame.x1), p.y(p.in.Level)}.ring())
 	}
 	p.text(x+1.4*p.em, y+2.4*p.em, fit(words, p.em, width-1.4*p.em), Start, InkFaint)
@@ -194,16 +196,20 @@ func (p *panel) grid() {
 			lines = append(lines, []Point{{p.frame.x0, y}, {p.frame.x1, y}})
 		}
 	}
-	widest := TextWidth(decimal(p.x.hi, 2), p.em, false) + p.em
-	values, decimals := ticks(p.x.lo, p.x.hi, max(1, int((p.frame.x1-p.frame.x0)/widest)))
+	values, decimals := p.x.ticks(p.em)
 	if p.empty() {
 		values = nil
 	}
+	right := math.Inf(-1)
 	for _, v := range values {
 		lines = append(lines, []Point{{p.x.at(v), p.frame.y0}, {p.x.at(v), p.frame.y1}})
 		words := decimal(v, decimals)
 		half := TextWidth(words, p.em, false) / 2
-		p.text(min(p.x.at(v), p.frame.x1+0.5*p.em-half), p.frame.y1+1.3*p.em, words, Middle, InkFaint)
+		// The last is moved to the left so as not to reach into the next panel.
+		if x := min(p.x.at(v), p.frame.x1+0.5*p.em-half); x-half > right {
+			p.text(x, p.frame.y1+1.5*p.em, words, Middle, InkFaint)
+			right = x + half
+		}
 	}
 	p.lines(lines, Stroke{Ink: InkGrid, Width: 0.6})
 	p.line(p.frame.x0, p.frame.y1, p.frame.x1, p.frame.y1, Stroke{Ink: InkFrame, Width: 0.8})

@@ -28,7 +28,7 @@ func ecdfPair(a, b string, floorUS, meanUS, limitUS float64, lost int64) ECDFPai
 
 func ecdf(names []string) ECDF {
 	return ECDF{
-		Caption: Caption{"Pairs near to their limit", "Share of packets by RTT."}, Level: 0.95, Decimals: 3,
+		Caption: Caption{"Pairs near to their limit", "Share of packets by RTT."}, Level: 0.95,
 		XLabel: "RTT, ms", YLabel: "packets that came back by then, of all sent", LevelLabel: "p95", LimitLabel: "limit", UnboundedLabel: "∞", NoDataLabel: "no data",
 		Pairs: []ECDFPair{
 			ecdfPair(names[0], names[2], 14_200, 350, 15_310, 12),
@@ -88,6 +88,25 @@ func TestCurveIsThinnedButTrue(t *testing.T) {
 				t.Errorf("the curve reaches 95 %% at %.2f pt and not at %.2f", points[i].X, p.x.at(want))
 			}
 			break
+		}
+	}
+}
+
+// TestQuantileIsNearestRank for every number of packets: the 19th of 20 and the
+// 20th of 21, and none where that many came back not.
+func TestQuantileIsNearestRank(t *testing.T) {
+	for n := int64(1); n <= 2000; n++ {
+		p := ECDFPair{Packets: n}
+		for i := int64(1); i <= n; i++ {
+			p.Steps = append(p.Steps, ECDFStep{1000 * i, i})
+		}
+		want := (95*n + 99) / 100
+		if got, ok := p.quantile(0.95); !ok || got != float64(want) {
+			t.Fatalf("the p95 of %d packets is number %v, not %d", n, got, want)
+		}
+		p.Steps = p.Steps[:want-1]
+		if got, ok := p.quantile(0.95); ok {
+			t.Fatalf("of %d packets %d came back, and the p95 is %v", n, want-1, got)
 		}
 	}
 }

@@ -145,26 +145,12 @@ func (p *heatPlot) labels() float64 {
 		p.text(p.frame.x0-0.5*p.em, y, fmt.Sprintf("%02d", hour), End, InkFaint)
 	}
 	p.text(p.frame.x0-0.5*p.em, p.y(3)+0.35*p.em, fit(p.in.HourLabel, p.em, p.frame.x0-0.5*p.em), End, InkFaint)
-	widest := 0.0
-	for _, d := range p.in.Days {
-		widest = max(widest, TextWidth(d.Label, p.em, false))
+	labels := make([]string, len(p.in.Days))
+	for i, d := range p.in.Days {
+		labels[i] = d.Label
 	}
-	every := 1
-	for float64(every)*p.cell.w < widest+0.3*p.em && every < len(p.in.Days) {
-		every++
-	}
-	y := p.frame.y1 + 1.3*p.em
-	right := 0.0
-	for i := 0; i < len(p.in.Days); i += every {
-		words := fit(p.in.Days[i].Label, p.em, p.width-p.frame.x0)
-		w := TextWidth(words, p.em, false)
-		x := min(max(p.x(i)+p.cell.w/2, p.frame.x0-0.3*p.em+w/2), p.width-w/2)
-		if x-w/2 < right {
-			continue
-		}
-		p.text(x, y, words, Middle, InkFaint)
-		right = x + w/2
-	}
+	y := p.frame.y1 + 1.5*p.em
+	p.under(labels, p.frame.x0, p.cell.w, y)
 	p.text(p.frame.x0, y+1.3*p.em, p.in.DayLabel, Start, InkFaint)
 	if p.in.DayLabel != "" {
 		y += 1.3 * p.em

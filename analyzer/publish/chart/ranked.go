@@ -80,24 +80,42 @@ type rankedPlot struct {
 // ends at most twice as far above 1 as the limit, so that one bad pair does not
 // press all others together; what lies beyond is an arrow at the right edge,
 // with its value still beside it.
-func (in Ranked) Figure() Figure {
-	rows := slices.Clone(in.Rows)
-	slices.SortStableFunc(rows, func(a, b RankedRow) int {
+func (in Ranked) Figure() Figure { return in.Figures(max(1, len(in.Rows)))[0] }
+
+// Figures draws the ranking on several pages of at most so many rows, all with
+// the same axis. There is always one.
+func (in Ranked) Figures(perPage int) []Figure {
+	in.Rows = slices.Clone(in.Rows)
+	slices.SortStableFunc(in.Rows, func(a, b RankedRow) int {
 		va, _ := a.place()
 		vb, _ := b.place()
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(va, vb))
 	})
-	p := in.plan(rows)
+	if len(in.Rows) == 0 {
+		return []Figure{in.page(nil)}
+	}
+	var all []Figure
+	for rows := range slices.Chunk(in.Rows, max(1, perPage)) {
+		all = append(all, in.page(rows))
+	}
+	return all
+}
+
+func (in Ranked) page(rows []RankedRow) Figure {
+	p := in.plan()
 	first := slices.IndexFunc(rows, func(r RankedRow) bool { return r.rank() == 2 })
 	if first < 0 {
 		first = len(rows)
 	}
-	p.bottom = p.top + float64(first)*p.row
-	p.grid(first)
-	for i, r := range rows[:first] {
-		p.drawRow(r, p.top+(float64(i)+0.5)*p.row)
+	y := 0.0
+	if first > 0 || len(rows) == 0 {
+		p.bottom = p.top + float64(max(1, first))*p.row
+		p.grid(first)
+		for i, r := range rows[:first] {
+			p.drawRow(r, p.top+(float64(i)+0.5)*p.row)
+		}
+		y = p.axis()
 	}
-	y := p.axis()
 	y = p.without(rows[first:], y)
 	items := p.verdictItems(in.Verdicts)
 	if in.IntervalLabel != "" {
@@ -110,14 +128,15 @@ func (in Ranked) Figure() Figure {
 	return p.figure(y, in.Caption)
 }
 
-func (in Ranked) plan(rows []RankedRow) *rankedPlot {
+// plan is of all rows, also those of other pages.
+func (in Ranked) plan() *rankedPlot {
 	p := &rankedPlot{canvas: newCanvas(in.Size), in: in}
 	p.row = 1.4 * p.em
-	for _, r := range rows {
+	for _, r := range in.Rows {
 		p.labels = max(p.labels, TextWidth(pairLabel(r.A, r.B, p.em, 0.42*p.width), p.em, false))
 	}
 	values := TextWidth(in.UnboundedLabel, p.em, false)
-	for _, r := range rows {
+	for _, r := range in.Rows {
 		values = max(values, TextWidth(p.value(r), p.em, false))
 	}
 	values = min(values, 0.2*p.width)
@@ -134,7 +153,7 @@ func (in Ranked) span() (lo, hi float64) {
 	for _, r := range in.Rows {
 		for _, p := range []*float64{r.Ratio, r.Low, r.High} {
 			if v, ok := known(p); ok {
-				lo, hi = min(lo, v), max(hi, min(v, furthest))
+				lo, hi = max(0, min(lo, v)), max(hi, min(v, furthest))
 			}
 		}
 	}
@@ -164,11 +183,8 @@ func (p *rankedPlot) value(r RankedRow) string {
 
 // grid draws what lies behind the rows: ticks, and a faint line after each five.
 func (p *rankedPlot) grid(rows int) {
-	if rows == 0 {
-		p.bottom = p.top + p.row
-	}
 	var behind [][]Point
-	values, _ := p.ticks()
+	values, _ := p.x.ticks(p.em)
 	for _, v := range values {
 		behind = append(behind, []Point{{p.x.at(v), p.top}, {p.x.at(v), p.bottom}})
 	}
@@ -182,14 +198,9 @@ func (p *rankedPlot) grid(rows int) {
 	p.text(at, p.top-1.75*p.em, p.in.LimitLabel, Middle, InkLimit)
 }
 
-func (p *rankedPlot) ticks() ([]float64, int) {
-	widest := TextWidth(decimal(p.x.hi, 2), p.em, false) + 1.2*p.em
-	return ticks(p.x.lo, p.x.hi, max(1, int((p.x.to-p.x.from)/widest)))
-}
-
 // axis writes the values above and, of long figures, below the rows.
 func (p *rankedPlot) axis() float64 {
-	values, decimals := p.ticks()
+	values, decimals := p.x.ticks(p.em)
 	baselines := []float64{p.top - 0.5*p.em}
 	if p.bottom-p.top > 20*p.row {
 		baselines = append(baselines, p.bottom+1.2*p.em)
@@ -231,15 +242,15 @@ func (p *rankedPlot) drawRow(r RankedRow, y float64) {
 		high, hasHigh = math.Inf(1), true
 	}
 	if hasLow && hasHigh {
-		from := min(p.x.at(low), p.x.to-5*size)
-		p.interval(ink, from, min(p.x.at(high), p.x.to), y, low <= p.x.hi && r.Low != nil, high <= p.x.hi)
+		from := max(p.x.from, min(p.x.at(low), p.x.to-5*size))
+		p.interval(ink, from, max(p.x.from, min(p.x.at(high), p.x.to)), y, low <= p.x.hi && r.Low != nil, high <= p.x.hi)
 		if high > p.x.hi {
 			p.arrow(ink, p.x.to, y, size)
 		}
 	}
 	at := p.x.to - 4*size
 	if !beyond {
-		at = min(p.x.at(v), p.x.to)
+		at = max(p.x.from, min(p.x.at(v), p.x.to))
 	}
 	p.verdict(r.Verdict, at, y, size)
 }
@@ -262,9 +273,12 @@ func (p *rankedPlot) without(rows []RankedRow, y float64) float64 {
 	if len(rows) == 0 {
 		return y
 	}
-	y += 0.6 * p.em
-	p.line(0, y, p.width, y, Stroke{Ink: InkGrid, Width: 0.6})
-	y += 1.4 * p.em
+	if y > 0 {
+		y += 0.6 * p.em
+		p.line(0, y, p.width, y, Stroke{Ink: InkGrid, Width: 0.6})
+		y += 0.3 * p.em
+	}
+	y += 1.1 * p.em
 	p.text(0, y, p.in.NoRatioLabel, Start, InkFaint)
 	y += 0.5 * p.em
 	for _, r := range rows {

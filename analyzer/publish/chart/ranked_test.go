@@ -90,6 +90,9 @@ func rankedSamples(all map[string]Figure) {
 		many.Rows = append(many.Rows, RankedRow{A: fmt.Sprint("cluster ", i), B: "centre", Ratio: &ratio, Verdict: judged(ratio)})
 	}
 	all["-ranked-many"] = many.Figure()
+	for i, f := range many.Figures(60) {
+		all[fmt.Sprint("-ranked-many-", i)] = f
+	}
 }
 
 // TestRankedShowsEveryPair in the order of the ratios.
@@ -103,5 +106,35 @@ func TestRankedShowsEveryPair(t *testing.T) {
 	}
 	if words["1.5003"] != 1 {
 		t.Error("1.5003 is not written as being above 1.5")
+	}
+}
+
+// TestRankedPages: what does not fit on one page stands on the next, by the
+// same axis.
+func TestRankedPages(t *testing.T) {
+	in := rankedZH()
+	pages := in.Figures(20)
+	if len(pages) != 3 {
+		t.Fatalf("%d pages", len(pages))
+	}
+	rows := 0
+	for _, r := range in.Rows {
+		for _, page := range pages {
+			rows += wordsOf(page)[r.A+" – "+r.B]
+		}
+	}
+	if rows != 45 {
+		t.Errorf("%d rows on all pages", rows)
+	}
+	limit := func(f Figure) float64 {
+		for _, m := range f.Marks {
+			if p, ok := m.(Path); ok && p.Stroke.Ink == InkLimit {
+				return p.Parts[0][0].X
+			}
+		}
+		return -1
+	}
+	if limit(pages[0]) != limit(pages[1]) {
+		t.Errorf("the limit stands at %v and at %v", limit(pages[0]), limit(pages[1]))
 	}
 }

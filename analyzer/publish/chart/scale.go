@@ -29,6 +29,22 @@ func ticks(lo, hi float64, most int) (values []float64, decimals int) {
 	return values, decimals
 }
 
+// ticks gives as many round values as their words have room for on the scale.
+func (s scale) ticks(em float64) (values []float64, decimals int) {
+	length := math.Abs(s.to - s.from)
+	for most := max(1, int(length/(2*em))); most > 0; most-- {
+		values, decimals = ticks(s.lo, s.hi, most)
+		widest := 0.0
+		for _, v := range values {
+			widest = max(widest, TextWidth(decimal(v, decimals), em, false))
+		}
+		if len(values) < 2 || s.at(values[1])-s.at(values[0]) >= widest+1.2*em {
+			return values, decimals
+		}
+	}
+	return values[:1], decimals
+}
+
 // roundStep is the least of 1, 2, 5 times a power of ten that is not below.
 func roundStep(atLeast float64) (step float64, decimals int) {
 	power := math.Floor(math.Log10(atLeast))

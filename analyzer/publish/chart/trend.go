@@ -1,9 +1,6 @@
 package chart
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Trend is the rate of compliance month by month against its target, on an
 // axis from 0 to 100 %: a cut axis would make small changes look large.
@@ -44,7 +41,7 @@ type trendPlot struct {
 func (in Trend) Figure() Figure {
 	p := &trendPlot{canvas: newCanvas(in.Size), in: in}
 	left := TextWidth("100%", p.em, false) + 0.7*p.em
-	p.frame = box{left, 2.2 * p.em, p.width - 0.5*p.em, 2.2*p.em + min(24*p.em, max(14*p.em, 0.36*p.width))}
+	p.frame = box{left, 3 * p.em, p.width - 0.5*p.em, 3*p.em + min(24*p.em, max(14*p.em, 0.36*p.width))}
 	p.y = scale{0, 1, p.frame.y1, p.frame.y0}
 	p.step = (p.frame.x1 - p.frame.x0) / float64(max(1, len(in.Months)))
 	p.text(0, p.em, in.AxisLabel, Start, InkFaint)
@@ -131,42 +128,6 @@ func (p *trendPlot) band() {
 	p.lines(edges, Stroke{Ink: InkAccentMid, Width: 1})
 }
 
-// targets draws the steps of the target, and writes each over its beginning.
-// It gives where these words are.
-func (p *trendPlot) targets() []box {
-	var parts [][]Point
-	var taken []box
-	p.runs(func(m TrendMonth) bool { return m.Target != nil }, func(from, to int) {
-		var part []Point
-		for i := from; i < to; i++ {
-			y := p.y.at(min(1, max(0, *p.in.Months[i].Target)))
-			if i == from || *p.in.Months[i].Target != *p.in.Months[i-1].Target {
-				words := share(*p.in.Months[i].Target)
-				at := box{p.x(i) - p.step/2 + 0.3*p.em, 0, 0, 0}
-				at.x1 = at.x0 + TextWidth(words, p.em, false)
-				at.y1, at.y0 = y-0.1*p.em, y-1.3*p.em
-				if free(at, taken) {
-					p.text(at.x0, y-0.4*p.em, words, Start, InkLimit)
-					taken = append(taken, at)
-				}
-			}
-			part = append(part, Point{p.x(i) - p.step/2, y}, Point{p.x(i) + p.step/2, y})
-		}
-		parts = append(parts, part)
-	})
-	p.lines(parts, Stroke{Ink: InkLimit, Width: 1.2, Dash: Dashed})
-	return taken
-}
-
-func free(b box, taken []box) bool {
-	for _, t := range taken {
-		if b.overlaps(t) {
-			return false
-		}
-	}
-	return true
-}
-
 // rate draws the line and its points, with the value beside each where there
 // is room.
 func (p *trendPlot) rate(taken []box) {
@@ -196,56 +157,6 @@ func (p *trendPlot) rate(taken []box) {
 	}
 }
 
-// value writes a rate above its point, or below where that is taken or the line
-// of the target would go through it.
-func (p *trendPlot) value(words string, x, y, r float64, taken []box) []box {
-	half := TextWidth(words, p.em, false) / 2
-	if 2*half > p.step-0.2*p.em && len(p.in.Months) > 1 {
-		// Not every month has room: the first and the last, and every so many.
-		if i, every := int(math.Round((x-p.frame.x0)/p.step-0.5)), int(math.Ceil((2*half+0.4*p.em)/p.step)); (len(p.in.Months)-1-i)%every != 0 {
-			return taken
-		}
-	}
-	best := box{}
-	for _, baseline := range []float64{y - r - 0.45*p.em, y + r + 1.05*p.em, y - r - 1.6*p.em, y + r + 2.2*p.em} {
-		at := box{x - half, baseline - ascent*p.em, x + half, baseline + descent*p.em}
-		if at.y1 > p.frame.y1 || at.y0 < p.em*1.3 || !free(at, taken) {
-			continue
-		}
-		if best == (box{}) || p.crossed(best) && !p.crossed(at) {
-			best = at
-		}
-	}
-	if best == (box{}) {
-		return taken
-	}
-	p.text(x, best.y1-descent*p.em, words, Middle, InkText)
-	return append(taken, best)
-}
-
-// crossed says whether the line of a target or the edge of a band goes through a
-// place.
-func (p *trendPlot) crossed(b box) bool {
-	for i, m := range p.in.Months {
-		if p.x(i)+p.step/2 < b.x0 || p.x(i)-p.step/2 > b.x1 {
-			continue
-		}
-		var edges []float64
-		if m.Target != nil {
-			edges = append(edges, *m.Target)
-		}
-		if m.Total > 0 && m.Proven != nil && m.Possible != nil {
-			edges = append(edges, float64(*m.Proven)/float64(m.Total), float64(*m.Possible)/float64(m.Total))
-		}
-		for _, edge := range edges {
-			if y := p.y.at(edge); y > b.y0 && y < b.y1 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // point is filled where the target is met and hollow where it is not.
 func (p *trendPlot) point(met *bool, x, y, r float64) {
 	switch {
@@ -256,37 +167,6 @@ func (p *trendPlot) point(met *bool, x, y, r float64) {
 	default:
 		p.verdict(NonCompliant, x, y, r)
 	}
-}
-
-// months writes the numbers of the months, and the year under its first.
-func (p *trendPlot) months() float64 {
-	y := p.frame.y1 + 1.2*p.em
-	every := 1
-	for _, m := range p.in.Months {
-		for float64(every)*p.step < TextWidth(fmt.Sprint(m.Month), p.em, false)+0.4*p.em && every < len(p.in.Months) {
-			every++
-		}
-	}
-	right := -1.0
-	var ticks [][]Point
-	for i, m := range p.in.Months {
-		if (len(p.in.Months)-1-i)%every == 0 {
-			p.text(p.x(i), y, fmt.Sprint(m.Month), Middle, InkFaint)
-		}
-		if i > 0 && m.Year == p.in.Months[i-1].Year {
-			continue
-		}
-		x := p.x(i) - p.step/2
-		if i > 0 {
-			ticks = append(ticks, []Point{{x, p.frame.y1}, {x, y + 1.3*p.em}})
-		}
-		if words := fmt.Sprint(m.Year); x+0.4*p.em > right {
-			p.text(x+0.4*p.em, y+1.2*p.em, words, Start, InkText)
-			right = min(x+0.4*p.em, p.width-TextWidth(words, p.em, false)) + TextWidth(words, p.em, false)
-		}
-	}
-	p.lines(ticks, Stroke{Ink: InkFrame, Width: 0.6})
-	return y + 1.6*p.em
 }
 
 func (p *trendPlot) items() []item {
