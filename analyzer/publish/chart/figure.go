@@ -6,7 +6,7 @@
 //
 // It imports nothing of Fibergauge and knows no language: every word comes
 // from the caller, numbers are written by chart. No figure tells by colour
-// alone; verdicts have shapes, line styles and letters as well. The title is
+// alone; verdicts have shapes and line styles of their own. The title is
 // for the caption and for who cannot see the figure; it is not drawn.
 package chart
 
