@@ -138,6 +138,31 @@ func TestWithoutMesh(t *testing.T) {
 	}
 }
 
+// One form goes where the table does, all of them into a folder; both say the
+// same of the same period.
+func TestPublished(t *testing.T) {
+	meshFile, spec := stage(t)
+	args := append([]string{"report", "--mesh", meshFile, "--store", spec}, minute()...)
+	page, stderr, status := run(t.Context(), append(args, "--format", "html", "--lang", "zh")...)
+	if status != 0 || stderr != "" || !strings.HasPrefix(page, "<!DOCTYPE html>\n<html lang=\"zh-Hans\">") {
+		t.Fatalf("status %d, %s, %.200s", status, stderr, page)
+	}
+	folder := filepath.Join(t.TempDir(), "filed")
+	if _, stderr, status := run(t.Context(), append(args, "--format", "all", "--out", folder)...); status != 0 {
+		t.Fatal(stderr)
+	}
+	const name = "report-20250603T020000Z-to-20250603T020100Z"
+	written, err := os.ReadFile(filepath.Join(folder, name+".zh.html"))
+	if err != nil || string(written) != page {
+		t.Errorf("in the folder stands another page, %v", err)
+	}
+	for _, form := range []string{".json", ".en.pdf", ".zh.pdf", ".en.xlsx", ".zh.xlsx", ".en.html", ".en.pairs.csv", ".zh.ends.csv"} {
+		if info, err := os.Stat(filepath.Join(folder, name+form)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
 // A bare date in a configuration file is the one in the mesh's time zone, as on
 // the command line, and not YAML's in UTC.
 func TestConfigurationFile(t *testing.T) {
@@ -275,7 +300,11 @@ func TestBadInput(t *testing.T) {
 		{report("--period", "2025-6"), `period "2025-6" is not a year, month or day such as 2025, 2025-06 or 2025-06-03`},
 		{report("--period", "2025", "--to", "2026"), "period goes without from and to; give one or the other"},
 		{report("--from", "2025-06-02", "--to", "2025-06-01"), "to, 2025-06-01, is not after from, 2025-06-02"},
-		{report("--period", "2025", "--format", "csv"), `--format must be one of "table","json" but got "csv"; see fibergauge-analyzer report --help`},
+		{report("--period", "2025", "--format", "docx"), `--format must be one of "table","json","csv","xlsx","html","pdf","all" but got "docx"; see fibergauge-analyzer report --help`},
+		{report("--period", "2025", "--format", "pdf", "--lang", "fr"), `--lang must be one of "en","zh" but got "fr"; see fibergauge-analyzer report --help`},
+		{report("--period", "2025", "--lang", "zh"), "--lang zh: the table is in English; choose --format csv, xlsx, html, pdf or all"},
+		{report("--period", "2025", "--format", "all"), "--format all is many files; name a folder by --out"},
+		{report("--period", "2025", "--format", "all", "--out", meshFile), "--out " + meshFile + " is a file; name a folder for the files of --format all"},
 		{report("--period", "2025", "--policy", missing), missing + ": cannot be read: no such file or directory"},
 		{report("--period", "2025", "--policy", broken), broken + `:26: measurement.statistic: "p96" is not known; allowed: p95, p50, p99, mean, min`},
 		{report("--period", "2025", "--policy", early), early + ":48: rate.targets[1].year: 2024 does not come after 2024; list the years in order"},

@@ -26,9 +26,8 @@ type reportCommand struct {
 	rules           `embed:""`
 	span            `embed:""`
 	keeping         `embed:""`
+	formed          `embed:""`
 	Store           string `required:"" placeholder:"SPEC" help:"Where the windows are: sqlite:PATH or influx:FILE."`
-	Format          string `enum:"table,json" default:"table" placeholder:"FORM" help:"table, to read, or json, complete."`
-	Out             string `placeholder:"FILE" help:"Write to a file instead of standard output."`
 	Trend           bool   `help:"Add the rates of the months before, as many as the policy says."`
 	Beside          bool   `help:"Add what the tests measured that are not judged, next to the judged one. It changes nothing else."`
 	FailBelowTarget bool   `help:"End with status 3 if the rate misses the target."`
@@ -36,7 +35,7 @@ type reportCommand struct {
 
 // Run makes one report.
 func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
-	if err := noFolder(c.Out); err != nil {
+	if err := c.formed.check(env.Stdout); err != nil {
 		return err
 	}
 	m, p, err := c.load(env)
@@ -96,34 +95,30 @@ func (c *reportCommand) build(ctx context.Context, env *cli.Env, plan *report.Pl
 	defer wipe()
 	return report.Build(ctx, plan, s, report.Options{
 		GeneratedBy: generatedBy(), Complete: !time.Now().Before(plan.Period.To),
-		Records: kept, Trend: c.Trend, Beside: c.Beside, Progress: progress,
+		Records: kept, Trend: c.Trend || c.published(), Beside: c.Beside, Progress: progress,
 	})
 }
 
 func (c *reportCommand) write(env *cli.Env, r *api.Report) error {
-	var buf bytes.Buffer
-	if c.Format == "json" {
+	switch {
+	case c.published():
+		return c.publish(env, r, c.span)
+	case c.Format == jsonForm:
 		data, err := report.JSON(r)
 		if err != nil {
 			return err
 		}
-		buf.Write(data)
-	} else {
-		look := report.Look{Width: pageWidth}
-		if c.Out == "" {
-			look = lookOf(env.Stdout)
-		}
-		if err := report.Table(&buf, r, look); err != nil {
-			return err
-		}
+		return c.put(env, data)
 	}
-	if c.Out != "" {
-		return writeOut(c.Out, buf.Bytes())
+	look := report.Look{Width: pageWidth}
+	if c.Out == "" {
+		look = lookOf(env.Stdout)
 	}
-	if _, err := env.Stdout.Write(buf.Bytes()); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+	var buf bytes.Buffer
+	if err := report.Table(&buf, r, look); err != nil {
+		return err
 	}
-	return nil
+	return c.put(env, buf.Bytes())
 }
 
 // pageWidth is that of a table which no terminal shows.

@@ -12,6 +12,14 @@ import (
 // distance out of two places.
 const Circuity = 1.3
 
+// How far a distance that nobody registered may be off: one of class C is from
+// least to most times the geodesic, one of class B at least so many percent.
+const (
+	CircuityLeast = 1.2
+	CircuityMost  = 1.4
+	ClassBPercent = 2
+)
+
 // Route is what is known of the way between two sites at a moment.
 type Route struct {
 	Meters         int64 // road distance, whole metres
@@ -82,7 +90,7 @@ func (d *Distance) route(geodesic int64) Route {
 	switch d.Class {
 	case ClassB:
 		// metric.md: spans shortest to fastest route, at least ± 2 %.
-		r.MinMeters, r.MaxMeters = r.Meters*98/100, r.Meters*102/100
+		r.MinMeters, r.MaxMeters = r.Meters*(100-ClassBPercent)/100, r.Meters*(100+ClassBPercent)/100
 		if d.MinKM > 0 {
 			r.MinMeters = min(r.MinMeters, meters(d.MinKM))
 		}
@@ -90,14 +98,14 @@ func (d *Distance) route(geodesic int64) Route {
 			r.MaxMeters = max(r.MaxMeters, meters(d.MaxKM))
 		}
 	case ClassC:
-		r.MinMeters, r.MaxMeters = scaled(geodesic, 1.2), scaled(geodesic, 1.4)
+		r.MinMeters, r.MaxMeters = scaled(geodesic, CircuityLeast), scaled(geodesic, CircuityMost)
 	}
 	return r
 }
 
 func estimate(geodesic int64) Route {
 	return Route{
-		Meters: scaled(geodesic, Circuity), MinMeters: scaled(geodesic, 1.2), MaxMeters: scaled(geodesic, 1.4),
+		Meters: scaled(geodesic, Circuity), MinMeters: scaled(geodesic, CircuityLeast), MaxMeters: scaled(geodesic, CircuityMost),
 		Class: ClassC, Source: "geodesic (WGS-84) × 1.3", Estimated: true, GeodesicMeters: geodesic, Medium: Fibre,
 	}
 }

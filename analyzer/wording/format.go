@@ -191,3 +191,11 @@ func MonthOf(lang Language, month string) string {
 	}
 	return Month(lang, t)
 }
+
+// Sequence is texts that could each stand alone, in one.
+func Sequence(lang Language, texts []string) string {
+	return strings.Join(texts, Text{EN: "; ", ZH: "；"}.In(lang))
+}
+
+// Stop ends a title that a sentence follows.
+func Stop(lang Language) string { return Text{EN: ". ", ZH: "。"}.In(lang) }

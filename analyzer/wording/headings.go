@@ -158,6 +158,25 @@ const (
 	ColumnTreatment
 	ColumnFile
 	ColumnHash
+	ColumnRatioLow
+	ColumnRatioHigh
+	ColumnScope
+	ColumnOneWayLimit
+	ColumnVerdictAsRTT
+	ColumnFrom
+	ColumnTo
+	ColumnScheduled
+	ColumnSent
+	ColumnLost
+	ColumnP50
+	ColumnP95
+	ColumnP99
+	ColumnMean
+	ColumnMin
+	ColumnDaysSufficient
+	ColumnDays
+	ColumnHoursSufficient
+	ColumnWindows
 	columns // how many there are
 )
 
@@ -165,7 +184,7 @@ const (
 func Head(lang Language, c Column) string { return columnText(c).In(lang) }
 
 func columnText(c Column) Text {
-	for _, texts := range []func(Column) Text{pairColumnText, rateColumnText} {
+	for _, texts := range []func(Column) Text{pairColumnText, rateColumnText, endColumnText} {
 		if text := texts(c); text != (Text{}) {
 			return text
 		}
@@ -206,6 +225,16 @@ func pairColumnText(c Column) Text {
 		return Text{EN: "Verdict", ZH: "判定"}
 	case ColumnGuarded:
 		return Text{EN: "Beyond uncertainty", ZH: "计及不确定度的判定"}
+	case ColumnRatioLow:
+		return Text{EN: "Ratio, from", ZH: "时延比下限"}
+	case ColumnRatioHigh:
+		return Text{EN: "Ratio, to", ZH: "时延比上限"}
+	case ColumnScope:
+		return Text{EN: "Inside one", ZH: "范围"}
+	case ColumnOneWayLimit:
+		return Text{EN: "Limit one way (ms)", ZH: "单向时延限值/ms"}
+	case ColumnVerdictAsRTT:
+		return Text{EN: "If the limit were of the RTT", ZH: "按往返时延判定"}
 	case ColumnExcessMS:
 		return Text{EN: "Above the limit (ms)", ZH: "超出限值/ms"}
 	case ColumnExcessKM:
@@ -256,6 +285,41 @@ func rateColumnText(c Column) Text {
 		return Text{EN: "File", ZH: "文件"}
 	case ColumnHash:
 		return Text{EN: "SHA-256", ZH: "SHA-256"}
+	}
+	return Text{}
+}
+
+// endColumnText has those of tables with an end of a link in each row.
+func endColumnText(c Column) Text {
+	switch c {
+	case ColumnFrom:
+		return Text{EN: "From site", ZH: "起始站点"}
+	case ColumnTo:
+		return Text{EN: "To site", ZH: "对端站点"}
+	case ColumnScheduled:
+		return Text{EN: "Packets scheduled", ZH: "应发包数"}
+	case ColumnSent:
+		return Text{EN: "Sent", ZH: "发出包数"}
+	case ColumnLost:
+		return Text{EN: "Lost", ZH: "丢失包数"}
+	case ColumnP50:
+		return Text{EN: "Median RTT (ms)", ZH: "往返时延中位数/ms"}
+	case ColumnP95:
+		return Text{EN: "p95 of the RTT (ms)", ZH: "往返时延p95/ms"}
+	case ColumnP99:
+		return Text{EN: "p99 of the RTT (ms)", ZH: "往返时延p99/ms"}
+	case ColumnMean:
+		return Text{EN: "Mean RTT (ms)", ZH: "往返时延平均值/ms"}
+	case ColumnMin:
+		return Text{EN: "Shortest RTT (ms)", ZH: "往返时延最小值/ms"}
+	case ColumnDaysSufficient:
+		return Text{EN: "Days with enough data", ZH: "数据充足天数"}
+	case ColumnDays:
+		return Text{EN: "Days", ZH: "总天数"}
+	case ColumnHoursSufficient:
+		return Text{EN: "Clock hours with enough data", ZH: "数据充足时段数"}
+	case ColumnWindows:
+		return Text{EN: "Windows", ZH: "测量窗口数"}
 	}
 	return Text{}
 }

@@ -11,6 +11,7 @@
 //	doubt.go                  how sure it is, and where doubt comes from
 //	quality.go                what is to be known of the data
 //	warnings.go               what must not be overlooked
+//	figures.go                captions of figures, and words within
 //	recompute.go              how to get the same figures, and what was revised
 //	format.go                 numbers, lists, dates
 //

@@ -124,6 +124,15 @@ func sampleHeadings() []sample {
 	for c := range columns {
 		all = append(all, sample{fmt.Sprint("Head ", int(c)), func(l Language) string { return Head(l, c) }})
 	}
+	for f := range figures {
+		all = append(all, sample{fmt.Sprint("Caption ", int(f)), func(l Language) string {
+			title, description := Caption(l, f, Plane(l, "optical"))
+			return title + Stop(l) + description
+		}})
+	}
+	for w := range labels {
+		all = append(all, sample{fmt.Sprint("Label ", int(w)), func(l Language) string { return Label(l, w) }})
+	}
 	return all
 }
 
@@ -291,6 +300,8 @@ func sampleFormats() []sample {
 		{"List of two", func(l Language) string { return List(l, []string{"a", "b"}) }},
 		{"List of one", func(l Language) string { return List(l, []string{"a"}) }},
 		{"Some", func(l Language) string { return Some(l, []string{"a", "b", "c", "d"}, 2) }},
+		{"Sequence", func(l Language) string { return Sequence(l, []string{Label(l, LabelLimit), Label(l, LabelTarget)}) }},
+		{"Stop", func(l Language) string { return Label(l, LabelLimit) + Stop(l) + Label(l, LabelTarget) }},
 		{"Range", func(l Language) string { return Range(l, "1.2", "1.4") }},
 		{"Month", func(l Language) string { return Month(l, at) }},
 		{"MonthOf", func(l Language) string { return MonthOf(l, "2025-05") }},

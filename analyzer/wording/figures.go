@@ -1,0 +1,105 @@
+package wording
+
+// FigureOf is what a figure shows.
+type FigureOf int
+
+// Figures.
+const (
+	FigureRanked FigureOf = iota
+	FigureMatrix
+	FigureMap
+	FigureTrend
+	figures // how many there are
+)
+
+// Caption is the title of a figure, and what there is to see in it.
+func Caption(lang Language, of FigureOf, plane string) (title, description string) {
+	texts := captionTexts(of)
+	v := values{"plane": plane}
+	return say(lang, texts[0], v), say(lang, texts[1], v)
+}
+
+func captionTexts(of FigureOf) [2]Text {
+	switch of {
+	case FigureRanked:
+		return [2]Text{
+			{EN: "Ratio of every pair, {plane}", ZH: "{plane}各集群对时延比"},
+			{
+				EN: "Measured RTT over theoretical RTT, the best at the top; the bar is its interval, the line the limit.",
+				ZH: "实测往返时延与理论往返时延之比，由优至劣排列；横条为时延比区间，竖线为限值。",
+			},
+		}
+	case FigureMatrix:
+		return [2]Text{
+			{EN: "From cluster to cluster, {plane}", ZH: "{plane}集群间时延比矩阵"},
+			{EN: "Each cell is the ratio of a pair.", ZH: "每格为一个集群对的时延比。"},
+		}
+	case FigureMap:
+		return [2]Text{
+			{EN: "Where the clusters are, {plane}", ZH: "{plane}集群分布与判定"},
+			{
+				EN: "Lines join the pairs that are judged; they do not follow the roads.",
+				ZH: "连线表示参与判定的集群对，不代表实际路由。",
+			},
+		}
+	case FigureTrend:
+		return [2]Text{
+			{EN: "Rate by month, {plane}", ZH: "{plane}逐月达标率"},
+			{
+				EN: "The share of pairs that comply in each month, and the target of its year.",
+				ZH: "各月达标集群对所占比例及当年目标值。",
+			},
+		}
+	}
+	return [2]Text{}
+}
+
+// LabelOf is a word within a figure.
+type LabelOf int
+
+// Labels.
+const (
+	LabelRatio LabelOf = iota
+	LabelLimit
+	LabelNoRatio
+	LabelInterval
+	LabelBeyond
+	LabelRate
+	LabelMet
+	LabelMissed
+	LabelBand
+	LabelTarget
+	LabelNoData
+	labels // how many there are
+)
+
+// Label is a word within a figure.
+func Label(lang Language, of LabelOf) string { return labelText(of).In(lang) }
+
+func labelText(of LabelOf) Text {
+	switch of {
+	case LabelRatio:
+		return Text{EN: "measured RTT / theoretical RTT", ZH: "实测往返时延/理论往返时延"}
+	case LabelLimit:
+		return Text{EN: "limit", ZH: "限值"}
+	case LabelNoRatio:
+		return Text{EN: "no ratio", ZH: "无时延比"}
+	case LabelInterval:
+		return Text{EN: "interval", ZH: "区间"}
+	case LabelBeyond:
+		return Text{EN: "beyond the axis", ZH: "超出坐标范围"}
+	case LabelRate:
+		return Text{EN: "compliance rate (%)", ZH: "达标率/%"}
+	case LabelMet:
+		return Text{EN: "target met", ZH: "达到目标值"}
+	case LabelMissed:
+		return Text{EN: "target missed", ZH: "未达到目标值"}
+	case LabelBand:
+		return Text{EN: "proven to possible", ZH: "确证达标至可能达标"}
+	case LabelTarget:
+		return Text{EN: "target", ZH: "目标值"}
+	case LabelNoData:
+		return Text{EN: "no data", ZH: "无数据"}
+	}
+	return Text{}
+}
