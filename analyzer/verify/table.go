@@ -18,11 +18,20 @@ func Table(w io.Writer, r *Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s to %s (%s)\n\n", r.From, r.To, r.TimeZone)
 	tab := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	heads := []string{"WINDOWS", "SIGNED", "UNSIGNED", "FAULTY", "NOT JOURNALLED", "LOST", "REFUSED", "CONFLICTS", "ENTRIES", "SIGNED ENTRIES"}
+	most := len(fmt.Sprint(max(r.Total.Windows, r.Total.Entries)))
 	row := func(name string, c Counts) {
-		fmt.Fprintf(tab, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", name, c.Windows, c.Signed, c.Unsigned,
-			c.Faulty, c.Unjournalled, c.Lost, c.Refused, c.Conflicts, c.Entries, c.SignedEntries)
+		fmt.Fprint(tab, name)
+		for i, n := range []int{c.Windows, c.Signed, c.Unsigned, c.Faulty, c.Unjournalled, c.Lost, c.Refused, c.Conflicts, c.Entries, c.SignedEntries} {
+			fmt.Fprintf(tab, "\t%*d", max(len(heads[i]), most), n)
+		}
+		fmt.Fprintln(tab)
 	}
-	fmt.Fprintln(tab, "SITE\tWINDOWS\tSIGNED\tUNSIGNED\tFAULTY\tNOT JOURNALLED\tLOST\tREFUSED\tCONFLICTS\tENTRIES\tSIGNED ENTRIES")
+	fmt.Fprint(tab, "SITE")
+	for _, head := range heads {
+		fmt.Fprintf(tab, "\t%*s", max(len(head), most), head)
+	}
+	fmt.Fprintln(tab)
 	for _, s := range r.Sites {
 		row(plain(s.Site), s.Counts)
 	}
