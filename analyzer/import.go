@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strconv"
@@ -35,7 +36,7 @@ type intake struct {
 	Test           string   `placeholder:"NAME" help:"Test of the mesh whose windows are filled; the judged one if absent."`
 	SkipBad        bool     `help:"Import the other rows where some are bad. Without it one bad row keeps all out."`
 	AllowConflicts bool     `help:"Store windows beside different ones of the same key; what was stored first counts."`
-	DryRun         bool     `help:"Only read and check."`
+	DryRun         bool     `help:"Only read and check; the store is not touched."`
 }
 
 // options reads what the files are held against.
@@ -53,7 +54,11 @@ func (c *intake) options(env *cli.Env) (*imports.Options, error) {
 	}
 	test := m.Test(name)
 	if test == nil {
-		return nil, cli.Usage(fmt.Errorf("--test %s is no test of the mesh", name))
+		var tests []string
+		for _, t := range m.Measure {
+			tests = append(tests, t.Name)
+		}
+		return nil, cli.Usage(fmt.Errorf("--test %s is no test of the mesh; it has %s", name, strings.Join(tests, ", ")))
 	}
 	return &imports.Options{Mesh: m, Test: test, Now: time.Now(), SkipBad: c.SkipBad, AllowConflicts: c.AllowConflicts}, nil
 }
@@ -66,7 +71,9 @@ func (c *intake) run(ctx context.Context, env *cli.Env, o *imports.Options, file
 	files := make([]imports.File, len(c.Files))
 	for i, name := range c.Files {
 		info, err := os.Stat(name)
-		if err == nil && !info.Mode().IsRegular() {
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
+			err = fmt.Errorf("%s: cannot be read: %w", name, failed.Err)
+		} else if err == nil && !info.Mode().IsRegular() {
 			err = fmt.Errorf("%s is no regular file; save it as one first", name)
 		}
 		if err != nil {
@@ -89,6 +96,11 @@ func (c *intake) run(ctx context.Context, env *cli.Env, o *imports.Options, file
 	if plan != nil {
 		if err := plan.Report.Write(env.Stdout); err != nil {
 			return err
+		}
+	}
+	if err == nil && c.DryRun {
+		if _, err := fmt.Fprintln(env.Stdout, "dry run  nothing is stored, and the store was not asked what it has"); err != nil {
+			return fmt.Errorf("write the report: %w", err)
 		}
 	}
 	if _, refused := errors.AsType[*imports.Refusal](err); refused {
@@ -196,8 +208,8 @@ type importCSV struct {
 	Min       string            `placeholder:"COL" help:"Column with the smallest RTT of a summary."`
 	Mean      string            `placeholder:"COL" help:"Column with the mean RTT of a summary."`
 	Max       string            `placeholder:"COL" help:"Column with the largest RTT of a summary."`
-	Sent      string            `placeholder:"COL" help:"Column with how many packets a summary is about."`
-	Received  string            `placeholder:"COL" help:"Column with how many of them were answered."`
+	Sent      string            `placeholder:"COL" help:"Column with how many packets a summary is about; goes with --received."`
+	Received  string            `placeholder:"COL" help:"Column with how many of them were answered; goes with --sent."`
 	Unit      string            `enum:"named,ms,us" default:"named" placeholder:"UNIT" help:"Unit of the RTTs: ms, us, or named where the names of the columns end in it."`
 	Delimiter string            `enum:"header,comma,semicolon,tab" default:"header" placeholder:"NAME" help:"What is between the columns: comma, semicolon, tab, or the one that the header has."`
 	Source    string            `placeholder:"NAME" help:"Which system measured. What is of two systems is kept apart."`

@@ -46,7 +46,7 @@ func TestImportAtlas(t *testing.T) {
 	const head = "rows     9 of 1 files: 0 bad, 3 left out, 0 told twice\n"
 	const tail = "left out        3  of probe 9, which is no site; map it by --probe 9=SITE\n"
 
-	if out, stderr, status := run(t.Context(), append(args, "--dry-run")...); status != 0 || stderr != "" || out != head+"windows  2 of 2 links: 0 stored now, 0 stored before\n"+tail {
+	if out, stderr, status := run(t.Context(), append(args, "--dry-run")...); status != 0 || stderr != "" || out != head+"windows  2 of 2 links: 0 stored now, 0 stored before\n"+tail+"dry run  nothing is stored, and the store was not asked what it has\n" {
 		t.Errorf("dry run: %d\n%s%s", status, out, stderr)
 	}
 	if _, err := os.Stat(strings.TrimPrefix(spec, "sqlite:")); err == nil {
@@ -92,10 +92,10 @@ func TestImportMistakes(t *testing.T) {
 		{atlas("--probe", "1=a1", "--target", "b=b1"), "fibergauge-analyzer: --target: \"b\" is not an IP address\n"},
 		{atlas("--map", places), "fibergauge-analyzer: " + places + ":1: probes.x: \"x\" is not the number of a probe\n"},
 		{atlas("--map", unknown), "fibergauge-analyzer: " + unknown + ":1: probe: unknown field; allowed: probes, targets\n"},
-		{atlas("--probe", "1=a1", "--test", "no"), "fibergauge-analyzer: --test no is no test of the mesh\n"},
+		{atlas("--probe", "1=a1", "--test", "no"), "fibergauge-analyzer: --test no is no test of the mesh; it has icmp\n"},
 		{atlas("--probe", "1=a1", "--mesh", stamp), "fibergauge-analyzer: test icmp is measured by stamp, RIPE Atlas pings by ICMP echo; name one of method icmp by --test\n"},
 		{table(dir, "--time", "time", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + dir + " is no regular file; save it as one first\n"},
-		{table(dir+"/no.csv", "--time", "time", "--rtt", "rtt_ms"), "fibergauge-analyzer: stat " + dir + "/no.csv: no such file or directory\n"},
+		{table(dir+"/no.csv", "--time", "time", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + dir + "/no.csv: cannot be read: no such file or directory\n"},
 		{table(good, "--time", "time"), "fibergauge-analyzer: no column has an RTT; give --rtt, or one of --min, --mean, --max\n"},
 		{table(good, "--time", "when", "--rtt", "rtt_ms"), "fibergauge-analyzer: " + good + ":1: there is no column when; columns are \"src, dst, time, rtt_ms\"\n"},
 		{table(bad, "--time", "time", "--rtt", "rtt_ms"), bad + ":3: rtt_ms: \"x\" is not a decimal number; if it stands for a lost packet, give --lost=\"x\"\n" +

@@ -78,7 +78,7 @@ func (r *Report) Write(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "rows     %d of %d files: %d bad, %d left out, %d told twice\nwindows  %d of %d links: %d stored now, %d stored before\n",
 		r.Rows, r.Files, r.Bad, r.LeftOut, r.Repeated, r.Windows, r.Links, r.Stored, r.Known)
 	if err == nil && r.Conflicts > 0 {
-		_, err = fmt.Fprintf(w, "conflict %d of those stored now stand beside another of the same key, which counts\n", r.Conflicts)
+		_, err = fmt.Fprintf(w, "conflict %d of them differ from what the store has under the same key, which counts\n", r.Conflicts)
 	}
 	if err != nil || r.LeftOut == 0 {
 		return err

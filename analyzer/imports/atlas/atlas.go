@@ -217,6 +217,9 @@ func (a *Atlas) result(text []byte, found *imports.Found) {
 	var r result
 	if err := json.Unmarshal(text, &r); err != nil {
 		found.Bad = plain(err)
+		if _, broken := errors.AsType[*json.SyntaxError](err); broken {
+			found.Bad = fmt.Errorf("is not a result in JSON: %w", err)
+		}
 		return
 	}
 	if found.LeftOut = r.notPing(); found.LeftOut == "" {

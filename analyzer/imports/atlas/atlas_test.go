@@ -180,7 +180,7 @@ func TestFiles(t *testing.T) {
 		{"empty", "", []string{"f: is empty"}},
 		{"blank", " \r\n\n", []string{"f: is empty"}},
 		{"empty array", "[]", nil},
-		{"lines", "\xef\xbb\xbf\n" + good + "\r\n\nnonsense\n" + good, []string{"2: " + told, "4: invalid character 'o' in literal null (expecting 'u')", "5: " + told}},
+		{"lines", "\xef\xbb\xbf\n" + good + "\r\n\nnonsense\n" + good, []string{"2: " + told, "4: is not a result in JSON: invalid character 'o' in literal null (expecting 'u')", "5: " + told}},
 		{"a line of another value", `"text"`, []string{"1: a JSON string is not a result of a measurement"}},
 		{"a long line", good[:len(good)-1] + strings.Repeat(" ", maxResult) + "}\n" + good, []string{"1: the result has more than 4194304 bytes", "2: " + told}},
 		{"array", "\n[\n" + good + ",\n\n" + good + ", 5\n]\n", []string{"3: " + told, "5: " + told, "5: a JSON number is not a result of a measurement"}},

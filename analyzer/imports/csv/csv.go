@@ -63,7 +63,7 @@ func (t *Table) Check() error {
 	case (t.Time == "") == (t.At == ""):
 		return errors.New("give either --time, a column, or --at, the moment of all rows")
 	case (t.Sent == "") != (t.Received == ""):
-		return errors.New("--sent and --received are given together")
+		return errors.New("--sent goes with --received; give both")
 	case t.Sent != "" && !t.alone:
 		return errors.New("--sent and --received belong to summaries (--min, --mean, --max); with --rtt each row is a packet")
 	case len(t.Lost) > 0 && t.alone:

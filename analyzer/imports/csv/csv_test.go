@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
 		{"no time", packets(m, nil), func(t *Table) { t.Time = "" }, "give either --time, a column, or --at, the moment of all rows"},
 		{"two times", packets(m, nil), func(t *Table) { t.At = "1" }, "give either --time, a column, or --at, the moment of all rows"},
 		{"bad moment", packets(m, nil), func(t *Table) { t.Time, t.At = "", "noon" }, `--at: "noon" is neither RFC 3339 (2025-06-01T00:00:00+08:00) nor Unix seconds nor a time in the mesh's zone (2025-06-01 00:00:00)`},
-		{"sent only", summaries(m, nil), func(t *Table) { t.Sent = "sent" }, "--sent and --received are given together"},
+		{"sent only", summaries(m, nil), func(t *Table) { t.Sent = "sent" }, "--sent goes with --received; give both"},
 		{"sent of packets", packets(m, nil), func(t *Table) { t.Sent, t.Received = "s", "r" }, "--sent and --received belong to summaries (--min, --mean, --max); with --rtt each row is a packet"},
 		{"lost of summaries", summaries(m, nil), func(t *Table) { t.Lost = []string{"*"} }, "--lost belongs to --rtt; summaries have --sent and --received"},
 		{"no unit", packets(m, nil), func(t *Table) { t.RTT = "rtt" }, "column rtt does not say its unit (its name ends in neither _ms nor _us); give --unit ms or --unit us"},
