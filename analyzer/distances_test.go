@@ -194,7 +194,7 @@ mesh.yaml is written; its version is ` + m.SHA256() + "\n"
 	for _, c := range []struct{ args, want string }{
 		{"--csv wrong.csv", "wrong.csv:3: b–c: a road of 1400 km is shorter than the geodesic of 1456.77 km; no road is, so check places and distance"},
 		{"--csv sites.csv", "sites.csv:2: source: is missing; say who registered it: register and number, in the column source or by --source for all rows"},
-		{"--csv register.csv", "register.csv:2: b–a: 1537 km of class A, without dates, is there already; give the date from which the other one counts"},
+		{"--csv register.csv", "register.csv:2: b–a: 1537 km of class A, without dates, is there already; give the date from which the other one counts, by --from or a column from"},
 		{"--csv register.csv --from June", `--from: "June" is neither a date like 2025-06-01 nor a time like 2025-06-01T00:00:00+08:00`},
 		{"--csv none.csv", "none.csv: cannot be read: no such file or directory"},
 		{"--csv register.csv --sites", "--osrm-shortest, --sites and --partial go with --osrm; a CSV file names its ends, and is entered whole or not at all"},

@@ -167,7 +167,7 @@ func (b *Book) inTheWay(d *mesh.Distance, life span, e *entry) error {
 	case e.Class == mesh.ClassA && d.Class != mesh.ClassA:
 		return fmt.Errorf("%s, is registered, and stays", was)
 	case d.From == "":
-		return fmt.Errorf("%s, is there already; give the date from which the other one counts", was)
+		return fmt.Errorf("%s, is there already; give the date from which the other one counts, by --from or a column from", was)
 	case !held.from.IsZero() && !held.from.Before(life.from):
 		return fmt.Errorf("%s, begins no earlier than %s; give a later date, or take that entry out of the mesh first", was, d.From)
 	case !life.until.IsZero() && (held.until.IsZero() || held.until.After(life.until)):

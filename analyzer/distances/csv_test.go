@@ -112,13 +112,13 @@ func TestBadRegistered(t *testing.T) {
 		{"dates turned round", "a,b,km,source,from,until\nb,c,1900,x,2026-06-01,2026-01-01\n", "r.csv:2: until 2026-01-01 is not after from, 2026-06-01"},
 		{"a medium", "a,b,km,source,medium\nb,c,1900,x,glass\n", `r.csv:2: medium: "glass" is not a medium; allowed: fibre, hollow-core, microwave`},
 		{"there already, without a date", "a,b,km,source\na,b,1500,x\n",
-			"r.csv:2: a–b: 1400 km of class B, without dates, is there already; give the date from which the other one counts"},
+			"r.csv:2: a–b: 1400 km of class B, without dates, is there already; give the date from which the other one counts, by --from or a column from"},
 		{"begins earlier than what is there", "a,b,km,source,from\na,c,1360,no. 8,2025-01-01\n",
 			"r.csv:2: a–c: 1350 km of class A, from 2025-01-01, begins no earlier than 2025-01-01; give a later date, or take that entry out of the mesh first"},
 		{"inside of what is there", "a,b,km,source,from,until\na,b,1500,x,2026-01-01,2027-01-01\n",
 			"r.csv:2: a–b: 1400 km of class B, without dates, would go on after 2027-01-01; enter what holds then, or leave until out"},
 		{"the same road twice", "a,b,km,source\nb,c,1900,x\nc,b,1901,x\n",
-			"r.csv:3: c–b: 1900 km of class A, without dates, is there already; give the date from which the other one counts"},
+			"r.csv:3: c–b: 1900 km of class A, without dates, is there already; give the date from which the other one counts, by --from or a column from"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			book := NewBook(parse(t, clusters+some+tests))
