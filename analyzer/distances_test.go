@@ -106,7 +106,7 @@ func TestDistancesCutOff(t *testing.T) {
 		{"the network", func(http.ResponseWriter, func()) { panic(http.ErrAbortHandler) },
 			"1 of 2 roads are found: b–c: ask HOST (driving): EOF; nothing is written (--partial writes what was found)"},
 		{"the user", func(_ http.ResponseWriter, stop func()) { stop(); panic(http.ErrAbortHandler) },
-			"1 of 2 roads are found: b–c: ask HOST (driving): context canceled; nothing is written (--partial writes what was found)"},
+			"1 of 2 roads are found: b–c: ask HOST (driving): interrupted; nothing is written (--partial writes what was found)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, stop := context.WithCancel(ctx)

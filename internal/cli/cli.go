@@ -97,7 +97,11 @@ func Run(ctx context.Context, name, about string, grammar Grammar, args []string
 	}
 	env := &Env{Stdout: stdout, Stderr: stderr, Log: logger(grammar.globals(), stderr)}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return report(stderr, name, parsed.Run(env))
+	err = parsed.Run(env)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = interrupted{err}
+	}
+	return report(stderr, name, err)
 }
 
 // helpWithDefault adds to the help of a flag what counts without it.
@@ -136,6 +140,15 @@ func logger(g *Globals, w io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, options))
 }
+
+// interrupted is the error of a command that was asked to stop, in words of
+// people and not of contexts.
+type interrupted struct{ error }
+
+func (i interrupted) Error() string {
+	return strings.ReplaceAll(i.error.Error(), context.Canceled.Error(), "interrupted")
+}
+func (i interrupted) Unwrap() error { return i.error }
 
 // exit is an error that carries an exit status.
 type exit struct {

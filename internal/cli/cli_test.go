@@ -96,6 +96,30 @@ func TestRun(t *testing.T) {
 	}
 }
 
+type wait struct{}
+
+func (*wait) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return fmt.Errorf("read windows: %w; 3 are stored", ctx.Err())
+}
+
+// TestInterrupted: who presses Ctrl-C is not told of contexts.
+func TestInterrupted(t *testing.T) {
+	var g struct {
+		Globals
+		Wait wait `cmd:""`
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stderr bytes.Buffer
+	if status := Run(ctx, "tool", "A tool.", &g, []string{"wait"}, io.Discard, &stderr); status != StatusFailed {
+		t.Errorf("status %d", status)
+	}
+	if want := "tool: read windows: interrupted; 3 are stored\n"; stderr.String() != want {
+		t.Errorf("stderr %q, want %q", stderr.String(), want)
+	}
+}
+
 type crash struct{}
 
 func (*crash) Run() error { panic("a fault") }
