@@ -53,15 +53,16 @@ func intervalCell(p *api.Pair) string {
 	return cell
 }
 
-// intervals lists what a narrow table has no column for.
+// intervals lists what a narrow table has no column for, in the order of the
+// rows.
 func (t *table) intervals() {
 	confidence := t.confidence()
 	if confidence == "" || t.Width >= widthOfInterval {
 		return
 	}
 	var all []string
-	for i := range t.Pairs {
-		if p := &t.Pairs[i]; p.Uncertainty != nil {
+	for i := range t.worst {
+		if p := &t.worst[i]; p.Uncertainty != nil {
 			all = append(all, ids(p)+" "+intervalCell(p))
 		}
 	}
