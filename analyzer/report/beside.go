@@ -172,6 +172,10 @@ func (t *table) sensitivity() {
 			high = s
 		}
 	}
+	if low.Compliant == high.Compliant {
+		t.rate("other choices", fmt.Sprintf("%d of %d by each of the %d", low.Compliant, low.Total, len(t.Sensitivity)))
+		return
+	}
 	t.rate("other choices", fmt.Sprintf("from %s to %s of %d; the JSON has all %d", wording.Choice(wording.EN, low), wording.Choice(wording.EN, high), low.Total, len(t.Sensitivity)))
 }
 

@@ -507,7 +507,7 @@ func TestOtherMeshVersion(t *testing.T) {
 	if err := Table(&table, r, Look{Width: 100}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(table.String(), "1 of 1 windows were measured under another version of the mesh") {
+	if !strings.Contains(table.String(), "All data was measured under another version of the mesh") {
 		t.Error(table.String())
 	}
 }

@@ -2,11 +2,13 @@ package report
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/wording"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -34,7 +36,7 @@ func (t *table) notes() {
 		head string
 	}{
 		{api.NonCompliant, "Why they do not comply, as far as the data tells"},
-		{api.Compliant, "Why they only just comply: above what is clear of the limit"},
+		{api.Compliant, "Why they only just comply: " + t.near()},
 	} {
 		t.list(verdict.head, func(p *api.Pair) []api.Reason {
 			if p.Verdict == verdict.Verdict {
@@ -108,11 +110,23 @@ func (t *table) notes() {
 
 func some(items []string) string { return wording.Some(wording.EN, items, mostNotes) }
 
-// list writes, for each pair that has any, the reasons that pick gives.
+// near says above what a pair that complies is looked into.
+func (t *table) near() string {
+	p, err := policy.Parse("", []byte(t.Policy.Text))
+	if err != nil { // by a program of before the policy stood in the report
+		return "above what is clear of the limit"
+	}
+	share := new(big.Rat).Sub(big.NewRat(1, 1), p.Diagnosis.Near.Rat())
+	percent, _ := share.Mul(share, big.NewRat(100, 1)).Float64()
+	return fmt.Sprintf("above %s %% of the limit", wording.Number(percent))
+}
+
+// list writes, for each pair that has any, the reasons that pick gives: in the
+// order of the rows, so that of many pairs the worst are told.
 func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 	shown := 0
-	for i := range t.Pairs {
-		p := &t.Pairs[i]
+	for i := range t.worst {
+		p := &t.worst[i]
 		reasons := pick(p)
 		if len(reasons) == 0 {
 			continue
@@ -124,10 +138,7 @@ func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 		if shown > mostNotes {
 			continue
 		}
-		texts := make([]string, len(reasons))
-		for j, r := range reasons {
-			texts[j] = wording.Reason(wording.EN, r)
-		}
+		texts := sayings(reasons)
 		pair := abreast(p.Pair[0], "–", p.Pair[1], maxIDs)
 		indent := width(pair) + 4
 		for j, line := range wrap(strings.Join(texts, "; "), t.Width-indent) {
@@ -141,4 +152,22 @@ func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 	if shown > mostNotes {
 		t.line("  and %s; the JSON has all", plural(shown-mostNotes, "more pair"))
 	}
+}
+
+// sayings says reasons, and names an end once that has too few days and silent
+// hours as well.
+func sayings(reasons []api.Reason) []string {
+	var texts []string
+	for i, r := range reasons {
+		text := wording.Reason(wording.EN, r)
+		if i > 0 && r.Code == api.ReasonSilentHours && reasons[i-1].Code == api.ReasonTooFewDays {
+			end, _, _ := strings.Cut(texts[len(texts)-1], ": ")
+			if rest, same := strings.CutPrefix(text, end+": "); same {
+				texts[len(texts)-1] += ", " + rest
+				continue
+			}
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }

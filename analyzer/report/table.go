@@ -50,7 +50,8 @@ type table struct {
 	*api.Report
 	Look
 	out   strings.Builder
-	named bool // the rows have the clusters' names
+	named bool       // the rows have the clusters' names
+	worst []api.Pair // in the order of the rows
 }
 
 func (t *table) line(format string, args ...any) {
@@ -200,6 +201,7 @@ func (t *table) warnings() {
 // rows are the pairs, worst first.
 func (t *table) rows() {
 	pairs := slices.Clone(t.Pairs)
+	t.worst = pairs
 	order := map[api.Verdict]int{api.NonCompliant: 0, api.NotDemonstrated: 1, api.Compliant: 2}
 	slices.SortStableFunc(pairs, func(a, b api.Pair) int {
 		return cmp.Or(cmp.Compare(order[a.Verdict], order[b.Verdict]), cmp.Compare(severity(b), severity(a)))

@@ -48,12 +48,12 @@ func diagnosisText(code string) (Text, bool) {
 		}, true
 	case api.DiagnosisDelay:
 		return Text{
-			EN: "delay: {above_share} of all packets were received, but above {bound_rtt_ms} ms; the received ones have {received_rtt}",
+			EN: "delay: {above_share} of all packets were received, but above {bound_rtt_ms} ms; the received ones alone give {received_rtt}",
 			ZH: "时延：全部探测包中有{above_share}已收到应答，但超过{bound_rtt_ms} ms；仅计已收到的，{received_rtt}",
 		}, true
 	case api.DiagnosisStretch:
 		return Text{
-			EN: "of {measured_rtt_ms} ms, {min_rtt_ms} ms{stretched} are there in the best case; the theoretical RTT is {theoretical_rtt_ms} ms",
+			EN: "of {measured_rtt_ms} ms, {min_rtt_ms} ms{stretched} are there when nothing queues; the theoretical RTT is {theoretical_rtt_ms} ms",
 			ZH: "往返时延{measured_rtt_ms} ms中，有{min_rtt_ms} ms{stretched}在最好情况下依然存在；理论往返时延为{theoretical_rtt_ms} ms",
 		}, true
 	case api.DiagnosisOtherCarrier:
