@@ -18,6 +18,11 @@ type checkCommand struct {
 	Store string `placeholder:"SPEC" help:"Also ask whether the store answers: sqlite:PATH or influx:FILE."`
 }
 
+// Help says what no flag does.
+func (checkCommand) Help() string {
+	return "Without --period, --from and --to it tells of the present month. It changes nothing."
+}
+
 // Run says what a report with the same flags would judge; without a period,
 // what one of the present month would.
 func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {

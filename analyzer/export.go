@@ -64,6 +64,9 @@ func (c *exportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		return err
 	}
 	wipe()
+	if r.Windows == 0 {
+		env.Log.Warn("the store has no such window of this period; see whether it is the right period, test and store")
+	}
 	env.Log.Info("exported", "rows", r.Rows, "windows", r.Windows, "links", r.Links)
 	for _, origin := range []wire.Origin{wire.OriginEmulated, wire.OriginSynthetic, wire.OriginImported} {
 		if n := r.Origins[origin]; n > 0 {

@@ -53,6 +53,16 @@ type span struct {
 func (s span) given() bool { return s != span{} }
 
 func (s span) parse(zone *time.Location) (report.Period, error) {
+	switch { // by the names of the flags; package report knows those of a query, too
+	case !s.given():
+		return report.Period{}, cli.Usage(errors.New("no period is given; give --period, such as 2025-06, or --from and --to"))
+	case s.Period != "" && (s.From != "" || s.To != ""):
+		return report.Period{}, cli.Usage(errors.New("--period goes without --from and --to; give one or the other"))
+	case s.Period == "" && s.From == "":
+		return report.Period{}, cli.Usage(errors.New("--to goes with --from; give both"))
+	case s.Period == "" && s.To == "":
+		return report.Period{}, cli.Usage(errors.New("--from goes with --to; give both"))
+	}
 	period, err := report.ParsePeriod(s.Period, s.From, s.To, zone)
 	if err != nil {
 		return period, cli.Usage(err)
@@ -89,7 +99,7 @@ func (k keeping) open(ctx context.Context, spec string, s store.Reader, log *slo
 		return nil, nil
 	}
 	if err != nil {
-		return nil, cli.Usage(fmt.Errorf("--cache %s: %w", k.Cache, err))
+		return nil, cli.Usage(fmt.Errorf("--cache %s: %w; name a folder that may be written, or none", k.Cache, err))
 	}
 	return cache, nil
 }

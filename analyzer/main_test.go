@@ -296,9 +296,9 @@ func TestBadInput(t *testing.T) {
 		{[]string{"report"}, "missing flags: --store=SPEC; see fibergauge-analyzer report --help"},
 		{[]string{"repot"}, `unexpected argument repot, did you mean "report"?; see fibergauge-analyzer --help`},
 		{report("--perod", "2025"), "unknown flag --perod, did you mean \"--period\"?; see fibergauge-analyzer report --help"},
-		{report(), "no period is given; give period, such as 2025-06, or from and to"},
+		{report(), "no period is given; give --period, such as 2025-06, or --from and --to"},
 		{report("--period", "2025-6"), `period "2025-6" is not a year, month or day such as 2025, 2025-06 or 2025-06-03`},
-		{report("--period", "2025", "--to", "2026"), "period goes without from and to; give one or the other"},
+		{report("--period", "2025", "--to", "2026"), "--period goes without --from and --to; give one or the other"},
 		{report("--from", "2025-06-02", "--to", "2025-06-01"), "to, 2025-06-01, is not after from, 2025-06-02"},
 		{report("--period", "2025", "--format", "docx"), `--format must be one of "table","json","csv","xlsx","html","pdf","all" but got "docx"; see fibergauge-analyzer report --help`},
 		{report("--period", "2025", "--format", "pdf", "--lang", "fr"), `--lang must be one of "en","zh" but got "fr"; see fibergauge-analyzer report --help`},
@@ -319,7 +319,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"report", "--mesh", meshFile, "--store", "sqlite:" + meshFile, "--period", "2025"}, "store " + meshFile + ": is not an SQLite database; give another path"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "0.0.0.0:80"}, "--listen 0.0.0.0:80 is not loopback; without --readers this program serves 127.0.0.0/8 and [::1] only"},
 		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--listen", "localhost"}, "--listen localhost is not an address and port such as 127.0.0.1:8470"},
-		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--from", "2025-06-01"}, "from goes with to; give both"},
+		{[]string{"serve", "--mesh", meshFile, "--store", spec, "--from", "2025-06-01"}, "--from goes with --to; give both"},
 		{[]string{"policy", "--print", "--policy", broken}, "--print shows the default policy; leave out --policy " + broken},
 	} {
 		stdout, stderr, status := run(t.Context(), c.args...)

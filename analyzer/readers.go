@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,6 +40,12 @@ type addReader struct {
 func (c *addReader) Run(ctx context.Context, env *cli.Env) error {
 	reader := readers.Reader{
 		Name: c.Name, Role: readers.Role(c.Role), Carriers: c.Carrier, Created: time.Now().UTC().Truncate(time.Second),
+	}
+	switch carrier := reader.Role == readers.Carrier; {
+	case carrier && len(c.Carrier) == 0:
+		return cli.Usage(errors.New("--role carrier needs --carrier ID: whose links, by the mesh"))
+	case !carrier && len(c.Carrier) > 0:
+		return cli.Usage(fmt.Errorf("--carrier goes with --role carrier, not with %s", c.Role))
 	}
 	lasts, err := lifetime(c.Expires)
 	if err != nil {

@@ -117,8 +117,8 @@ func TestReadersBadInput(t *testing.T) {
 	}{
 		{add("b"), "missing flags: --role=ROLE; see fibergauge-analyzer readers add --help"},
 		{add("b", "--role", "root"), `--role must be one of "regulator","carrier","viewer","admin" but got "root"; see fibergauge-analyzer readers add --help`},
-		{add("b", "--role", "carrier"), "carriers: is missing; role carrier needs one or more"},
-		{add("b", "--role", "viewer", "--carrier", "one"), "carriers: goes with role carrier, not with viewer"},
+		{add("b", "--role", "carrier"), "--role carrier needs --carrier ID: whose links, by the mesh"},
+		{add("b", "--role", "viewer", "--carrier", "one"), "--carrier goes with --role carrier, not with viewer"},
 		{add("a b", "--role", "viewer"), `name: "a b" is not 1 to 64 characters out of A-Z a-z 0-9 . _ -`},
 		{add("a", "--role", "viewer"), "there is a reader a already; revoke it first, or choose another name"},
 		{add("b", "--role", "viewer", "--expires", "0d"), "--expires 0d is not a number of days or hours such as 90d or 12h, nor never"},

@@ -72,6 +72,9 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err := c.write(env, r); err != nil {
 		return err
 	}
+	if c.Trend && len(r.Trend) == 0 {
+		env.Log.Warn("there is no trend: the store has no windows of the months before", "months", p.Diagnosis.Months)
+	}
 	if c.FailBelowTarget && !*r.Rate.Met {
 		return cli.Exit(statusMissed, fmt.Errorf("the target is missed: %d of %d pairs comply, %d are needed",
 			r.Rate.Compliant, r.Rate.Total, *r.Rate.Needed))

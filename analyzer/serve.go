@@ -34,6 +34,13 @@ type serveCommand struct {
 	TLSKey         string `name:"tls-key" placeholder:"FILE" help:"Its key, as PEM."`
 }
 
+// Help says what a request is, and what the flags of a period do here.
+func (serveCommand) Help() string {
+	return `GET /api/v1/report?period=2025-06 (or from= and to=; and beside=1) answers with
+what report --format json prints. --period, or --from and --to, is the period of
+requests that name none; without it they are refused.`
+}
+
 // Run serves reports until the context ends. A period on the command line is
 // the one of requests that name none.
 func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {

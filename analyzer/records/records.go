@@ -85,9 +85,12 @@ func Open(ctx context.Context, file string, journal Journal, log *slog.Logger) (
 	c := &Cache{journal: journal, log: log}
 	err := c.open(ctx, file)
 	if err != nil && ctx.Err() == nil {
-		log.Warn("the day records cannot be used and are begun anew; nothing is lost", "file", file, "error", err)
+		broken := err
 		if err = remove(file); err == nil {
 			err = c.open(ctx, file)
+		}
+		if err == nil {
+			log.Warn("the day records could not be used and were begun anew; nothing is lost", "file", file, "error", broken)
 		}
 	}
 	if err != nil {
