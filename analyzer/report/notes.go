@@ -46,12 +46,15 @@ func (t *table) notes() {
 		})
 	}
 	t.list("To be looked at", func(p *api.Pair) []api.Reason { return p.Flags })
-	var single []string
+	var single, unstable []string
 	estimated, classC, cut, bounded, excused := 0, 0, 0, 0, 0
 	for i := range t.Pairs {
 		p := &t.Pairs[i]
 		if p.SingleEnded {
 			single = append(single, ids(p))
+		}
+		if p.Unstable {
+			unstable = append(unstable, ids(p))
 		}
 		if p.Estimated {
 			estimated++
@@ -72,6 +75,9 @@ func (t *table) notes() {
 	var remarks []string
 	if len(single) > 0 {
 		remarks = append(remarks, fmt.Sprintf("Measured from one end only: %s.", some(single)))
+	}
+	if len(unstable) > 0 {
+		remarks = append(remarks, fmt.Sprintf("Capable but unstable, since the median would comply: %s.", some(unstable)))
 	}
 	if bounded > 0 {
 		remarks = append(remarks, fmt.Sprintf("≤, ≥, ?: the %s of %s is not known, because imports without samples are among its data; it is at most or at least this, or on both sides of the limit.", t.Policy.Statistic, plural(bounded, "pair")))
@@ -124,24 +130,26 @@ func (t *table) near() string {
 // list writes, for each pair that has any, the reasons that pick gives: in the
 // order of the rows, so that of many pairs the worst are told.
 func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
-	shown := 0
+	var told []*api.Pair
 	for i := range t.worst {
-		p := &t.worst[i]
-		reasons := pick(p)
-		if len(reasons) == 0 {
-			continue
+		if p := &t.worst[i]; len(pick(p)) > 0 {
+			told = append(told, p)
 		}
-		if shown++; shown == 1 {
-			t.line("")
-			t.line("%s", t.paint(head, text.Bold))
-		}
-		if shown > mostNotes {
-			continue
-		}
-		texts := sayings(reasons)
+	}
+	if len(told) == 0 {
+		return
+	}
+	left := 0
+	if len(told) > mostNotes+1 { // a line that says one more could be that one
+		left = len(told) - mostNotes
+		told = told[:mostNotes]
+	}
+	t.line("")
+	t.line("%s", t.paint(head, text.Bold))
+	for _, p := range told {
 		pair := abreast(p.Pair[0], "–", p.Pair[1], maxIDs)
 		indent := width(pair) + 4
-		for j, line := range wrap(strings.Join(texts, "; "), t.Width-indent) {
+		for j, line := range wrap(strings.Join(sayings(pick(p)), "; "), t.Width-indent) {
 			if j == 0 {
 				t.line("  %s  %s", pair, line)
 			} else {
@@ -149,8 +157,8 @@ func (t *table) list(head string, pick func(*api.Pair) []api.Reason) {
 			}
 		}
 	}
-	if shown > mostNotes {
-		t.line("  and %s; the JSON has all", plural(shown-mostNotes, "more pair"))
+	if left > 0 {
+		t.line("  and %s; the JSON has all", plural(left, "more pair"))
 	}
 }
 

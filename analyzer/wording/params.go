@@ -94,6 +94,8 @@ func (p params) phrase(name string) (string, bool) {
 		}), true
 	case "complying":
 		return p.complying(), true
+	case "at":
+		return minute(fmt.Sprint(p.of[name])), true
 	}
 	return "", false
 }
@@ -134,12 +136,18 @@ func (p params) between() string {
 		if !ok {
 			continue
 		}
-		if t, err := time.Parse(time.RFC3339, moment); err == nil {
-			moment = t.Format("2006-01-02 15:04")
-		}
-		text.WriteString(say(p.lang, end.text, values{"moment": moment}))
+		text.WriteString(say(p.lang, end.text, values{"moment": minute(moment)}))
 	}
 	return text.String()
+}
+
+// minute is a moment of the report, in the mesh's time zone; what it cannot read
+// stays as it is.
+func minute(moment string) string {
+	if t, err := time.Parse(time.RFC3339, moment); err == nil {
+		return t.Format("2006-01-02 15:04")
+	}
+	return moment
 }
 
 // summary says what imports without samples give, and of how many windows where

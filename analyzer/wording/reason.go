@@ -121,7 +121,7 @@ func flagText(code string) (Text, bool) {
 		}, true
 	case api.FlagMinStep:
 		return Text{
-			EN: "{end}: the shortest RTT steps within a day, on {days} of them, most at {at} from {before_ms} to {after_ms} ms",
+			EN: "{end}: the shortest RTT steps within a day, on {days} {days:day|days}, most at {at} from {before_ms} to {after_ms} ms",
 			ZH: "{end}：最小往返时延在日内发生跃变，共{days}天，最大的一次在{at}，由{before_ms} ms变为{after_ms} ms",
 		}, true
 	case api.FlagUnregistered:
