@@ -38,14 +38,20 @@ func (t *table) confidence() string {
 }
 
 // intervalCell is the interval of the ratio, and whether it proves the verdict.
-func intervalCell(p *api.Pair) string {
+func (t *table) intervalCell(p *api.Pair) string {
 	u := p.Uncertainty
 	if u == nil {
 		return "–"
 	}
-	cell := endCell(u.RatioLow) + "–" + endCell(u.RatioHigh)
+	end := func(ratio *float64) string {
+		if ratio == nil {
+			return "∞"
+		}
+		return t.threeDigits(*ratio)
+	}
+	cell := end(u.RatioLow) + "–" + end(u.RatioHigh)
 	if u.RatioLowUnbounded {
-		cell = endCell(u.RatioLow)
+		cell = end(u.RatioLow)
 	}
 	if p.Guarded != api.Inconclusive {
 		cell += " proven"
@@ -63,7 +69,7 @@ func (t *table) intervals() {
 	var all []string
 	for i := range t.worst {
 		if p := &t.worst[i]; p.Uncertainty != nil {
-			all = append(all, ids(p)+" "+intervalCell(p))
+			all = append(all, ids(p)+" "+t.intervalCell(p))
 		}
 	}
 	t.line("")
@@ -86,11 +92,11 @@ func wrapItems(items []string, joint string, columns int) []string {
 	return lines
 }
 
-func endCell(ratio *float64) string {
-	if ratio == nil {
+func endCell(ms *float64) string {
+	if ms == nil {
 		return "∞"
 	}
-	return strconv.FormatFloat(*ratio, 'f', 3, 64)
+	return strconv.FormatFloat(*ms, 'f', 3, 64)
 }
 
 // beside gives what stands beside the rate of the headline.

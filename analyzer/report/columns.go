@@ -62,7 +62,7 @@ func (t *table) columns(pairs []api.Pair) []column[api.Pair] {
 		{head: "VERDICT", painted: true, cell: verdictCell},
 	}
 	if confidence := t.confidence(); confidence != "" && t.Width >= widthOfInterval {
-		columns = insert(columns, 5, column[api.Pair]{head: confidence + " % INTERVAL", cell: intervalCell})
+		columns = insert(columns, 5, column[api.Pair]{head: confidence + " % INTERVAL", cell: t.intervalCell})
 	}
 	if t.severalCarriers(t.Plane) {
 		columns = insert(columns, 1, column[api.Pair]{head: "CARRIER", most: maxCarrier, least: minCarrier, cell: func(p *api.Pair) string { return p.Carrier }})

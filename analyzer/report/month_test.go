@@ -125,3 +125,24 @@ func TestTrend(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// Three decimals do not put an end of an interval on the other side of the
+// limit: what is not proven would look as if it were.
+func TestIntervalAtTheLimit(t *testing.T) {
+	for _, c := range []struct {
+		low, high float64
+		guarded   api.Guarded
+		want      string
+	}{
+		{1.2, 1.5, api.ProvenCompliant, "1.200–1.500 proven"},
+		{1.2, 1.50004, api.Inconclusive, "1.200–1.50004"},
+		{1.49996, 1.6, api.Inconclusive, "1.500–1.600"},
+		{1.50004, 1.6, api.ProvenNonCompliant, "1.50004–1.600 proven"},
+	} {
+		r := &table{Report: &api.Report{Policy: api.Policy{Factor: 1.5}}}
+		p := &api.Pair{Guarded: c.guarded, Uncertainty: &api.Uncertainty{RatioLow: &c.low, RatioHigh: &c.high}}
+		if got := r.intervalCell(p); got != c.want {
+			t.Errorf("from %v to %v: %s, want %s", c.low, c.high, got, c.want)
+		}
+	}
+}
