@@ -100,12 +100,14 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 // begins, from the first with any window.
 func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, from feed) ([]api.Month, error) {
 	var months []api.Month
-	first := time.Date(p.Period.From.Year(), p.Period.From.Month(), 1, 0, 0, 0, 0, p.Period.From.Location())
+	// A date, and no moment: a month begins where its mesh says, which is not
+	// everywhere at midnight.
+	first := time.Date(p.Period.From.Year(), p.Period.From.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for back := p.Policy.Diagnosis.Months; back > 0; back-- {
-		period := Period{From: first.AddDate(0, -back, 0), To: first.AddDate(0, 1-back, 0)}
-		plan, err := p.meshes.Plan(p.Policy, func(*time.Location) (Period, error) { return period, nil })
+		month := first.AddDate(0, -back, 0).Format("2006-01")
+		plan, err := p.meshes.Plan(p.Policy, func(zone *time.Location) (Period, error) { return ParsePeriod(month, "", "", zone) })
 		if err != nil {
-			return nil, fmt.Errorf("judge %s for the trend: %w", period.From.Format("2006-01"), err)
+			return nil, fmt.Errorf("judge %s for the trend: %w", month, err)
 		}
 		results, err := plan.judge(ctx, judging{rules: rules}, from)
 		if err != nil {
@@ -115,7 +117,7 @@ func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, from feed) ([
 			continue
 		}
 		_, shown := plan.planeOf(rules, p.Headline, results)
-		months = append(months, api.Month{Month: period.From.Format("2006-01"), Rate: shown.Rate})
+		months = append(months, api.Month{Month: month, Rate: shown.Rate})
 	}
 	return months, nil
 }

@@ -126,6 +126,56 @@ func TestTrend(t *testing.T) {
 	}
 }
 
+// A month begins where its first day does, which in Asunción was at 1 o'clock on
+// 1 October 2023.
+func TestTrendBeginsWithTheDay(t *testing.T) {
+	e := newExample(t, sparse(t, "America/Asuncion", []string{"a1 a one optical both", "b1 b one optical both"}, nil), "2023-09")
+	e.both(t, "a1", "b1", always(20_000))
+	e.period = on(t, e.m, "2023-11")
+	e.p = with(t, "clusters: [all]", "clusters: [a, b]", "months: 12", "months: 2")
+	plan, err := NewPlan(e.m, e.p, e.period, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Build(t.Context(), plan, e.s, Options{Trend: true, Complete: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, month := range r.Trend {
+		got = append(got, fmt.Sprintf("%s %d", month.Month, month.Rate.Compliant))
+	}
+	if diff := cmp.Diff([]string{"2023-09 1", "2023-10 0"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Where the time zone changed, a month is that of its own mesh, as in a report
+// of that month.
+func TestTrendInTheZoneOfEachMonth(t *testing.T) {
+	sites := []string{"a1 a one optical both", "b1 b one optical both"}
+	was, is := sparse(t, "UTC", sites, nil), sparse(t, "Asia/Shanghai", sites, nil)
+	e := newExample(t, was, "2025-06")
+	e.both(t, "a1", "b1", always(20_000).onDays(40_000, 1))
+	archive := []store.MeshVersion{
+		{SHA256: was.SHA256(), Bytes: was.Bytes(), ServedFrom: time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)},
+		{SHA256: is.SHA256(), Bytes: is.Bytes(), ServedFrom: time.Date(2025, 7, 5, 0, 0, 0, 0, time.UTC)},
+	}
+	// Of the longest RTT the first day of June decides: by UTC it is all there.
+	p := with(t, "statistic: p95", "statistic: p99", "clusters: [all]", "clusters: [a, b]", "months: 12", "months: 1", "days: 0.75", "days: 1", "packets_of_day: 0.75", "packets_of_day: 1")
+	plan, err := Meshes{Archive: archive}.Plan(p, inItsZone("2025-07"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Build(t.Context(), plan, e.s, Options{Trend: true, Complete: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Trend) != 1 || r.Trend[0].Rate.NonCompliant != 1 {
+		t.Errorf("trend is %+v", r.Trend)
+	}
+}
+
 // Three decimals do not put an end of an interval on the other side of the
 // limit: what is not proven would look as if it were.
 func TestIntervalAtTheLimit(t *testing.T) {
