@@ -65,7 +65,10 @@ func NewCalendar(from, to time.Time, cuts ...time.Time) *Calendar {
 // over it.
 func dayAfter(t time.Time) time.Time {
 	if y, m, d := t.Date(); t.Add(-time.Millisecond).Day() != d {
-		return time.Date(y, m, d+1, 0, 0, 0, 0, t.Location())
+		next := mesh.Moment(time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))
+		if first, err := next.In(t.Location()); err == nil { // it is a date
+			return first
+		}
 	}
 	return t.AddDate(0, 0, 1)
 }

@@ -45,6 +45,9 @@ func TestCalendar(t *testing.T) {
 		// No two o'clock in March, and twice in October, which is one hour.
 		{"Europe/Berlin", "2025-03-30T00:00:00", 0, 1, 23, "[0 1 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23]", false},
 		{"Europe/Berlin", "2025-10-26T00:00:00", 0, 1, 24, "", false},
+		// The next day begins at one o'clock, and no clock shows midnight.
+		{"America/Asuncion", "2023-09-30T00:00:00", 24 * time.Hour, 1, 24, "", false},
+		{"America/Asuncion", "2023-09-30T00:00:00", 23*time.Hour + 30*time.Minute, 1, 24, "", true},
 		// Half an hour and three quarters off UTC.
 		{"Australia/Lord_Howe", "2025-06-03T00:00:00", 0, 1, 24, "", false},
 		{"Asia/Kathmandu", "2025-06-03T05:00:00", time.Hour, 1, 1, "[5]", true},
