@@ -108,7 +108,8 @@ type Month struct {
 // Excerpt says for whom a report was cut: of links of other carriers it has the
 // public figures only (Pair.Withheld), and Data.Conflicts counts those of the
 // links that are there in full. Rates, hashes and the other counts of Data are
-// of the whole.
+// of the whole. Clusters are nowhere (lat and lon 0), and the text of the policy
+// is empty.
 type Excerpt struct {
 	Role     string   `json:"role"`               // of the reader
 	Carriers []string `json:"carriers,omitempty"` // whose links are there in full

@@ -19,7 +19,8 @@ func (r *Reader) Whole() bool { return r.Role == Regulator || r.Role == Admin }
 // ratio, interval and verdict, with the marks without which these mislead
 // (estimated, provisional, single-ended, origins). Not public is what tells of a carrier's
 // network or of how well it measures: sites, ends, conflicts, flags, diagnosis,
-// gaps, maintenance, reasons that name an end, texts that people wrote, and all
+// gaps, maintenance, reasons that name an end, texts that people wrote (the
+// policy's, too), where clusters are, from which the geodesic follows, and all
 // that tests measured which are not judged.
 //
 // An excerpt is built out of what is public, so that a field which is new to
@@ -33,7 +34,7 @@ func (r *Reader) Excerpt(full *api.Report) *api.Report {
 		Schema: full.Schema, GeneratedBy: full.GeneratedBy,
 		Excerpt: &api.Excerpt{Role: string(r.Role), Carriers: r.Carriers},
 		Period:  full.Period, MeshSHA256: full.MeshSHA256, PolicySHA256: full.PolicySHA256, DataSHA256: full.DataSHA256,
-		Mesh: full.Mesh, Policy: full.Policy,
+		Mesh: publicMesh(&full.Mesh), Policy: publicPolicy(&full.Policy),
 		Data: api.Data{
 			Windows: full.Data.Windows, FirstStart: full.Data.FirstStart, LastEnd: full.Data.LastEnd,
 			Origins: full.Data.Origins, Timestamps: full.Data.Timestamps, MeshVersions: full.Data.MeshVersions,
@@ -105,6 +106,23 @@ func (x excerpt) beside(b *api.Beside) *api.Beside {
 		}
 	}
 	return out
+}
+
+func publicMesh(m *api.Mesh) api.Mesh {
+	out := api.Mesh{
+		Name: m.Name, InForceSHA256: m.InForceSHA256, Test: m.Test, Method: m.Method,
+		Clusters: make([]api.Cluster, len(m.Clusters)),
+	}
+	for i, c := range m.Clusters {
+		out.Clusters[i] = api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.EN, ZH: c.ZH}
+	}
+	return out
+}
+
+func publicPolicy(p *api.Policy) api.Policy {
+	return api.Policy{
+		Name: p.Name, Statistic: p.Statistic, Theory: p.Theory, Reading: p.Reading, Factor: p.Factor, Sites: p.Sites,
+	}
 }
 
 func public(p *api.Pair) api.Pair {

@@ -197,6 +197,15 @@ func TestExcerptHasNothingOfOthers(t *testing.T) {
 			if diff := cmp.Diff(whole.Rate, excerpt.Rate); diff != "" {
 				t.Fatal(diff)
 			}
+			// The places of clusters would tell the geodesic, which is withheld.
+			mesh, policy := whole.Mesh, whole.Policy
+			mesh.Clusters, policy.Text = slices.Clone(mesh.Clusters), ""
+			for i := range mesh.Clusters {
+				mesh.Clusters[i].Lat, mesh.Clusters[i].Lon = 0, 0
+			}
+			if diff := cmp.Diff(mesh, excerpt.Mesh) + cmp.Diff(policy, excerpt.Policy); diff != "" {
+				t.Fatalf("of mesh and policy (-want +got):\n%s", diff)
+			}
 		}
 		for _, role := range []readers.Role{readers.Regulator, readers.Admin} {
 			if got := (&readers.Reader{Role: role}).Excerpt(whole); !bytes.Equal(bytesOf(t, got), before) {
