@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -388,6 +389,47 @@ func TestOneReportOfAReaderAtATime(t *testing.T) {
 	if r := ask("viewer"); r.Code != 200 {
 		t.Errorf("the next: %d", r.Code)
 	}
+}
+
+// Also the meshes of the archive are read for one request of a reader at a time.
+func TestOneArchiveOfAReaderAtATime(t *testing.T) {
+	s, _, tokens, _ := guarded(t)
+	archive := &slowArchive{Store: s.Store, entered: make(chan struct{}), leave: make(chan struct{})}
+	s.Store = archive
+	handler := s.Handler()
+	ask := func() int {
+		request := httptest.NewRequest("GET", ReportPath, nil)
+		request.Header.Set("Authorization", "Bearer "+tokens["viewer"])
+		response := httptest.NewRecorder()
+		handler.ServeHTTP(response, request)
+		return response.Code
+	}
+	first := make(chan int, 1)
+	go func() { first <- ask() }()
+	<-archive.entered
+	if code := ask(); code != 429 {
+		t.Errorf("the second: %d", code)
+	}
+	close(archive.leave)
+	if code := <-first; code != 200 {
+		t.Errorf("the first: %d", code)
+	}
+}
+
+// slowArchive is a store whose first read of the meshes tells that it has begun
+// and waits.
+type slowArchive struct {
+	Store
+	entered, leave chan struct{}
+	once           sync.Once
+}
+
+func (s *slowArchive) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
+	s.once.Do(func() {
+		close(s.entered)
+		<-s.leave
+	})
+	return s.Store.Meshes(ctx)
 }
 
 // slow is a store whose first read tells that it has begun and waits.

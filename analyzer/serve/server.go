@@ -180,6 +180,13 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	// Before anything is read: the archive of meshes may be large.
+	if !desk.ask(reader.Name) {
+		w.Header().Set("Retry-After", "5")
+		problem(w, http.StatusTooManyRequests, "a report for this reader is being made; ask for the next after it")
+		return
+	}
+	defer desk.done(reader.Name)
 	meshes, err := s.meshes(r.Context())
 	if err != nil {
 		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
@@ -203,12 +210,6 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
 		return
 	}
-	if !desk.ask(reader.Name) {
-		w.Header().Set("Retry-After", "5")
-		problem(w, http.StatusTooManyRequests, "a report for this reader is being made; ask for the next after it")
-		return
-	}
-	defer desk.done(reader.Name)
 	made, err := s.build(r.Context(), desk, plan, asked.beside)
 	if err != nil {
 		if r.Context().Err() == nil {
