@@ -116,6 +116,10 @@ func (c *intake) store(ctx context.Context, env *cli.Env, plan *imports.Plan) (e
 	}
 	defer closing(s, &err)
 	err = plan.Store(ctx, s)
+	if plan.Report.Archived {
+		env.Log.Warn("the mesh was not in the archive of the store, which has others; it is now the last one there, and reports without --mesh judge by it the periods that end from now on, until a collector serves another that is new",
+			"file", c.Mesh)
+	}
 	if beside := plan.Report.Beside; len(beside) > 0 {
 		env.Log.Warn("the store has windows of the same links, times and test that were not imported, and a verdict counts the packets of both; to keep them apart give imports a test of their own",
 			"links", len(beside), "first", beside[0])

@@ -209,6 +209,18 @@ func TestTwice(t *testing.T) {
 	if r, err := do(t, s, later, file("f", append(rows, row(m, 3000, 5))...)); err != nil || r.Stored != 1 || r.Known != 2 {
 		t.Errorf("with one window more: %+v, %v", r, err)
 	}
+	for _, c := range []struct {
+		name     string
+		mesh     *mesh.Mesh
+		seconds  int
+		archived bool
+	}{{"the mesh of before", m, 4000, false}, {"another mesh", other, 5000, true}, {"the other mesh again", other, 6000, false}} {
+		o := later
+		o.Mesh, o.Test = c.mesh, c.mesh.Test("icmp")
+		if r, err := do(t, s, o, file("f", row(c.mesh, c.seconds, 5))); err != nil || r.Stored != 1 || r.Archived != c.archived {
+			t.Errorf("by %s: %+v, %v", c.name, r, err)
+		}
+	}
 }
 
 func TestConflicts(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // some windows may be, and the same import completes it.
 func (p *Plan) Store(ctx context.Context, s Store) error {
 	r := &p.Report
-	r.Known, r.Conflicts, r.Stored = 0, 0, 0
+	r.Known, r.Conflicts, r.Stored, r.Archived = 0, 0, 0, false
 	sources := map[string]bool{}
 	if err := p.compare(ctx, s, sources); err != nil {
 		return err
@@ -202,6 +202,7 @@ func (p *Plan) archive(ctx context.Context, s Store, at time.Time) error {
 	if err := s.PutMesh(ctx, store.MeshVersion{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: at}); err != nil {
 		return fmt.Errorf("archive the mesh: %w", err)
 	}
+	p.Report.Archived = len(versions) > 0
 	return nil
 }
 

@@ -27,6 +27,9 @@ type Report struct {
 	Stored    int // now
 	Known     int // stored before
 	Conflicts int // stored under a key under which another one stands
+	// Archived says that the store had other meshes, and now has the one of the
+	// import as its newest, by which later periods are judged.
+	Archived bool
 	// Beside are links whose windows the store also has from elsewhere, at the
 	// same time by the same test: the packets of both count.
 	Beside []string
