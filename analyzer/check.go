@@ -54,6 +54,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return cli.Usage(err)
 	}
+	c.warnOf(plan.Mesh, env)
 	_, err = fmt.Fprint(env.Stdout, describe(plan, answers))
 	return err
 }

@@ -43,6 +43,17 @@ func (r rules) load(env *cli.Env) (m *mesh.Mesh, p *policy.Policy, err error) {
 	return m, p, nil
 }
 
+// warnOf tells what is to be looked at in the mesh that judges, such as a road
+// that raises a limit. That of a file was told when it was loaded.
+func (r rules) warnOf(judging *mesh.Mesh, env *cli.Env) {
+	if r.Mesh != "" {
+		return
+	}
+	for _, warning := range judging.Warnings() {
+		env.Log.Warn(warning)
+	}
+}
+
 // span are the flags that say which period is judged.
 type span struct {
 	Period string `placeholder:"2025-06" help:"Year, month or day in the mesh's time zone."`

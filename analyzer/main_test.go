@@ -163,6 +163,40 @@ func TestPublished(t *testing.T) {
 	}
 }
 
+// What is to be looked at in the mesh that judges is told once, wherever it comes
+// from: a road of more than twice the geodesic raises the limit.
+func TestWarningsOfTheMesh(t *testing.T) {
+	meshFile, spec := stage(t)
+	m, err := mesh.Load(meshFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = mesh.Parse("mesh.yaml", bytes.ReplaceAll(m.Bytes(), []byte("km: 1537"), []byte("km: 2537"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(meshFile, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlite.Open(t.Context(), strings.TrimPrefix(spec, "sqlite:"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.PutMesh(t.Context(), store.MeshVersion{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)}), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		append([]string{"report", "--store", spec}, minute()...),
+		append([]string{"report", "--store", spec, "--mesh", meshFile}, minute()...),
+		{"check", "--store", spec, "--period", "2025-06"},
+		{"check", "--store", spec, "--mesh", meshFile, "--period", "2025-06"},
+	} {
+		_, stderr, status := run(t.Context(), args...)
+		if n := strings.Count(stderr, "twice the geodesic"); status != 0 || n != 1 {
+			t.Errorf("%v: status %d, told %d times: %s", args, status, n, stderr)
+		}
+	}
+}
+
 // A bare date in a configuration file is the one in the mesh's time zone, as on
 // the command line, and not YAML's in UTC.
 func TestConfigurationFile(t *testing.T) {

@@ -60,6 +60,7 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
+	c.warnOf(plan.Mesh, env)
 	if year := plan.Period.From.Year(); c.FailBelowTarget {
 		if _, ok := p.Rate.Target(year); !ok {
 			return cli.Usage(fmt.Errorf("--fail-below-target: policy %s has no target for %d", p.Name, year))

@@ -66,6 +66,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
+	c.warnOf(newest, env)
 	who, err := c.whoMayAsk(newest, metrics, env.Log)
 	if err != nil {
 		return err
