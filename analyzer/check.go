@@ -46,10 +46,11 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		}
 	}
 	plan, err := all.Plan(p, func(zone *time.Location) (report.Period, error) {
-		if !c.given() {
-			c.Period = time.Now().In(zone).Format("2006-01")
+		asked := c.span // of each zone that it is asked with
+		if !asked.given() {
+			asked.Period = time.Now().In(zone).Format("2006-01")
 		}
-		return c.parse(zone)
+		return asked.parse(zone)
 	})
 	if err != nil {
 		return cli.Usage(err)
