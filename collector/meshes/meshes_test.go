@@ -46,6 +46,24 @@ func TestServedOnlyWhenArchived(t *testing.T) {
 	}
 }
 
+// A mistake that is taken back by the file of before goes on to judge.
+func TestAnEarlierVersionAgain(t *testing.T) {
+	stored, log, now := &fakestore.Store{}, &record{}, fakestore.Now()
+	v := NewVersions(stored, func() time.Time { return now }, slog.New(slog.NewTextHandler(log, nil)))
+	for _, step := range []struct {
+		name string
+		warn bool
+	}{{"one", false}, {"one", false}, {"two", false}, {"one", true}, {"one, changed", false}, {"two", true}} {
+		now = now.Add(time.Minute)
+		if err := v.Serve(t.Context(), fakestore.Mesh(strings.ReplaceAll(step.name, ", ", "-"))); err != nil {
+			t.Fatal(err)
+		}
+		if lines := log.take(); (len(lines) == 1 && strings.Contains(lines[0], "reports judge by that")) != step.warn || len(lines) > 1 {
+			t.Errorf("%s: log %q", step.name, lines)
+		}
+	}
+}
+
 func TestFindAsksTheArchiveAndRemembersOnlyWhatIsThere(t *testing.T) {
 	stored := &fakestore.Store{}
 	other := NewVersions(stored, fakestore.Now, quiet())
@@ -87,6 +105,7 @@ func TestManyAskAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := NewVersions(stored, fakestore.Now, quiet())
+	before := stored.Lookups()
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
@@ -97,7 +116,7 @@ func TestManyAskAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := stored.Lookups(); got != 1 {
+	if got := stored.Lookups() - before; got != 1 {
 		t.Errorf("%d lookups, want 1", got)
 	}
 	v.lookup <- struct{}{}

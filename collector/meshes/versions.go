@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,12 +61,29 @@ func (v *Versions) Serve(ctx context.Context, m *mesh.Mesh) error {
 		return fmt.Errorf("archive mesh %.12s: %w", m.SHA256(), err)
 	}
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.current != nil {
 		v.keep(v.current)
 	}
 	v.current = m
+	v.mu.Unlock()
+	v.warnOfLater(ctx, m)
 	return nil
+}
+
+// warnOfLater tells if a version that was first served later is in the archive:
+// the analyzer judges a period by the last of these, so whoever takes a mistake
+// back by the file of before goes on to be judged by the mistake. The same is so
+// where two collectors on one store have different files.
+func (v *Versions) warnOfLater(ctx context.Context, m *mesh.Mesh) {
+	archived, err := v.archive.Meshes(ctx)
+	if err != nil {
+		return // what was served is archived; this is only a warning
+	}
+	own := slices.IndexFunc(archived, func(a store.MeshVersion) bool { return a.SHA256 == m.SHA256() })
+	if last := len(archived) - 1; own >= 0 && archived[last].ServedFrom.After(archived[own].ServedFrom) {
+		v.log.Warn("another version of the mesh was first served after this one, and reports judge by that; to have this one judge, change its bytes, by a comment say",
+			"served", m.SHA256(), "judges", archived[last].SHA256, "since", archived[last].ServedFrom)
+	}
 }
 
 // distances lists those of all measured links at t, each once.
