@@ -361,6 +361,7 @@ const (
 	FlagResidence         = "residence_above_cap"   // src, dst, max_us, cap_us
 	FlagClockRate         = "clock_rate"            // src, dst, max_ppm, above_ppm: the probe's clock ran faster or slower than its crystal
 	FlagConflicts         = "conflicts"             // src, dst, windows
+	FlagSurplus           = "more_than_asked"       // src, dst, packets, filled: windows overlap, or hold more packets than the test asks for in their time
 	FlagForeign           = "foreign_unused"        // src, dst, windows: begun outside the life of a site, or under other labels than the mesh has
 	FlagMinStep           = "min_rtt_step"          // src, dst, days, at, before_ms, after_ms: the shortest RTT of an hour is not that of the next
 	FlagUnregistered      = "works_unregistered"    // works: listed too late to excuse anything

@@ -8,6 +8,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // implausible compares the shortest RTT of an end with what light allows over
@@ -62,6 +63,9 @@ func (r *Rules) flags(link *Link, zone *time.Location) []api.Reason {
 		if end.Conflicts > 0 {
 			flags = append(flags, end.reason(api.FlagConflicts, "windows", end.Conflicts))
 		}
+		if filled, more := end.surplus(); more {
+			flags = append(flags, end.reason(api.FlagSurplus, "packets", end.Counted, "filled", filled))
+		}
 		if end.Foreign > 0 {
 			flags = append(flags, end.reason(api.FlagForeign, "windows", end.Foreign))
 		}
@@ -78,6 +82,17 @@ func (r *Rules) flags(link *Link, zone *time.Location) []api.Reason {
 		flags = append(flags, api.Reason{Code: api.FlagUnregistered, Params: map[string]any{"works": link.Works.Late}})
 	}
 	return flags
+}
+
+// surplus tells how much of a schedule the packets of an end fill, and whether
+// they are more: then hours of which there are more weigh more, and whoever runs
+// a second probe while the network is idle has another percentile. Imports may
+// have somewhat more than the test asks for.
+func (e *End) surplus() (filled int64, more bool) {
+	for _, n := range e.Over[0].Usable {
+		filled += n
+	}
+	return filled, e.Counted > filled && e.Origins[wire.OriginImported] < e.Windows
 }
 
 // minSteps finds the hours whose shortest RTT differs from that of the hour

@@ -830,3 +830,49 @@ func TestMinStep(t *testing.T) {
 		t.Errorf("flags are %s", codes(flags))
 	}
 }
+
+// A second probe that runs while the network is idle makes of a month that is
+// proven not to comply one that is proven to: then it has to be seen. All packets
+// count, for two probes at one site may well be meant.
+func TestMoreThanAsked(t *testing.T) {
+	evening := func(at time.Time) bool { return at.Hour() == 20 || at.Hour() == 21 }
+	for _, c := range []struct {
+		name     string
+		sessions uint64 // besides the first, outside the evening
+		origin   wire.Origin
+		want     string
+	}{
+		{"one probe", 0, wire.OriginMeasured, badAndProven + ", [min_rtt_step min_rtt_step]"},
+		{"two", 1, wire.OriginMeasured, goodAndProven + ", [min_rtt_step more_than_asked min_rtt_step more_than_asked]"},
+		{"imports", 1, wire.OriginImported, goodAndProven + ", [min_rtt_step min_rtt_step]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := june(t)
+			for at := e.period.From; at.Before(e.period.To); at = at.Add(15 * time.Minute) {
+				for session := range c.sessions + 1 {
+					us := uint32(20_000)
+					if evening(at) {
+						us = 25_000
+					}
+					if session > 0 && evening(at) {
+						continue
+					}
+					for _, ends := range [][2]string{{"a1", "b1"}, {"b1", "a1"}} {
+						w := scenario.Window(e.m, ends[0], ends[1], at, scenario.Same(us, 15), 0)
+						w.EndMS, w.Scheduled, w.Session, w.Origin = at.Add(15*time.Minute).UnixMilli(), w.Sent, session+1, c.origin
+						w.Timestamps = e.timestamps
+						e.s.Put(t, w)
+					}
+				}
+			}
+			p := e.pair(t)
+			var flags []string
+			for _, flag := range p.Flags {
+				flags = append(flags, flag.Code)
+			}
+			if got := fmt.Sprintf("%s, %v", judged(p), flags); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}

@@ -119,6 +119,11 @@ func flagText(code string) (Text, bool) {
 			EN: "{end}: the probe's clock was corrected by {max_ppm} ppm, above {above_ppm} ppm: its RTTs may be off by that share",
 			ZH: "{end}：探针时钟频率校正量达{max_ppm} ppm，超过{above_ppm} ppm，往返时延可能有同等比例的偏差",
 		}, true
+	case api.FlagSurplus:
+		return Text{
+			EN: "{end}: {packets} packets where the test asks for {filled}: windows overlap, as of two probes, or hold more, and hours of which there are more weigh more",
+			ZH: "{end}：探测包共{packets}个，而测试计划在相应时段内仅为{filled}个：测量窗口重叠（如两台探针同时测量）或包数超出计划，包数较多的时段权重偏大",
+		}, true
 	case api.FlagMinStep:
 		return Text{
 			EN: "{end}: the shortest RTT steps within a day, on {days} {days:day|days}, most at {at} from {before_ms} to {after_ms} ms",

@@ -50,6 +50,7 @@ func examples() []example {
 		{api.FlagResidence, end("max_us", uint32(300), "cap_us", uint32(200)), "a1 to b1: the reflector claims 300 µs as its own, above 200 µs", "a1至b1：反射端申报的自身处理时间为300 µs，超过200 µs"},
 		{api.FlagClockRate, end("max_ppm", 512.5, "above_ppm", 100.0), "a1 to b1: the probe's clock was corrected by 512.5 ppm, above 100 ppm: its RTTs may be off by that share", "a1至b1：探针时钟频率校正量达512.5 ppm，超过100 ppm，往返时延可能有同等比例的偏差"},
 		{api.FlagMinStep, end("days", 2, "at", "2025-06-03T10:00:00+08:00", "before_ms", 16.25, "after_ms", 25.0), "a1 to b1: the shortest RTT steps within a day, on 2 days, most at 2025-06-03 10:00 from 16.25 to 25 ms", "a1至b1：最小往返时延在日内发生跃变，共2天，最大的一次在2025-06-03 10:00，由16.25 ms变为25 ms"},
+		{api.FlagSurplus, end("packets", 120, "filled", 60), "a1 to b1: 120 packets where the test asks for 60: windows overlap, as of two probes, or hold more, and hours of which there are more weigh more", "a1至b1：探测包共120个，而测试计划在相应时段内仅为60个：测量窗口重叠（如两台探针同时测量）或包数超出计划，包数较多的时段权重偏大"},
 		{api.FlagUnregistered, map[string]any{"works": []string{"w1", "w2"}}, "announced too late to excuse anything: w1, w2", "登记过晚，不予扣除：w1、w2"},
 		{api.FlagConflicts, end("windows", 2), "a1 to b1: 2 windows conflict with earlier ones", "a1至b1：2个测量窗口与先前入库的窗口冲突"},
 		{api.FlagSummaries, end("windows", 3), "a1 to b1: 3 imported windows have no samples, do not say of how many packets they are, and count for nothing", "a1至b1：3个导入窗口不含样本，且未说明探测包数，均不计入"},

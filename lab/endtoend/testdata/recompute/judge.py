@@ -467,6 +467,8 @@ class Link:
             out += self.steps(e, o, Fraction(p["MinStepShare"]))
             if e.conflicts:
                 out.append(o.reason("conflicts", windows=e.conflicts))
+            if e.counts["counted_packets"] > sum(o.usable) and e.origins["imported"] < e.windows:
+                out.append(o.reason("more_than_asked", packets=e.counts["counted_packets"], filled=sum(o.usable)))
             if e.foreign:
                 out.append(o.reason("foreign_unused", windows=e.foreign))
             if e.used:
