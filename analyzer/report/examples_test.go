@@ -193,7 +193,9 @@ func TestGuardedVerdict(t *testing.T) {
 		{"gaps of 10 %", "2025-06", both(always(20_000).unless(quarters(10))), goodAndUnsure},
 		{"gaps of 4 %", "2025-06", both(always(20_000).unless(quarters(25))), goodAndProven},
 		{"gaps of three whole days", "2025-06", both(always(20_000).unless(func(at time.Time) bool { return at.Day() > 27 })), goodAndUnsure},
-		{"gaps of one whole day", "2025-06", both(always(20_000).unless(func(at time.Time) bool { return at.Day() > 29 })), goodAndProven},
+		// It may have been as slow as in "one slow day": keeping it back must not
+		// make anything surer.
+		{"gaps of one whole day", "2025-06", both(always(20_000).unless(func(at time.Time) bool { return at.Day() > 29 })), goodAndUnsure},
 		{"gaps of 10 %, above the limit all the same", "2025-06", both(always(40_000).unless(quarters(10))), badAndProven},
 		{"silent every night", "2025-06", both(always(20_000).unless(func(at time.Time) bool { return at.Hour() < 5 })), unknown},
 	} {
@@ -219,8 +221,8 @@ func TestInterval(t *testing.T) {
 	}
 	// 20 000 / 15 052.52 = 1.32868; less 0.975 µs 1.32862.
 	want := api.Uncertainty{
-		Confidence: 0.95, Candidates: 1, Trials: 10_000, Seed: u.Seed, Days: 29, CompleteDays: 29,
-		DistanceMinKM: 1537, DistanceMaxKM: 1537, RatioLow: new(1.3286), RatioHigh: new(1.3287), RatioGaps: new(1.3287),
+		Confidence: 0.95, Candidates: 1, Trials: 10_000, Seed: u.Seed, Days: 30, CompleteDays: 29,
+		DistanceMinKM: 1537, DistanceMaxKM: 1537, RatioLow: new(1.3286), RatioHigh: new(1.3287), RatioGapsUnbounded: true,
 	}
 	if diff := cmp.Diff(want, *u); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -448,7 +450,8 @@ func TestDaylightSavingOverMonths(t *testing.T) {
 }
 
 // What is yet to come is missing: of a month that is still running a verdict
-// needs three quarters, and nobody is proven to comply in it before 95 %.
+// needs three quarters, and nobody is proven to comply in it before it is over: a
+// day yet to come may be as bad as any.
 func TestRunningMonth(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -459,7 +462,8 @@ func TestRunningMonth(t *testing.T) {
 		{20_000, 23, unknown},       // 22 of 30 days are 73 %
 		{20_000, 24, goodAndUnsure}, // 23 are 77 %
 		{20_000, 29, goodAndUnsure}, // 28 are 93 %
-		{20_000, 30, goodAndProven},
+		{20_000, 30, goodAndUnsure},
+		{20_000, 31, goodAndProven},
 		{40_000, 24, badAndProven}, // losing the rest does not help
 	} {
 		e := june(t)

@@ -63,7 +63,7 @@ var drawInput = rapid.Custom(func(t *rapid.T) Input {
 // simulate makes trials of what has any packet; nil of what has none.
 func simulate(t *rapid.T, in Input) *Trials {
 	trials, err := Simulate(in)
-	if err != nil && len(in.sampled()) > 0 {
+	if _, sent := in.sampled(); err != nil && sent {
 		t.Fatal(err)
 	}
 	return trials
@@ -143,12 +143,12 @@ func TestLaws(t *testing.T) {
 			t.Fatalf("%v, measured %s", before.shown(), show(measured))
 		}
 
-		// A day on which nobody sent, and no distribution in place of an empty
+		// A day on which nobody sent or should have, and no distribution in place of an empty
 		// one, change nothing.
 		same := in
 		same.Ends = nil
 		for _, end := range in.Ends {
-			days := []Day{{Missing: 7}}
+			days := []Day{{}}
 			for _, day := range end.Days {
 				if day.Bounds.Packets() == 0 {
 					day.Bounds = nil
@@ -162,6 +162,30 @@ func TestLaws(t *testing.T) {
 		}
 		if diff := cmp.Diff(before.shown(), simulate(t, same).Interval(light, 8, measured).shown()); diff != "" {
 			t.Fatalf("with days without packets (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Whoever keeps a day back is no surer for it, however bad the day was.
+func TestSilenceMakesNothingSurer(t *testing.T) {
+	light := theory.InFibre()
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput.Draw(t, "input")
+		silent := in
+		day := rapid.IntRange(0, len(in.Ends[0].Days)-1).Draw(t, "day")
+		silent.Ends = nil
+		for _, end := range in.Ends {
+			days := slices.Clone(end.Days)
+			days[day] = Day{Missing: days[day].Missing + uint64(days[day].packets())}
+			silent.Ends = append(silent.Ends, End{end.DelayNS, days})
+		}
+		before, after := simulate(t, in), simulate(t, silent)
+		if before == nil || after == nil {
+			return
+		}
+		measured := Ratio{Value: new(big.Rat)}
+		if b, a := before.Interval(light, 1, measured).Gaps, after.Interval(light, 1, measured).Gaps; a.Compare(b) < 0 {
+			t.Fatalf("without day %d gaps fall from %s to %s", day, show(b), show(a))
 		}
 	})
 }

@@ -9,9 +9,12 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 )
 
-// Simulate makes the trials of a link. Days on which no end sent a packet are
-// left out: no trial draws them. It fails only on input that cannot be, which
-// the error names, and where no day is left. The input is read and not kept.
+// Simulate makes the trials of a link. Days on which no end sent a packet and
+// none is missing are left out: no trial draws them. A day that is silent against
+// the schedule is drawn like any other, and is one of lost packets only where
+// what is missing counts as lost: whoever keeps a bad day back must not be surer
+// for it. It fails only on input that cannot be, which the error names, and where
+// no end sent a packet on any day. The input is read and not kept.
 //
 // Each trial draws, in this order: days, FewerDays fewer than there are; what the
 // timestamps added, for each end; the distance; and what is added to it for
@@ -20,8 +23,8 @@ func Simulate(in Input) (*Trials, error) {
 	if err := in.check(); err != nil {
 		return nil, fmt.Errorf("simulate a link: %w", err)
 	}
-	sampled := in.sampled()
-	if len(sampled) == 0 {
+	sampled, sent := in.sampled()
+	if !sent {
 		return nil, errors.New("simulate a link: no end sent a packet on any day")
 	}
 	ends, gapped := make([]end, len(in.Ends)), false
@@ -59,15 +62,20 @@ func Simulate(in Input) (*Trials, error) {
 	return trials, nil
 }
 
-// sampled are the indices of the days on which any end sent a packet.
-func (in *Input) sampled() []int {
-	var days []int
+// sampled are the indices of the days on which any end sent a packet or should
+// have, and whether any did.
+func (in *Input) sampled() (days []int, sent bool) {
 	for d := range in.Ends[0].Days {
-		if slices.ContainsFunc(in.Ends, func(e End) bool { return e.Days[d].packets() > 0 }) {
+		any := false
+		for e := range in.Ends {
+			packets := in.Ends[e].Days[d].packets() > 0
+			any, sent = any || packets || in.Ends[e].Days[d].Missing > 0, sent || packets
+		}
+		if any {
 			days = append(days, d)
 		}
 	}
-	return days
+	return days, sent
 }
 
 func (in *Input) meters(random *splitMix64) uint64 {

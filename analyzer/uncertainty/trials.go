@@ -15,7 +15,8 @@ type Trials struct {
 	high, gaps []ratio   // of the worse end the largest, descending
 }
 
-// Days is how many days were drawn from: those on which any end sent a packet.
+// Days is how many days were drawn from: those on which any end sent a packet or
+// should have.
 func (t *Trials) Days() int { return t.days }
 
 // first keeps the first n of many ratios by an order, which is quicker than

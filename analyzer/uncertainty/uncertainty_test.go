@@ -308,7 +308,7 @@ func naive(in Input, light theory.Light) (low [][]Ratio, high, gaps []Ratio) {
 	var days []int
 	for d := range in.Ends[0].Days {
 		for _, end := range in.Ends {
-			if end.Days[d].Timed.Packets()+end.Days[d].Bounds.Packets() > 0 {
+			if end.Days[d].Timed.Packets()+end.Days[d].Bounds.Packets()+end.Days[d].Missing > 0 {
 				days = append(days, d)
 				break
 			}

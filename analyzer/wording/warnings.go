@@ -34,7 +34,11 @@ func Warnings(lang Language, r *api.Report) []Warning {
 		ZH: "本报告生成时，统计周期尚未结束。",
 	}, nil)
 	other := d.Windows - underThisMesh(r)
-	add(other > 0, Text{
+	add(other > 0 && other == d.Windows, Text{
+		EN: "All data was measured under another version of the mesh than the one that judges here.",
+		ZH: "全部数据均按另一版本的测量网配置测得，与本次判定所用版本不同。",
+	}, nil)
+	add(other > 0 && other < d.Windows, Text{
 		EN: "{n} of {all} windows were measured under another version of the mesh than the one that judges here.",
 		ZH: "{all}个测量窗口中有{n}个是按另一版本的测量网配置测得的，与本次判定所用版本不同。",
 	}, values{"n": strconv.Itoa(other), "all": strconv.Itoa(d.Windows)})

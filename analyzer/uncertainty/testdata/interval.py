@@ -132,7 +132,7 @@ def compare(a, b):
 
 
 def trials(link):
-    days = [d for d in range(len(link["ends"][0]["days"])) if any(sent(end["days"][d]) for end in link["ends"])]
+    days = [d for d in range(len(link["ends"][0]["days"])) if any(sent(end["days"][d]) or end["days"][d]["missing"] for end in link["ends"])]
     ends = [End(end, days) for end in link["ends"]]
     random = SplitMix64(link["seed"])
     outcomes = []

@@ -101,7 +101,7 @@ class Mixed:
 def trials(ends, adds, least, most, extents, name, number, fewer, seed):
     """Ratios of each trial, as (key, ns, metres), for low, high and gaps. The
     key orders fractions: their difference is more than 2**-64."""
-    days = [d for d in range(len(ends[0])) if any(e[d][0].packets + e[d][1].packets for e in ends)]
+    days = [d for d in range(len(ends[0])) if any(e[d][0].packets + e[d][1].packets + e[d][2] for e in ends)]
     kept = [[e[d] for d in days] for e in ends]
     bounded = any(d[1].packets for e in kept for d in e)
     missing = any(d[2] for e in kept for d in e)
