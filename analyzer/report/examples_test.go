@@ -583,6 +583,8 @@ func TestMaintenance(t *testing.T) {
 		{"more than 1 %, the slow hours last", []string{"from: 2025-06-09T17:00:00Z, until: 2025-06-10T08:00:00Z"}, nil, "2025-06-01T00:00:00Z", "non-compliant: above_limit [w1] 25200 28800 42780", "non-compliant"},
 		{"overlapping", []string{"from: 2025-06-10T01:00:00Z, until: 2025-06-10T02:00:00Z", "from: 2025-06-10T00:00:00Z, until: 2025-06-10T01:30:00Z"}, nil, "2025-06-01T00:00:00Z", "compliant [w2 w1] 7200 0 43080", "non-compliant"},
 		{"over the bounds of windows", []string{"from: 2025-06-10T00:10:00Z, until: 2025-06-10T00:20:00Z"}, nil, "2025-06-01T00:00:00Z", "non-compliant: above_limit [w1] 1800 0 43170", "non-compliant"},
+		{"announced in a window that had begun", []string{"from: 2025-06-10T00:10:00Z, until: 2025-06-10T00:20:00Z"}, nil, "2025-06-10T00:05:00Z", "non-compliant: above_limit [w1] 900 0 43185", "non-compliant"},
+		{"announced and over in one window", []string{"from: 2025-06-10T00:10:00Z, until: 2025-06-10T00:14:00Z"}, nil, "2025-06-10T00:05:00Z", "non-compliant: above_limit [w1] 0 0 43200", ""},
 		{"many brief ones", crumbs, nil, "2025-06-01T00:00:00Z", "compliant [w1 … w40] 25200 10800 42780", "non-compliant"},
 		{"over the end of the month", []string{"from: 2025-06-30T23:00:00Z, until: 2025-07-03"}, nil, "2025-06-01T00:00:00Z", "non-compliant: above_limit [w1] 3600 0 43140", "non-compliant"},
 		{"of another month", []string{"from: 2025-07-01, until: 2025-07-03"}, nil, "2025-06-01T00:00:00Z", "non-compliant: above_limit 43200", ""},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/big"
 	"slices"
+	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/compliance"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
@@ -23,12 +24,13 @@ func (p *Plan) works(a, b *mesh.Site) compliance.Works {
 		return beginA.Compare(beginB)
 	})
 	for _, entry := range entries {
-		if !p.announced(entry) {
+		since, ok := p.announced(entry)
+		if !ok {
 			w.Late = append(w.Late, entry.ID)
 			continue
 		}
 		w.Excused = append(w.Excused, entry.ID)
-		spans = append(spans, p.windowsOf(entry))
+		spans = append(spans, p.windowsOf(entry, since))
 	}
 	var beyondMS, excusedMS int64
 	w.Spans, beyondMS = p.upToMost(joinedSpans(spans))
@@ -41,12 +43,14 @@ func (p *Plan) works(a, b *mesh.Site) compliance.Works {
 
 // windowsOf are the windows of the period that works touch: one is excused if
 // any of it is, and what is excused is measured by whole ones, so that many
-// brief works excuse no more than few long ones.
-func (p *Plan) windowsOf(w *mesh.Maintenance) latency.Span {
+// brief works excuse no more than few long ones. One that had begun before they
+// were announced is not: what it would tell was known by then.
+func (p *Plan) windowsOf(w *mesh.Maintenance, announced time.Time) latency.Span {
 	from, until := w.Bounds()
 	length := p.windowMS()
+	known := (announced.UnixMilli() + length - 1) / length * length
 	return latency.Span{
-		FromMS: max(from.UnixMilli()/length*length, p.calendar.FromMS),
+		FromMS: max(from.UnixMilli()/length*length, known, p.calendar.FromMS),
 		ToMS:   min((until.UnixMilli()+length-1)/length*length, p.calendar.ToMS),
 	}
 }
@@ -105,9 +109,9 @@ func (p *Plan) upToMost(spans []latency.Span) (kept []latency.Span, beyondMS int
 	return kept, beyondMS
 }
 
-// announced tells whether an archived version of the mesh listed the entry, as
-// it is now, before it began.
-func (p *Plan) announced(entry *mesh.Maintenance) bool {
+// announced tells since when archived versions of the mesh listed the entry, as
+// it is now; not ok if none did before it began.
+func (p *Plan) announced(entry *mesh.Maintenance) (since time.Time, ok bool) {
 	from, until := entry.Bounds()
 	for _, version := range p.archive {
 		if !version.ServedFrom.Before(from) {
@@ -121,11 +125,11 @@ func (p *Plan) announced(entry *mesh.Maintenance) bool {
 			w := &old.Maintenance[i]
 			wasFrom, wasUntil := w.Bounds()
 			if w.ID == entry.ID && slices.Equal(w.Sites, entry.Sites) && wasFrom.Equal(from) && wasUntil.Equal(until) {
-				return true
+				return version.ServedFrom, true
 			}
 		}
 	}
-	return false
+	return time.Time{}, false
 }
 
 // archived reads an archived mesh once; nil if this version of the program

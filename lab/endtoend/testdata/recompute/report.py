@@ -149,16 +149,20 @@ class Report:
         """What maintenance excuses of a link."""
         mesh, (start, end), window = self.mesh, self.period, self.mesh.window
         out, spans, used = {"excused": [], "late": [], "beyond": 0}, [], 0
+        touched = []
         entries = [(mesh.ms(w["From"]), mesh.ms(w["Until"]), w) for w in mesh.raw["Maintenance"] or []]
         for begin, over, w in sorted((e for e in entries if e[0] < end and e[1] > start and {a, b} & set(e[2]["Sites"])),
                                      key=lambda e: e[0]):
-            if not any(v["served_from_ms"] < begin and any(
-                    (o["ID"], o["Sites"], mesh.ms(o["From"]), mesh.ms(o["Until"])) == (w["ID"], w["Sites"], begin, over)
-                    for o in v["mesh"]["Maintenance"] or []) for v in self.given["archive"]):
+            since = min((v["served_from_ms"] for v in self.given["archive"] if v["served_from_ms"] < begin and any(
+                (o["ID"], o["Sites"], mesh.ms(o["From"]), mesh.ms(o["Until"])) == (w["ID"], w["Sites"], begin, over)
+                for o in v["mesh"]["Maintenance"] or [])), default=None)
+            if since is None:
                 out["late"].append(w["ID"])
                 continue
             out["excused"].append(w["ID"])
-            begin, over = max(begin // window * window, start), min(-(-over // window) * window, end)
+            begin, over = max(begin // window * window, -(-since // window) * window, start), min(-(-over // window) * window, end)
+            touched.append((begin, over))
+        for begin, over in sorted(touched):
             if spans and begin <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], over)
             else:
