@@ -125,8 +125,8 @@ func (r *Rules) Unstable(l *Link) bool {
 		r.by(l, policy.P50, func(j *Judgement) *big.Rat { return j.LimitUS }) == api.Compliant
 }
 
-// by is the verdict on a link by another statistic and limit: every part has to
-// be within, and one that is not is enough for the opposite.
+// by is the verdict on a link by another statistic and limit, as Judge comes to
+// one: not demonstrated if a part is not, and else every part has to be within.
 func (r *Rules) by(l *Link, statistic policy.Statistic, limitUS func(*Judgement) *big.Rat) api.Verdict {
 	of := func(j *Judgement) api.Verdict {
 		if where, ok := j.By[statistic]; ok {
@@ -140,10 +140,10 @@ func (r *Rules) by(l *Link, statistic policy.Statistic, limitUS func(*Judgement)
 	all := api.Compliant
 	for i := range l.Parts {
 		switch of(&l.Parts[i].Judgement) {
-		case api.NonCompliant:
-			return api.NonCompliant
 		case api.NotDemonstrated:
-			all = api.NotDemonstrated
+			return api.NotDemonstrated
+		case api.NonCompliant:
+			all = api.NonCompliant
 		}
 	}
 	return all

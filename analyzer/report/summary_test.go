@@ -232,6 +232,39 @@ func TestSummariesUnderAnotherStatistic(t *testing.T) {
 	}
 }
 
+// One part of a link is not demonstrated and another does not comply, so the link
+// is not demonstrated, and the other pair of sites counts: in the cell of the
+// policy's own choice as in the rate.
+func TestPartsUnderThePolicysOwnChoice(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", []string{"a1 a one optical both", "b1 b one optical reflector", "b2 b one optical reflector"}, []string{
+		"{clusters: [a, b], km: 1537, class: A, source: register}",
+		"{sites: [a1, b2], km: 1537, class: A, source: register, until: 2025-06-03T10:01:00Z}",
+		"{sites: [a1, b2], km: 1500, class: A, source: register, from: 2025-06-03T10:01:00Z}",
+	})
+	period := on(t, m, "2025-06-03T10:00:00Z", "2025-06-03T10:02:00Z")
+	later := period.From.Add(time.Minute)
+	s := &scenario.Store{}
+	for _, at := range []time.Time{period.From, later} {
+		s.Put(t, scenario.Window(m, "a1", "b1", at, scenario.Same(20_000, 60), 0))
+	}
+	above, open := scenario.Same(31_000, 60), append(scenario.Same(20_000, 56), scenario.Same(30_000, 4)...)
+	s.Put(t, inSum(scenario.Window(m, "a1", "b2", period.From, above, 0), above, "n", "min", "max"))
+	s.Put(t, inSum(scenario.Window(m, "a1", "b2", later, open, 0), open, "n", "min", "max"))
+	r := build(t, m, with(t, "sites: best", "sites: worst"), s, period)
+	var parts []api.Verdict
+	for _, part := range r.Links[1].Parts {
+		parts = append(parts, part.Verdict)
+	}
+	if diff := cmp.Diff([]api.Verdict{api.NonCompliant, api.NotDemonstrated}, parts); diff != "" || r.Rate.Compliant != 1 {
+		t.Fatalf("%d comply; parts (-want +got):\n%s", r.Rate.Compliant, diff)
+	}
+	for _, cell := range r.Sensitivity {
+		if cell.Statistic == "p95" && cell.Light == "index 1.468" && cell.Distance == "mesh" && cell.Compliant != 1 {
+			t.Errorf("by the policy's own choice %d comply", cell.Compliant)
+		}
+	}
+}
+
 // Nor is anything explained by other carriers.
 func TestNoOtherCarriersFromSummaries(t *testing.T) {
 	e := newExample(t, sparse(t, "UTC", []string{"a1 a one optical both", "b1 b one optical both", "a2 a two optical both", "b2 b two optical both"}, nil), "2025-06")

@@ -422,7 +422,7 @@ class Link:
         for j in self.stages():
             metres = j.route.metres if circuity is None else j.route.straight * circuity
             verdicts.add(against(j.by.get(statistic, (INF, INF)), light.rtt(metres) * self.rules.factor))
-        return next(v for v in (NOT, UNKNOWN, COMPLIANT) if v in verdicts)
+        return next(v for v in (UNKNOWN, NOT, COMPLIANT) if v in verdicts)
 
     def unstable(self):
         return self.whole.verdict == NOT and self.under("p50", self.rules.light) == COMPLIANT
