@@ -41,7 +41,7 @@ func (c *checkCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 			return fmt.Errorf("store %s does not answer: %w", c.Store, err)
 		}
 		answers = c.Store + " answers"
-		if all, err = meshes(ctx, s, m); err != nil {
+		if all, err = report.ReadMeshes(ctx, s, m); err != nil {
 			return err
 		}
 	}

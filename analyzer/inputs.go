@@ -30,9 +30,7 @@ func (r rules) load(env *cli.Env) (m *mesh.Mesh, p *policy.Policy, err error) {
 		if m, err = mesh.Load(r.Mesh); err != nil {
 			return nil, nil, err
 		}
-		for _, warning := range m.Warnings() {
-			env.Log.Warn(warning)
-		}
+		tellWarnings(m, env)
 	}
 	p = policy.Default()
 	if r.Policy != "" {
@@ -46,10 +44,13 @@ func (r rules) load(env *cli.Env) (m *mesh.Mesh, p *policy.Policy, err error) {
 // warnOf tells what is to be looked at in the mesh that judges, such as a road
 // that raises a limit. That of a file was told when it was loaded.
 func (r rules) warnOf(judging *mesh.Mesh, env *cli.Env) {
-	if r.Mesh != "" {
-		return
+	if r.Mesh == "" {
+		tellWarnings(judging, env)
 	}
-	for _, warning := range judging.Warnings() {
+}
+
+func tellWarnings(m *mesh.Mesh, env *cli.Env) {
+	for _, warning := range m.Warnings() {
 		env.Log.Warn(warning)
 	}
 }
@@ -124,15 +125,6 @@ func begin(ctx context.Context, cache *records.Cache, plan *report.Plan) (latenc
 	return cache.Begin(ctx)
 }
 
-// meshes are the given one, which may be nil, and those of the store.
-func meshes(ctx context.Context, s store.Reader, given *mesh.Mesh) (report.Meshes, error) {
-	archive, err := s.Meshes(ctx)
-	if err != nil {
-		return report.Meshes{}, fmt.Errorf("read the archived meshes: %w", err)
-	}
-	return report.Meshes{File: given, Archive: archive}, nil
-}
-
 // planBy plans a period; what is wrong with it is wrong usage.
 func planBy(m report.Meshes, p *policy.Policy, s span) (*report.Plan, error) {
 	plan, err := m.Plan(p, s.parse)
@@ -152,7 +144,7 @@ func (l looking) load(ctx context.Context, s store.Reader) (*mesh.Mesh, error) {
 	if l.Mesh != "" {
 		return mesh.Load(l.Mesh)
 	}
-	all, err := meshes(ctx, s, nil)
+	all, err := report.ReadMeshes(ctx, s, nil)
 	if err != nil {
 		return nil, err
 	}

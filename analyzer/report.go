@@ -52,7 +52,7 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		return err
 	}
 	defer closing(s, &err)
-	all, err := meshes(ctx, s, m)
+	all, err := report.ReadMeshes(ctx, s, m)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 // foresee finds out before any request whether the policy fits the mesh of now,
 // and gives the period of requests that name none; nil if none is given.
 func (c *serveCommand) foresee(ctx context.Context, s store.Reader, m *mesh.Mesh, p *policy.Policy) (newest *mesh.Mesh, fallback *report.Period, err error) {
-	all, err := meshes(ctx, s, m)
+	all, err := report.ReadMeshes(ctx, s, m)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -444,6 +444,15 @@ type Statistics struct {
 	Bounds       []Bounds `json:"bounds,omitempty"` // of the statistics that are not known, which are null above
 }
 
+// LossPercent is the share of lost packets among those that the statistics are
+// of; not known where there are none.
+func (s *Seen) LossPercent() (percent float64, known bool) {
+	if s.CountedPackets <= 0 {
+		return 0, false
+	}
+	return 100 * float64(s.CountedLost) / float64(s.CountedPackets), true
+}
+
 // Beside is what the tests of the mesh measured that are not judged. Nothing of
 // it is in any other part of the report.
 type Beside struct {

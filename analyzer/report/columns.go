@@ -226,8 +226,8 @@ func lossCell(p *api.Pair) string {
 func worstLoss(ends []api.Seen) string {
 	worst := -1.0
 	for i := range ends {
-		if end := &ends[i]; end.CountedPackets > 0 {
-			worst = max(worst, 100*float64(end.CountedLost)/float64(end.CountedPackets))
+		if percent, known := ends[i].LossPercent(); known {
+			worst = max(worst, percent)
 		}
 	}
 	switch {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +16,17 @@ import (
 type Meshes struct {
 	File    *mesh.Mesh          // judges every period; nil: the archive does
 	Archive []store.MeshVersion // in the order in which store.Reader gives them
+}
+
+// ReadMeshes reads the archive of a store; the file may be nil.
+func ReadMeshes(ctx context.Context, s interface {
+	Meshes(context.Context) ([]store.MeshVersion, error)
+}, file *mesh.Mesh) (Meshes, error) {
+	archive, err := s.Meshes(ctx)
+	if err != nil {
+		return Meshes{}, fmt.Errorf("read the archived meshes: %w", err)
+	}
+	return Meshes{File: file, Archive: archive}, nil
 }
 
 // Plan plans a period by the mesh of that period. When a period ends may hang

@@ -36,7 +36,7 @@ func (s *Server) Prepare(ctx context.Context) {
 // is known.
 func (s *Server) prepare(ctx context.Context, now time.Time) (*time.Location, error) {
 	zone := time.UTC
-	meshes, err := s.meshes(ctx)
+	meshes, err := report.ReadMeshes(ctx, s.Store, s.Mesh)
 	if err != nil {
 		return zone, err
 	}

@@ -187,7 +187,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 		return
 	}
 	defer desk.done(reader.Name)
-	meshes, err := s.meshes(r.Context())
+	meshes, err := report.ReadMeshes(r.Context(), s.Store, s.Mesh)
 	if err != nil {
 		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
 		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
@@ -266,15 +266,6 @@ func (s *Server) readers(w http.ResponseWriter, r *http.Request, _ *readers.Read
 		return
 	}
 	s.write(w, "application/json", append(body, '\n'))
-}
-
-// meshes are what the store archives, and the mesh of the server.
-func (s *Server) meshes(ctx context.Context) (report.Meshes, error) {
-	archive, err := s.Store.Meshes(ctx)
-	if err != nil {
-		return report.Meshes{}, fmt.Errorf("read the archived meshes: %w", err)
-	}
-	return report.Meshes{File: s.Mesh, Archive: archive}, nil
 }
 
 // asked is what a request wants to know.

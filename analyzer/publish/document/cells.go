@@ -89,8 +89,8 @@ func (s *source) verdict(v api.Verdict) Cell {
 func loss(p *api.Pair) Cell {
 	worst := -1.0
 	for i := range p.Ends {
-		if e := &p.Ends[i]; e.CountedPackets > 0 {
-			worst = max(worst, 100*float64(e.CountedLost)/float64(e.CountedPackets))
+		if percent, known := p.Ends[i].LossPercent(); known {
+			worst = max(worst, percent)
 		}
 	}
 	if worst < 0 {

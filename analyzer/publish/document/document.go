@@ -54,7 +54,6 @@ type Table struct {
 	Title   string
 	Columns []Column
 	Rows    [][]Cell
-	Note    string
 }
 
 // Column is what a table says of each row.

@@ -91,8 +91,8 @@ func (s *source) allEnds() *Table {
 		for e := range l.Ends {
 			end := &l.Ends[e]
 			share := unknown
-			if end.CountedPackets > 0 {
-				share = number(100*float64(end.CountedLost)/float64(end.CountedPackets), 4)
+			if percent, known := end.LossPercent(); known {
+				share = number(percent, 4)
 			}
 			t.Rows = append(t.Rows, []Cell{
 				{Text: wording.Plane(s.lang, l.Plane)}, {Text: l.Carrier}, {Text: end.Src}, {Text: end.Dst},

@@ -40,9 +40,6 @@ func (p *page) table(t *document.Table) {
 	}
 	p.rule(p.y, chart.InkFrame)
 	p.y += 3
-	if t.Note != "" {
-		p.lines(t.Note, noteSize, false, chart.InkFaint, 1.4)
-	}
 	p.y += 8
 }
 

@@ -158,11 +158,8 @@ func (b *book) table(sheet string, t *document.Table, warnings []string) error {
 			}
 		}
 	}
-	below := len(t.Rows) + 3
-	for i, text := range append([]string{t.Note}, warnings...) {
-		if text == "" {
-			continue
-		}
+	below := len(t.Rows) + 4
+	for i, text := range warnings {
 		if err := b.cell(sheet, 1, below+i, document.Cell{Text: text}, look{decimals: -1}); err != nil {
 			return err
 		}
