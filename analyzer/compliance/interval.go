@@ -114,7 +114,7 @@ func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
 	tally, scheduled := end.Over[calendar], end.Scheduled[calendar]
 	out := uncertainty.End{}
 	for _, day := range end.Days {
-		sample := uncertainty.Day{Timed: &latency.Distribution{}, Bounds: &latency.Distribution{}}
+		sample := uncertainty.Day{}
 		any := false
 		for b := range day.Bins {
 			if hour, ok := tally.HourAt(day.Bins[b].FromMS); ok {
@@ -144,10 +144,10 @@ func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
 func (r *Rules) addShare(sample *uncertainty.Day, end *End, share *latency.Share) {
 	for _, h := range []*latency.Histogram{&share.Hardware, &share.Kernel, &share.User} {
 		if h == &share.User || end.OnlyBounds {
-			sample.Bounds.AddHistogram(&latency.Histogram{US: h.US, N: h.N})
-			sample.Timed.AddLost(h.Lost)
+			sample.Bounds = sample.Bounds.With(&latency.Histogram{US: h.US, N: h.N})
+			sample.Timed.Lost += h.Lost
 		} else {
-			sample.Timed.AddHistogram(h)
+			sample.Timed = sample.Timed.With(h)
 		}
 	}
 }

@@ -17,6 +17,23 @@ func (h *Histogram) Received() uint64 {
 	return sum
 }
 
+// Empty tells whether h has no packet.
+func (h *Histogram) Empty() bool { return len(h.US) == 0 && h.Lost == 0 }
+
+// With is the packets of both. What is only in one shares its memory with it.
+func (h *Histogram) With(o *Histogram) Histogram {
+	switch lost := h.Lost + o.Lost; {
+	case len(o.US) == 0:
+		return Histogram{h.US, h.N, lost}
+	case len(h.US) == 0:
+		return Histogram{o.US, o.N, lost}
+	}
+	var both Distribution
+	both.AddHistogram(h)
+	both.AddHistogram(o)
+	return both.Histogram()
+}
+
 // Histogram is a copy at rest.
 func (d *Distribution) Histogram() Histogram {
 	h, different := Histogram{Lost: d.lost}, 0

@@ -25,21 +25,23 @@ func month(rough bool) Input {
 		end := End{DelayNS: Span{0, 60_000}}
 		for range 31 {
 			level := 18_000 + random.ExpFloat64()*400
-			day := Day{Timed: &latency.Distribution{}, Bounds: &latency.Distribution{}}
+			var timed, bounds latency.Distribution
+			var day Day
 			for i := range perDay {
-				to := day.Timed
+				to := &timed
 				switch {
 				case rough && i%100 == 0:
-					day.Timed.AddLost(1)
+					timed.AddLost(1)
 					continue
 				case rough && i%100 == 1:
 					day.Missing++
 					continue
 				case rough && i%100 < 30:
-					to = day.Bounds
+					to = &bounds
 				}
 				to.AddRTT(uint32(level+random.ExpFloat64()*250), 1)
 			}
+			day.Timed, day.Bounds = timed.Histogram(), bounds.Histogram()
 			end.Days = append(end.Days, day)
 		}
 		in.Ends = append(in.Ends, end)
@@ -61,7 +63,7 @@ func wide() Input {
 			if d%10 == 0 {
 				timed.AddLost(perDay / 10)
 			}
-			in.Ends[e].Days[d].Timed = timed
+			in.Ends[e].Days[d].Timed = timed.Histogram()
 		}
 	}
 	return in

@@ -92,22 +92,20 @@ func (p *process) month(r *rand.Rand, days, ends int, dealt bool) Input {
 		DistanceM: Span{1_500_000, 1_500_000}, Statistic: policy.P95,
 		Ends: make([]End, ends), Trials: 10_000, FewerDays: 3, Seed: r.Uint64(), Confidence: big.NewRat(19, 20),
 	}
-	for e := range in.Ends {
-		in.Ends[e].Days = make([]Day, days)
-		for d := range days {
-			in.Ends[e].Days[d].Timed = &latency.Distribution{}
-		}
+	drawn := make([][]latency.Distribution, ends)
+	for e := range drawn {
+		drawn[e] = make([]latency.Distribution, days)
 	}
 	fresh := math.Sqrt(1 - p.phi*p.phi)
 	var level, state float64
 	for d := range days {
 		level, state = p.level(r, state)
-		for e := range in.Ends {
+		for e := range drawn {
 			z := r.NormFloat64()
 			for range minutely {
-				to := in.Ends[e].Days[d].Timed
+				to := &drawn[e][d]
 				if dealt {
-					to = in.Ends[e].Days[r.IntN(days)].Timed
+					to = &drawn[e][r.IntN(days)]
 				}
 				if wait := exponential(z, queueUS); waits(wait) < lostAbove {
 					to.AddRTT(uint32(baseUS+level+wait), 1)
@@ -116,6 +114,11 @@ func (p *process) month(r *rand.Rand, days, ends int, dealt bool) Input {
 				}
 				z = p.phi*z + fresh*r.NormFloat64()
 			}
+		}
+	}
+	for e := range drawn {
+		for d := range drawn[e] {
+			in.Ends[e].Days = append(in.Ends[e].Days, Day{Timed: drawn[e][d].Histogram()})
 		}
 	}
 	return in
@@ -176,7 +179,7 @@ func measured(in Input) Ratio {
 	for _, end := range in.Ends {
 		var all latency.Distribution
 		for _, day := range end.Days {
-			all.Merge(day.Timed)
+			all.AddHistogram(&day.Timed)
 		}
 		p95, _ := all.Percentile(95)
 		ns := uint64(p95.US) * 1000

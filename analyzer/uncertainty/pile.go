@@ -18,46 +18,20 @@ type pile struct {
 // of 0 on the low side, and as the RTT that it is on the high one.
 func piles(e *End, sampled []int, low bool) []pile {
 	made := make([]pile, len(sampled))
-	var scratch pile
 	for i, d := range sampled {
-		scratch.us, scratch.upTo, scratch.lost = scratch.us[:0], append(scratch.upTo[:0], 0), 0
-		switch day := &e.Days[d]; {
-		case !day.hasBounds():
-			scratch.add(day.Timed)
-		case low:
-			scratch.count(0, uint32(day.Bounds.Packets()))
-			scratch.add(day.Timed)
-		case day.Timed == nil:
-			scratch.add(day.Bounds)
-		default:
-			var both latency.Distribution
-			both.Merge(day.Timed)
-			both.Merge(day.Bounds)
-			scratch.add(&both)
+		day := &e.Days[d]
+		bounds := day.Bounds
+		if low && day.hasBounds() {
+			bounds = latency.Histogram{US: []uint32{0}, N: []uint32{uint32(bounds.Received())}}
 		}
-		made[i] = pile{slices.Clone(scratch.us), slices.Clone(scratch.upTo), scratch.lost}
+		all := day.Timed.With(&bounds)
+		p := &made[i]
+		p.us, p.upTo, p.lost = all.US, make([]uint32, len(all.US)+1), uint32(all.Lost)
+		for k, n := range all.N {
+			p.upTo[k+1] = p.upTo[k] + n
+		}
 	}
 	return made
-}
-
-// add counts the packets of a distribution none of whose RTTs is below those
-// counted before.
-func (p *pile) add(d *latency.Distribution) {
-	if d == nil {
-		return
-	}
-	for us, n := range d.Values() {
-		p.count(us, uint32(n))
-	}
-	p.lost += uint32(d.Lost())
-}
-
-func (p *pile) count(us, n uint32) {
-	if last := len(p.us); last > 0 && p.us[last-1] == us {
-		p.upTo[last] += n
-		return
-	}
-	p.us, p.upTo = append(p.us, us), append(p.upTo, p.received()+n)
 }
 
 func (p *pile) received() uint32 { return p.upTo[len(p.us)] }

@@ -68,8 +68,8 @@ func (in *Input) sampled() (days []int, sent bool) {
 	for d := range in.Ends[0].Days {
 		any := false
 		for e := range in.Ends {
-			packets := in.Ends[e].Days[d].packets() > 0
-			any, sent = any || packets || in.Ends[e].Days[d].Missing > 0, sent || packets
+			day := &in.Ends[e].Days[d]
+			any, sent = any || day.sent() || day.Missing > 0, sent || day.sent()
 		}
 		if any {
 			days = append(days, d)
@@ -103,12 +103,12 @@ func newEnd(e *End, sampled []int, s policy.Statistic) end {
 	made := end{delayNS: e.DelayNS, packets: make([]uint32, len(sampled))}
 	missing := make([]uint32, len(sampled))
 	bounded, gapped := false, false
+	high := piles(e, sampled, false)
 	for i, d := range sampled {
 		day := &e.Days[d]
-		made.packets[i], missing[i] = day.packets(), uint32(day.Missing)
+		made.packets[i], missing[i] = high[i].received()+high[i].lost, uint32(day.Missing)
 		bounded, gapped = bounded || day.hasBounds(), gapped || day.Missing > 0
 	}
-	high := piles(e, sampled, false)
 	made.high = prepare(s, high, nil)
 	made.low = made.high
 	if bounded {

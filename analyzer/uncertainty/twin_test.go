@@ -121,21 +121,23 @@ func seeded(random *rand.Rand) Input {
 	for range 1 + random.IntN(2) {
 		end := End{DelayNS: span(random.Int64N(40_000)-20_000, 100_000)}
 		for range days {
-			day := Day{Timed: &latency.Distribution{}, Bounds: &latency.Distribution{}}
+			var timed, bounds latency.Distribution
+			var day Day
 			level := 12_000 + random.Uint32N(3000)
 			for range random.IntN(40) {
 				if bounded && random.IntN(3) == 0 {
-					day.Bounds.AddRTT(level+random.Uint32N(200), 1+random.Uint64N(9))
+					bounds.AddRTT(level+random.Uint32N(200), 1+random.Uint64N(9))
 				} else {
-					day.Timed.AddRTT(level+random.Uint32N(100), 1+random.Uint64N(9))
+					timed.AddRTT(level+random.Uint32N(100), 1+random.Uint64N(9))
 				}
 			}
 			if lossy && random.IntN(4) == 0 {
-				day.Timed.AddLost(random.Uint64N(20))
+				timed.AddLost(random.Uint64N(20))
 			}
 			if gapped && random.IntN(3) == 0 {
 				day.Missing = random.Uint64N(40)
 			}
+			day.Timed, day.Bounds = timed.Histogram(), bounds.Histogram()
 			end.Days = append(end.Days, day)
 		}
 		in.Ends = append(in.Ends, end)
@@ -152,17 +154,17 @@ func twinOf(in Input, light theory.Light, candidates []int, measured Ratio) twin
 	for _, end := range in.Ends {
 		told := twinEnd{DelayNS: [2]int64{end.DelayNS.Low, end.DelayNS.High}}
 		for _, day := range end.Days {
-			told.Days = append(told.Days, twinDay{samples(day.Timed), day.Timed.Lost(), samples(day.Bounds), day.Missing})
+			told.Days = append(told.Days, twinDay{samples(&day.Timed), day.Timed.Lost, samples(&day.Bounds), day.Missing})
 		}
 		link.Ends = append(link.Ends, told)
 	}
 	return link
 }
 
-func samples(d *latency.Distribution) [][2]uint64 {
+func samples(h *latency.Histogram) [][2]uint64 {
 	pairs := [][2]uint64{}
-	for us, n := range d.Values() {
-		pairs = append(pairs, [2]uint64{uint64(us), n})
+	for i, us := range h.US {
+		pairs = append(pairs, [2]uint64{uint64(us), uint64(h.N[i])})
 	}
 	return pairs
 }

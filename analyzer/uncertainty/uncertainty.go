@@ -55,27 +55,19 @@ type End struct {
 // Day is the packets of one end on one day: with the missing ones, at most
 // 2³² − 1.
 type Day struct {
-	Timed   *latency.Distribution // timed by hardware or kernel, and every lost packet; nil for none
-	Bounds  *latency.Distribution // received later than the network took, so upper bounds only; nil for none
-	Missing uint64                // scheduled, never sent, and nothing excuses it
+	Timed   latency.Histogram // timed by hardware or kernel, and every lost packet
+	Bounds  latency.Histogram // received later than the network took, so upper bounds only
+	Missing uint64            // scheduled, never sent, and nothing excuses it
 }
 
 // Span is a rectangular distribution over the whole numbers from Low to High,
 // both included.
 type Span struct{ Low, High int64 }
 
-func (d *Day) hasBounds() bool { return d.Bounds != nil && d.Bounds.Packets() > 0 }
+func (d *Day) hasBounds() bool { return len(d.Bounds.US) > 0 }
 
-// packets counts those sent. check has made sure that they fit.
-func (d *Day) packets() uint32 {
-	n := uint64(0)
-	for _, part := range []*latency.Distribution{d.Timed, d.Bounds} {
-		if part != nil {
-			n += part.Packets()
-		}
-	}
-	return uint32(n)
-}
+// sent tells whether any packet was.
+func (d *Day) sent() bool { return !d.Timed.Empty() || d.hasBounds() }
 
 // What lies beyond these is a mistake, and would not fit 64 bits everywhere.
 const (
@@ -132,17 +124,10 @@ func (e *End) check(days int) error {
 
 func (d *Day) check() error {
 	left := uint64(math.MaxUint32)
-	counts := []uint64{d.Missing}
-	if d.Timed != nil {
-		counts = append(counts, d.Timed.Packets())
+	if d.Bounds.Lost > 0 {
+		return fmt.Errorf("%d lost packets among the bounds; a loss is none, count it among the timed ones", d.Bounds.Lost)
 	}
-	if d.Bounds != nil {
-		counts = append(counts, d.Bounds.Packets())
-		if lost := d.Bounds.Lost(); lost > 0 {
-			return fmt.Errorf("%d lost packets among the bounds; a loss is none, count it among the timed ones", lost)
-		}
-	}
-	for _, n := range counts {
+	for _, n := range []uint64{d.Missing, d.Timed.Received(), d.Timed.Lost, d.Bounds.Received()} {
 		if n > left {
 			return fmt.Errorf("more than %d packets", uint64(math.MaxUint32))
 		}

@@ -23,13 +23,13 @@ func perKM() theory.Light { return theory.WithDelay(big.NewRat(5, 1)) }
 // packets are so many of each RTT in µs.
 type packets map[uint32]uint64
 
-func distribution(received packets, lost uint64) *latency.Distribution {
-	d := &latency.Distribution{}
+func distribution(received packets, lost uint64) latency.Histogram {
+	var d latency.Distribution
 	for us, n := range received {
 		d.AddRTT(us, n)
 	}
 	d.AddLost(lost)
-	return d
+	return d.Histogram()
 }
 
 func show(r Ratio) string {
@@ -308,7 +308,7 @@ func naive(in Input, light theory.Light) (low [][]Ratio, high, gaps []Ratio) {
 	var days []int
 	for d := range in.Ends[0].Days {
 		for _, end := range in.Ends {
-			if end.Days[d].Timed.Packets()+end.Days[d].Bounds.Packets()+end.Days[d].Missing > 0 {
+			if day := &end.Days[d]; day.Timed.Received()+day.Timed.Lost+day.Bounds.Received()+day.Missing > 0 {
 				days = append(days, d)
 				break
 			}
@@ -364,10 +364,10 @@ func merged(end End, drawn []int, statistic policy.Statistic) [3]latency.RTT {
 	missing := uint64(0)
 	for _, d := range drawn {
 		day := end.Days[d]
-		low.Merge(day.Timed)
-		low.AddRTT(0, day.Bounds.Packets())
-		high.Merge(day.Timed)
-		high.Merge(day.Bounds)
+		low.AddHistogram(&day.Timed)
+		low.AddRTT(0, day.Bounds.Received())
+		high.AddHistogram(&day.Timed)
+		high.AddHistogram(&day.Bounds)
 		missing += day.Missing
 	}
 	if high.Packets() == 0 {
