@@ -44,11 +44,11 @@ func Simulate(in Input) (*Trials, error) {
 		}
 		m := in.meters(&random)
 		for e := range ends {
-			low[e].addLow(&ends[e], times, m)
+			low[e].addLow(&ends[e], m)
 		}
-		high.addWorse(ends, (*end).asIs, times, m)
+		high.addWorse(ends, (*end).asIs, m)
 		if gapped {
-			gaps.addWorse(ends, (*end).withGaps, times, m)
+			gaps.addWorse(ends, (*end).withGaps, m)
 		}
 	}
 	for e := range low {
@@ -94,8 +94,8 @@ type end struct {
 	low     statistic // bounds as 0; the same as high without bounds
 	gaps    statistic // missing packets as lost besides; nil without any
 
+	drawn   drawn
 	drawnNS int64 // what its timestamps added
-	silent  bool  // no packet on the drawn days: nothing is known
 }
 
 // newEnd prepares the sampled days of an end.
@@ -121,8 +121,11 @@ func newEnd(e *End, sampled []int, s policy.Statistic) end {
 }
 
 func (e *end) draw(times []uint32, delayNS int64) {
-	e.drawnNS, e.silent = delayNS, weigh(e.packets, times) == 0
+	e.drawn, e.drawnNS = drawn{times, weigh(e.packets, times)}, delayNS
 }
+
+// silent tells whether there is no packet on the drawn days: nothing is known.
+func (e *end) silent() bool { return e.drawn.packets == 0 }
 
 func (e *end) asIs() statistic { return e.high }
 

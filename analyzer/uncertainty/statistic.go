@@ -3,7 +3,6 @@ package uncertainty
 import (
 	"math"
 	"math/bits"
-	"slices"
 
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 )
@@ -11,12 +10,18 @@ import (
 // endless stands for +∞ among microseconds and nanoseconds, which are below it.
 const endless uint64 = math.MaxUint64
 
-// statistic is one of an end, prepared for many trials, of which each says how
-// often it drew each day; at least one packet was sent on these. of gives
-// microseconds or endless, atMost whether that is no more than us.
+// drawn is what a trial drew of an end.
+type drawn struct {
+	times   []uint32 // how often each day was drawn
+	packets uint64   // sent on these days, lost ones included
+}
+
+// statistic is one of an end, prepared for many trials that draw at least one
+// packet. of gives microseconds or endless, atMost whether that is no more than
+// us.
 type statistic interface {
-	of(times []uint32) uint64
-	atMost(us uint64, times []uint32) bool
+	of(d *drawn) uint64
+	atMost(us uint64, d *drawn) bool
 }
 
 // prepare makes a statistic of piles and what counts as lost beside them, by
@@ -51,21 +56,22 @@ func prepare(s policy.Statistic, piles []pile, missing []uint32) statistic {
 // them together; below the smallest, none has.
 type percentile struct {
 	percent uint64
-	packets []uint32 // by day, lost and missing ones included
+	days    int
+	missing []uint32 // by day, count as lost; nil for none
 	us      []uint32 // ascending
 	upTo    []uint32 // packets at or below us[i] on day d, at i × days + d
 }
 
 func newPercentile(percent uint64, piles []pile, missing []uint32) *percentile {
-	p := &percentile{percent: percent, packets: make([]uint32, len(piles))}
+	p := &percentile{percent: percent, days: len(piles), missing: missing}
 	least, most := endless, uint64(0)
 	for d := range piles {
-		p.packets[d] = piles[d].received() + piles[d].lost
+		packets := uint64(piles[d].received()) + uint64(piles[d].lost)
 		if missing != nil {
-			p.packets[d] += missing[d]
+			packets += uint64(missing[d])
 		}
-		if p.packets[d] > 0 {
-			own := piles[d].at(p.rank(uint64(p.packets[d])))
+		if packets > 0 {
+			own := piles[d].at(p.rank(packets))
 			least, most = min(least, own), max(most, own)
 		}
 	}
@@ -85,13 +91,26 @@ func newPercentile(percent uint64, piles []pile, missing []uint32) *percentile {
 
 func (p *percentile) rank(packets uint64) uint64 { return (packets*p.percent + 99) / 100 }
 
-func (p *percentile) of(times []uint32) uint64 {
-	rank := p.rank(weigh(p.packets, times))
-	row := len(p.packets)
+// rankOf is that of the packets that were drawn.
+func (p *percentile) rankOf(d *drawn) uint64 {
+	packets := d.packets
+	if p.missing != nil {
+		packets += weigh(p.missing, d.times)
+	}
+	return p.rank(packets)
+}
+
+// below is how many packets that were drawn are at or below us[i].
+func (p *percentile) below(i int, d *drawn) uint64 {
+	return weigh(p.upTo[i*p.days:][:p.days], d.times)
+}
+
+func (p *percentile) of(d *drawn) uint64 {
+	rank := p.rankOf(d)
 	from, to := 0, len(p.us)
 	for from < to {
 		mid := int(uint(from+to) / 2)
-		if weigh(p.upTo[mid*row:][:row], times) < rank {
+		if p.below(mid, d) < rank {
 			from = mid + 1
 		} else {
 			to = mid
@@ -105,18 +124,20 @@ func (p *percentile) of(times []uint32) uint64 {
 
 // atMost looks at the last value that is: it has to have as many packets at or
 // below it as the rank asks for.
-func (p *percentile) atMost(us uint64, times []uint32) bool {
-	n, _ := slices.BinarySearchFunc(p.us, us, func(v uint32, us uint64) int {
-		if uint64(v) <= us {
-			return -1
-		}
-		return 1
-	})
-	if n == 0 {
+func (p *percentile) atMost(us uint64, d *drawn) bool {
+	if len(p.us) == 0 || uint64(p.us[0]) > us {
 		return false
 	}
-	row := len(p.packets)
-	return weigh(p.upTo[(n-1)*row:][:row], times) >= p.rank(weigh(p.packets, times))
+	// Without a branch that nobody can foresee, which slices.BinarySearch has.
+	last := 0
+	for n := len(p.us); n > 1; {
+		half := n / 2
+		if uint64(p.us[last+half]) <= us {
+			last += half
+		}
+		n -= half
+	}
+	return p.below(last, d) >= p.rankOf(d)
 }
 
 // weigh sums counts of days as often as each was drawn.
@@ -147,13 +168,13 @@ func newMean(piles []pile) *mean {
 	return m
 }
 
-func (m *mean) of(times []uint32) uint64 {
-	received := weigh(m.received, times)
+func (m *mean) of(d *drawn) uint64 {
+	received := weigh(m.received, d.times)
 	if received == 0 {
 		return endless
 	}
 	high, low := uint64(0), uint64(0)
-	for day, n := range times {
+	for day, n := range d.times {
 		h, l := bits.Mul64(m.sums[day], uint64(n))
 		var carry uint64
 		low, carry = bits.Add64(low, l, 0)
@@ -166,7 +187,7 @@ func (m *mean) of(times []uint32) uint64 {
 	return us
 }
 
-func (m *mean) atMost(us uint64, times []uint32) bool { return m.of(times) <= us }
+func (m *mean) atMost(us uint64, d *drawn) bool { return m.of(d) <= us }
 
 // shortest is the least RTT of the received packets.
 type shortest struct {
@@ -181,9 +202,9 @@ func newShortest(piles []pile) *shortest {
 	return s
 }
 
-func (s *shortest) of(times []uint32) uint64 {
+func (s *shortest) of(d *drawn) uint64 {
 	us := endless
-	for day, n := range times {
+	for day, n := range d.times {
 		if n > 0 {
 			us = min(us, s.us[day])
 		}
@@ -191,7 +212,7 @@ func (s *shortest) of(times []uint32) uint64 {
 	return us
 }
 
-func (s *shortest) atMost(us uint64, times []uint32) bool { return s.of(times) <= us }
+func (s *shortest) atMost(us uint64, d *drawn) bool { return s.of(d) <= us }
 
 // ifComplete is endless where packets are missing on a drawn day: mean and min
 // are over received packets and say nothing of those.
@@ -200,11 +221,11 @@ type ifComplete struct {
 	missing []uint32 // by day
 }
 
-func (s ifComplete) of(times []uint32) uint64 {
-	if weigh(s.missing, times) > 0 {
+func (s ifComplete) of(d *drawn) uint64 {
+	if weigh(s.missing, d.times) > 0 {
 		return endless
 	}
-	return s.statistic.of(times)
+	return s.statistic.of(d)
 }
 
-func (s ifComplete) atMost(us uint64, times []uint32) bool { return s.of(times) <= us }
+func (s ifComplete) atMost(us uint64, d *drawn) bool { return s.of(d) <= us }

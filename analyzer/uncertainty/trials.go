@@ -54,8 +54,8 @@ func (f *first) sorted() []ratio {
 }
 
 // addLow adds a trial of one end, the bounds as 0, to the smallest.
-func (f *first) addLow(e *end, times []uint32, m uint64) {
-	if e.silent {
+func (f *first) addLow(e *end, m uint64) {
+	if e.silent() {
 		f.add(ratio{e.ns(0), m})
 		return
 	}
@@ -64,23 +64,23 @@ func (f *first) addLow(e *end, times []uint32, m uint64) {
 		if exact {
 			ns-- // as much is no less
 		}
-		if us := e.us(ns); us < 0 || !e.low.atMost(uint64(us), times) {
+		if us := e.us(ns); us < 0 || !e.low.atMost(uint64(us), &e.drawn) {
 			return
 		}
 	}
-	f.add(ratio{e.ns(e.low.of(times)), m})
+	f.add(ratio{e.ns(e.low.of(&e.drawn)), m})
 }
 
 // addWorse adds the worse end of a trial to the largest.
-func (f *first) addWorse(ends []end, side func(*end) statistic, times []uint32, m uint64) {
-	if f.cut && !f.reached(ends, side, times, m) {
+func (f *first) addWorse(ends []end, side func(*end) statistic, m uint64) {
+	if f.cut && !f.reached(ends, side, m) {
 		return
 	}
 	worse := ratio{0, m}
 	for e := range ends {
 		ns := endless
-		if !ends[e].silent {
-			ns = ends[e].ns(side(&ends[e]).of(times))
+		if !ends[e].silent() {
+			ns = ends[e].ns(side(&ends[e]).of(&ends[e].drawn))
 		}
 		worse.ns = max(worse.ns, ns)
 	}
@@ -88,14 +88,14 @@ func (f *first) addWorse(ends []end, side func(*end) statistic, times []uint32, 
 }
 
 // reached tells whether any end is longer than what was cut off allows.
-func (f *first) reached(ends []end, side func(*end) statistic, times []uint32, m uint64) bool {
+func (f *first) reached(ends []end, side func(*end) statistic, m uint64) bool {
 	if f.last.ns == endless {
 		return false
 	}
 	ns, _ := f.last.over(m)
 	for i := range ends {
 		e := &ends[i]
-		if us := e.us(ns); e.silent || us < 0 || !side(e).atMost(uint64(us), times) {
+		if us := e.us(ns); e.silent() || us < 0 || !side(e).atMost(uint64(us), &e.drawn) {
 			return true
 		}
 	}
