@@ -125,9 +125,9 @@ func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
 		for share := range day.Shares(tally.Calendar, end.Excused) {
 			r.addShare(&sample, end, share)
 			switch {
-			case len(share.Kernel.US) > 0:
+			case share.Kernel.Received() > 0:
 				out.DelayNS = r.kernelAdds
-			case len(share.Hardware.US) > 0 && out.DelayNS != r.kernelAdds:
+			case share.Hardware.Received() > 0 && out.DelayNS != r.kernelAdds:
 				out.DelayNS = r.hardwareAdds
 			}
 		}
@@ -142,13 +142,16 @@ func (r *Rules) sampled(end *End, calendar int) uncertainty.End {
 // known not to be longer: user space adds what it likes, and so does a router
 // that answers pings when it has nothing better to do.
 func (r *Rules) addShare(sample *uncertainty.Day, end *End, share *latency.Share) {
-	for _, h := range []*latency.Histogram{&share.Hardware, &share.Kernel, &share.User} {
-		if h == &share.User || end.OnlyBounds {
-			sample.Bounds = sample.Bounds.With(&latency.Histogram{US: h.US, N: h.N})
-			sample.Timed.Lost += h.Lost
-		} else {
-			sample.Timed = sample.Timed.With(h)
-		}
+	timed, bounds := []latency.Histogram{share.Hardware, share.Kernel}, []latency.Histogram{share.User}
+	if end.OnlyBounds {
+		timed, bounds = nil, append(timed, bounds...)
+	}
+	for _, h := range timed {
+		sample.Timed = sample.Timed.With(h)
+	}
+	for _, h := range bounds {
+		sample.Timed = sample.Timed.WithLost(h.Lost())
+		sample.Bounds = sample.Bounds.With(h.WithoutLost())
 	}
 }
 

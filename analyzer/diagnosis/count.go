@@ -27,21 +27,12 @@ func (n count) less(o count) count {
 	return count{n.received - o.received, n.lost - o.lost, n.slow - o.slow, n.excess - o.excess}
 }
 
-func histograms(s *latency.Share) []*latency.Histogram {
-	return []*latency.Histogram{&s.Hardware, &s.Kernel, &s.User}
-}
-
 func (c *explanation) counted(s *latency.Share) (n count) {
-	for _, h := range histograms(s) {
-		n.lost += h.Lost
-		for i, us := range h.US {
-			packets := uint64(h.N[i])
-			n.received += packets
-			n.excess += (int64(us) - c.whole) * int64(packets)
-			if int64(us) > c.whole {
-				n.slow += packets
-			}
-		}
+	for _, h := range s.Sources() {
+		n.lost += h.Lost()
+		n.received += h.Received()
+		n.excess += int64(h.SumUS()) - c.whole*int64(h.Received())
+		n.slow += h.Above(c.whole)
 	}
 	return n
 }
@@ -122,11 +113,4 @@ func (c *explanation) share(part, all count, params map[string]any) map[string]a
 }
 
 // shortest is the shortest RTT of an hour; false without any.
-func (h *hour) shortest() (us int64, ok bool) {
-	for _, part := range histograms(&h.Open) {
-		if len(part.US) > 0 && (!ok || int64(part.US[0]) < us) {
-			us, ok = int64(part.US[0]), true
-		}
-	}
-	return us, ok
-}
+func (h *hour) shortest() (us int64, ok bool) { return int64(h.ShortestUS), h.HasRTT }

@@ -161,12 +161,11 @@ func (c *explanation) over(lost bool, keep func(s int, h *hour) bool) (worst lat
 			if !keep(s, h) {
 				continue
 			}
-			for _, part := range histograms(&h.Open) {
-				if lost {
-					d.AddHistogram(part)
-				} else {
-					d.AddHistogram(&latency.Histogram{US: part.US, N: part.N})
+			for _, part := range h.Open.Sources() {
+				if !lost {
+					part = part.WithoutLost()
 				}
+				d.AddHistogram(part)
 			}
 		}
 		if rtt, exists := compliance.StatisticOf(c.statistic, &d); exists && (!ok || rtt.Compare(worst) > 0) {

@@ -112,8 +112,8 @@ func (c *explanation) ways() *[2]way {
 			h := &c.sides[s].hours[i]
 			there.lost += h.Path.ForwardLost
 			back.lost += h.Path.ReverseLost
-			there.delay.AddHistogram(&h.Path.Forward)
-			back.delay.AddHistogram(&h.Path.Reverse)
+			there.delay.AddHistogram(h.Path.Forward)
+			back.delay.AddHistogram(h.Path.Reverse)
 			for _, way := range []*way{there, back} {
 				way.errorUS = max(way.errorUS, h.Path.OneWayErrorUS)
 			}

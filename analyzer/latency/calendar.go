@@ -1,10 +1,13 @@
 package latency
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"time"
 
 	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // Calendar is a period cut into the clock hours of a time zone: what days and
@@ -14,6 +17,16 @@ type Calendar struct {
 	Hours        []Hour
 	Days         []string // dates, such as 2025-06-03, in order
 	ShortOfDay   bool     // the period is shorter than the day it begins on would be
+
+	days []dayHours // as Days
+}
+
+// dayHours is what of a day lies in the period.
+type dayHours struct {
+	Span
+	// sum is the hash over its date and hours, which do not tell of which period
+	// they are.
+	sum wire.Digest
 }
 
 // Hour is the part of one clock hour that lies in the period. Where a clock is
@@ -57,7 +70,25 @@ func NewCalendar(from, to time.Time, cuts ...time.Time) *Calendar {
 		c.Hours[len(c.Hours)-1].ToMS = next
 		at = next
 	}
+	c.sumDays()
 	return c
+}
+
+func (c *Calendar) sumDays() {
+	for hours := c.Hours; len(hours) > 0; {
+		day, n := hours[0].Day, 0
+		for n < len(hours) && hours[n].Day == day {
+			n++
+		}
+		data := []byte(c.Days[day])
+		for _, h := range hours[:n] {
+			data = binary.AppendVarint(data, h.FromMS)
+			data = binary.AppendVarint(data, h.ToMS)
+			data = binary.AppendVarint(data, int64(h.Clock))
+		}
+		c.days = append(c.days, dayHours{Span{hours[0].FromMS, hours[n-1].ToMS}, sha256.Sum256(data)})
+		hours = hours[n:]
+	}
 }
 
 // dayAfter is the same clock time a day later, or the next midnight for the

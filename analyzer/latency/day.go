@@ -24,7 +24,7 @@ type Day struct {
 	// Open and Excused are all hours together.
 	Open, Excused Share
 	Bins          []Bin // one for each hour of the day in the calendar
-	// HoursAtRest says that the histograms of the hours were left in the records.
+	// HoursAtRest says that the histograms of the hours are still in the records.
 	HoursAtRest bool
 }
 
@@ -74,11 +74,11 @@ func (d *Day) sum() {
 		for i := range d.Bins {
 			part := of.part(&d.Bins[i])
 			of.whole.Usable += part.Usable
-			hardware.AddHistogram(&part.Hardware)
-			kernel.AddHistogram(&part.Kernel)
-			user.AddHistogram(&part.User)
-			low.AddHistogram(&part.Summed.Low)
-			high.AddHistogram(&part.Summed.High)
+			hardware.AddHistogram(part.Hardware)
+			kernel.AddHistogram(part.Kernel)
+			user.AddHistogram(part.User)
+			low.AddHistogram(part.Summed.Low)
+			high.AddHistogram(part.Summed.High)
 			of.whole.Summed.LowUS += part.Summed.LowUS
 			of.whole.Summed.HighUS += part.Summed.HighUS
 			of.whole.Summed.Endless += part.Summed.Endless
@@ -135,9 +135,9 @@ type Bin struct {
 
 // findShortest sets the shortest RTT.
 func (b *Bin) findShortest() {
-	for _, h := range []*Histogram{&b.Open.Hardware, &b.Open.Kernel, &b.Open.User} {
-		if len(h.US) > 0 && (!b.HasRTT || h.US[0] < b.ShortestUS) {
-			b.ShortestUS, b.HasRTT = h.US[0], true
+	for _, h := range b.Open.Sources() {
+		if us, ok := h.Shortest(); ok && (!b.HasRTT || us < b.ShortestUS) {
+			b.ShortestUS, b.HasRTT = us, true
 		}
 	}
 }
@@ -153,6 +153,9 @@ type Share struct {
 	Hardware, Kernel, User Histogram
 	Summed                 Bounds // of packets without samples, whatever their timestamps
 }
+
+// Sources are the packets that have samples, by the source of their timestamps.
+func (s *Share) Sources() [3]Histogram { return [...]Histogram{s.Hardware, s.Kernel, s.User} }
 
 // Path is what an hour tells of the way of the packets.
 type Path struct {

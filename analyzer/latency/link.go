@@ -22,8 +22,11 @@ type Source interface {
 // again. It forgets a day by itself when windows of it were stored since.
 type Records interface {
 	// Load gives the days of keys, which are of one link and ascend; nil for each
-	// that there is none of. Without hours these may be at rest.
+	// that there is none of. Without hours these are at rest.
 	Load(ctx context.Context, keys []DayKey, hours bool) ([]*Day, error)
+	// LoadHours adds them to days that are at rest. They stay at rest where the
+	// record is not that of the day any more.
+	LoadHours(ctx context.Context, keys []DayKey, days []*Day) error
 	// Reserve says that days are about to be made, before their windows are
 	// read: what is stored after it spoils them.
 	Reserve(ctx context.Context, keys []DayKey) error
@@ -53,7 +56,7 @@ type Link struct {
 
 // Read gives the days of an end, from the records where these have them and
 // else from the windows; records may be nil. Without hours these may be at rest,
-// which spares most of what there is to load.
+// which spares most of what there is to load; Wake loads them later.
 //
 // A mesh that judges may say otherwise than the one that was measured by. A
 // window is foreign if it begins when by this mesh one of its sites does not
@@ -104,6 +107,16 @@ func Read(ctx context.Context, source Source, records Records, scope *Scope, hou
 	return link, nil
 }
 
+// Wake loads the hours of a link that was read of a scope without them. False if
+// days have changed since, so that the link has to be read again.
+func (l *Link) Wake(ctx context.Context, records Records, scope *Scope) (awake bool, err error) {
+	if !l.HoursAtRest() {
+		return true, nil
+	}
+	err = records.LoadHours(ctx, scope.keys(), l.Days)
+	return !l.HoursAtRest(), err
+}
+
 func (m *dayMaker) read(ctx context.Context, source Source, first, last int, span Span) error {
 	m.begin(first, last)
 	query := store.Query{
@@ -134,30 +147,16 @@ func (s *Scope) keys() []DayKey {
 	}
 	of := func(s *mesh.Site) site { return site{s.Cluster, s.Carrier, s.Plane, s.From, s.Until} }
 	keys := make([]DayKey, len(s.Calendar.Days))
-	for i := range keys {
-		keys[i] = DayKey{Src: s.Src.ID, Dst: s.Dst.ID, Test: s.Test.Name}
-	}
-	hours := make([][]Hour, len(keys))
-	for _, h := range s.Calendar.Hours {
-		key := &keys[h.Day]
-		if hours[h.Day] == nil {
-			key.FromMS = h.FromMS
-		}
-		key.ToMS = h.ToMS
-		day := h.Day
-		h.Day = 0 // the record does not hang on the period that it is made for
-		hours[day] = append(hours[day], h)
-	}
-	for i := range keys {
+	for i, day := range s.Calendar.days {
+		keys[i] = DayKey{Src: s.Src.ID, Dst: s.Dst.ID, Test: s.Test.Name, Span: day.Span}
 		var excused []Span
 		for _, span := range s.Excused {
-			if span.FromMS < keys[i].ToMS && keys[i].FromMS < span.ToMS {
-				excused = append(excused, Span{max(span.FromMS, keys[i].FromMS), min(span.ToMS, keys[i].ToMS)})
+			if span.FromMS < day.ToMS && day.FromMS < span.ToMS {
+				excused = append(excused, Span{max(span.FromMS, day.FromMS), min(span.ToMS, day.ToMS)})
 			}
 		}
 		data, err := json.Marshal([]any{
-			recordVersion, s.Calendar.Days[i], hours[i], s.Test.Method, s.Test.IntervalMS,
-			of(s.Src), of(s.Dst), excused,
+			recordVersion, day.sum, s.Test.Method, s.Test.IntervalMS, of(s.Src), of(s.Dst), excused,
 		})
 		if err != nil {
 			panic("latency: " + err.Error()) // strings and numbers
@@ -191,9 +190,9 @@ func (l *Link) Over(c *Calendar, excused bool) *Tally {
 			}
 		}
 		for share := range day.Shares(c, excused) {
-			t.AddHistogram(&share.Hardware)
-			t.AddHistogram(&share.Kernel)
-			t.AddHistogram(&share.User)
+			for _, h := range share.Sources() {
+				t.AddHistogram(h)
+			}
 			t.bounds.add(&share.Summed)
 		}
 	}

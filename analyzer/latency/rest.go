@@ -10,10 +10,12 @@ import (
 )
 
 // A day at rest is written by hand and not by a library: a report over a month
-// of a country reads 24 300 of them, with some hundred million numbers, and has
-// three seconds for all that it does.
+// of a country reads 24 300 of them and has three seconds for all that it does.
 
-var errDay = errors.New("latency: not the bytes of a day record")
+var (
+	errDay   = errors.New("latency: not the bytes of a day record")
+	errHours = errors.New("latency: the hours are of other windows than the day")
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -25,15 +27,12 @@ func (d *Day) MarshalBinary() ([]byte, error) {
 	w = append(w, d.SHA256[:]...)
 	d.Facts.write(&w)
 	w.uint(uint64(len(d.Bins)))
-	w.uint(uint64(values(d.histograms())))
 	d.Open.write(&w)
 	d.Excused.write(&w)
 	for i := range d.Bins {
 		d.Bins[i].write(&w)
 	}
-	for _, h := range d.histograms() {
-		w.histogram(h)
-	}
+	w.histograms(d.histograms())
 	return withChecksum(w), nil
 }
 
@@ -46,7 +45,7 @@ func (d *Day) UnmarshalBinary(data []byte) error {
 	*d = Day{Date: r.text(), HoursAtRest: true}
 	copy(d.SHA256[:], r.take(len(d.SHA256)))
 	d.Facts.read(&r)
-	bins, values := r.length(), r.length()
+	bins := r.length()
 	if r.bad {
 		return errDay
 	}
@@ -56,39 +55,41 @@ func (d *Day) UnmarshalBinary(data []byte) error {
 	for i := range d.Bins {
 		d.Bins[i].read(&r)
 	}
-	return r.histograms(d.histograms(), values)
+	return r.histograms(d.histograms())
 }
 
-// MarshalHours writes the histograms of the hours, each after the other.
+// MarshalHours writes the histograms of the hours, each after the other, behind
+// the hash of the windows of the day that they are of.
 func (d *Day) MarshalHours() []byte {
-	var all []*Histogram
-	for i := range d.Bins {
-		all = append(all, d.Bins[i].histograms()...)
-	}
-	w := writer{}
-	w.uint(uint64(values(all)))
-	for _, h := range all {
-		w.histogram(h)
-	}
+	w := writer(d.SHA256[:])
+	w.histograms(d.hourly())
 	return withChecksum(w)
 }
 
-// UnmarshalHours reads what MarshalHours wrote, into a day whose hours are at
-// rest.
+// UnmarshalHours reads what MarshalHours wrote, into the same day while its
+// hours are at rest.
 func (d *Day) UnmarshalHours(data []byte) error {
 	r, ok := checked(data)
 	if !ok {
 		return errDay
 	}
-	var all []*Histogram
-	for i := range d.Bins {
-		all = append(all, d.Bins[i].histograms()...)
+	if r.take(len(d.SHA256)) != string(d.SHA256[:]) {
+		return errHours
 	}
-	if err := r.histograms(all, r.length()); err != nil {
+	if err := r.histograms(d.hourly()); err != nil {
 		return err
 	}
 	d.HoursAtRest = false
 	return nil
+}
+
+// hourly are the histograms of the hours, in the order in which they are
+// written.
+func (d *Day) hourly() (all []*Histogram) {
+	for i := range d.Bins {
+		all = append(all, d.Bins[i].histograms()...)
+	}
+	return all
 }
 
 func withChecksum(body []byte) []byte {
@@ -100,15 +101,7 @@ func checked(data []byte) (reader, bool) {
 	if body < 0 || crc32.Checksum(data[:body], castagnoli) != binary.LittleEndian.Uint32(data[body:]) {
 		return reader{}, false
 	}
-	return reader{data: data[:body]}, true
-}
-
-// values is how many RTTs differ in each histogram, together.
-func values(all []*Histogram) (n int) {
-	for _, h := range all {
-		n += len(h.US)
-	}
-	return n
+	return reader{data: string(data[:body])}, true
 }
 
 // counts are numbers of windows, in the order in which they are written.
@@ -235,43 +228,28 @@ func (w *writer) text(s string) {
 	*w = append(*w, s...)
 }
 
-// histogram writes the number of RTTs, each as the difference to the one
-// before and how often it occurred, and the losses.
-func (w *writer) histogram(h *Histogram) {
-	w.uint(uint64(len(h.US)))
-	last := uint32(0)
-	for i, us := range h.US {
-		w.uint(uint64(us - last))
-		w.uint(uint64(h.N[i]))
-		last = us
+func (w *writer) histograms(all []*Histogram) {
+	for _, h := range all {
+		w.text(string(*h))
 	}
-	w.uint(h.Lost)
 }
 
-// reader takes values off data. Once something was wrong, all are zero.
+// reader takes values off a text, of which the histograms stay parts. Once
+// something was wrong, all are zero.
 type reader struct {
-	data []byte
+	data string
 	bad  bool
 }
 
-func (r *reader) fail() { r.data, r.bad = nil, true }
-
-// uvarint is a number and how many bytes it takes; 0 if it is none.
-func uvarint(data []byte) (v uint64, n int) {
-	if len(data) > 0 && data[0] < 0x80 { // which nearly all are
-		return uint64(data[0]), 1
-	}
-	v, n = binary.Uvarint(data)
-	return v, max(n, 0)
-}
+func (r *reader) fail() { r.data, r.bad = "", true }
 
 func (r *reader) uint() uint64 {
-	v, n := uvarint(r.data)
-	if n == 0 {
+	v, rest, ok := uvarint(r.data)
+	if !ok {
 		r.fail()
 		return 0
 	}
-	r.data = r.data[n:]
+	r.data = rest
 	return v
 }
 
@@ -284,14 +262,10 @@ func (r *reader) uint32() uint32 {
 	return uint32(v)
 }
 
+// int undoes the zigzag of binary.AppendVarint.
 func (r *reader) int() int64 {
-	v, n := binary.Varint(r.data)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.data = r.data[n:]
-	return v
+	v := r.uint()
+	return int64(v>>1) ^ -int64(v&1)
 }
 
 func (r *reader) ints(into ...*int64) {
@@ -310,54 +284,27 @@ func (r *reader) length() int {
 	return int(n)
 }
 
-func (r *reader) take(n int) []byte {
+func (r *reader) take(n int) string {
 	if n > len(r.data) {
 		r.fail()
-		return nil
+		return ""
 	}
 	taken := r.data[:n]
 	r.data = r.data[n:]
 	return taken
 }
 
-func (r *reader) text() string { return string(r.take(r.length())) }
+func (r *reader) text() string { return r.take(r.length()) }
 
-// histograms reads all that is left: into one piece of memory for all of them.
-func (r *reader) histograms(all []*Histogram, values int) error {
-	room := make([]uint32, 2*values)
+// histograms reads all that is left.
+func (r *reader) histograms(all []*Histogram) error {
 	for _, h := range all {
-		room = r.histogram(h, room)
+		if *h = Histogram(r.text()); !h.whole() {
+			return errDay
+		}
 	}
-	if r.bad || len(r.data) > 0 || len(room) > 0 {
+	if r.bad || len(r.data) > 0 {
 		return errDay
 	}
 	return nil
-}
-
-// histogram puts values and counts into room and gives what is left of it.
-func (r *reader) histogram(h *Histogram, room []uint32) []uint32 {
-	n := r.length()
-	if 2*n > len(room) {
-		r.fail()
-		return nil
-	}
-	if n > 0 {
-		h.US, h.N = room[:n:n], room[n:2*n:2*n]
-	}
-	// Here by index: to move r.data at each number costs more than the number.
-	data, at, us := r.data, 0, uint64(0)
-	for i := range h.US {
-		step, n := uvarint(data[at:])
-		count, m := uvarint(data[at+n:])
-		at += n + m
-		us += step
-		if n == 0 || m == 0 || us > math.MaxUint32 || count == 0 || count > math.MaxUint32 || i > 0 && step == 0 {
-			r.fail()
-			return nil
-		}
-		h.US[i], h.N[i] = uint32(us), uint32(count)
-	}
-	r.data = data[at:]
-	h.Lost = r.uint()
-	return room[2*n:]
 }

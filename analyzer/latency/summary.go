@@ -183,12 +183,12 @@ type withBounds struct {
 }
 
 func (b *withBounds) add(s *Bounds) {
-	b.low.AddHistogram(&s.Low)
-	b.high.AddHistogram(&s.High)
+	b.low.AddHistogram(s.Low)
+	b.high.AddHistogram(s.High)
 	b.lowUS += s.LowUS
 	b.highUS += s.HighUS
 	b.endless += s.Endless
-	b.packets += s.Low.Received() + s.Low.Lost
+	b.packets += s.Low.Received() + s.Low.Lost()
 }
 
 // Summed is how many packets are known by summaries only. They are not in the

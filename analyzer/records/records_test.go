@@ -327,3 +327,45 @@ func TestRecordsAreTheWindows(t *testing.T) {
 		}
 	})
 }
+
+// The hours of a link are those of the days that were read, or none.
+func TestWake(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	for name, c := range map[string]struct {
+		meanwhile func(s *stored, other *records.Cache)
+		awake     bool
+	}{
+		"nothing came": {func(*stored, *records.Cache) {}, true},
+		"windows came": {func(s *stored, other *records.Cache) {
+			s.admit(t, window(m, 0, 5, 30_000))
+		}, true}, // this session does not know of them
+		"windows came and the journal was read": {func(s *stored, other *records.Cache) {
+			s.admit(t, window(m, 0, 5, 30_000))
+			begin(t, other)
+		}, false},
+		"windows came and the day was made anew": {func(s *stored, other *records.Cache) {
+			s.admit(t, window(m, 0, 5, 30_000))
+			read(t, s, begin(t, other), june(m))
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, s, scope := filepath.Join(t.TempDir(), "days.db"), &stored{}, june(m)
+			s.admit(t, window(m, 0, 0, 20_000), window(m, 1, 0, 21_000))
+			cache, other := open(t, file, s), open(t, file, s)
+			want := read(t, s, begin(t, cache), scope)
+			session := begin(t, cache)
+			got, err := latency.Read(t.Context(), s, session, scope, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.meanwhile(s, other)
+			awake, err := got.Wake(t.Context(), session, scope)
+			if err != nil || awake != c.awake {
+				t.Fatalf("awake is %v (%v), want %v", awake, err, c.awake)
+			}
+			if awake {
+				same(t, want, got)
+			}
+		})
+	}
+}

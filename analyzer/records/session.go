@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 )
 
@@ -17,8 +15,6 @@ import (
 type Session struct {
 	cache      *Cache
 	generation int64
-	encoder    *zstd.Encoder // of hours: most of what is kept, and seldom read
-	decoder    *zstd.Decoder
 }
 
 // Begin reads the journal on and begins a session.
@@ -27,69 +23,81 @@ func (c *Cache) Begin(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nil as reader or writer: they code whole blocks only.
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return nil, fmt.Errorf("day records: %w", err)
-	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxHours))
-	if err != nil {
-		return nil, fmt.Errorf("day records: %w", err)
-	}
-	return &Session{c, generation, encoder, decoder}, nil
+	return &Session{c, generation}, nil
 }
-
-// maxHours bounds what damaged hours may ask for. A day of 100 packets a second
-// with all RTTs different takes some 40 MB.
-const maxHours = 256 << 20
 
 // Load gives the days of keys, which are of one link; nil for each that has to
 // be made. Without hours these are at rest.
 func (s *Session) Load(ctx context.Context, keys []latency.DayKey, hours bool) ([]*latency.Day, error) {
 	days := make([]*latency.Day, len(keys))
+	err := s.each(ctx, "record FROM day", keys, func(i int, record []byte) error {
+		day := &latency.Day{}
+		if err := day.UnmarshalBinary(record); err != nil {
+			return err
+		}
+		days[i] = day
+		return nil
+	})
+	if err != nil || !hours {
+		return days, err
+	}
+	if err := s.LoadHours(ctx, keys, days); err != nil {
+		return nil, err
+	}
+	for i, day := range days {
+		if day != nil && day.HoursAtRest {
+			days[i] = nil
+		}
+	}
+	return days, nil
+}
+
+// LoadHours adds the hours of days that are at rest, where the record still is
+// of the same windows.
+func (s *Session) LoadHours(ctx context.Context, keys []latency.DayKey, days []*latency.Day) error {
+	return s.each(ctx, "bins FROM day JOIN hours ON hours.day = day.id", keys, func(i int, bins []byte) error {
+		if days[i] == nil || !days[i].HoursAtRest {
+			return nil
+		}
+		return days[i].UnmarshalHours(bins)
+	})
+}
+
+// each gives what is kept of the keys, which are of one link, by their index.
+// What cannot be read is left to be made anew.
+func (s *Session) each(ctx context.Context, column string, keys []latency.DayKey, read func(i int, data []byte) error) error {
 	if len(keys) == 0 {
-		return days, nil
+		return nil
 	}
 	at := map[latency.Span]int{}
 	for i := range keys {
 		at[keys[i].Span] = i
 	}
-	with := "NULL FROM day"
-	if hours {
-		with = "bins FROM day JOIN hours ON hours.day = day.id"
-	}
-	rows, err := s.cache.db.QueryContext(ctx, `SELECT from_ms, to_ms, circumstances, record, `+with+`
+	rows, err := s.cache.db.QueryContext(ctx, `SELECT from_ms, to_ms, circumstances, `+column+`
 		WHERE src = ? AND dst = ? AND test = ? AND from_ms BETWEEN ? AND ? AND record IS NOT NULL`,
 		keys[0].Src, keys[0].Dst, keys[0].Test, keys[0].FromMS, keys[len(keys)-1].FromMS)
 	if err != nil {
-		return nil, fmt.Errorf("day records: %w", err)
+		return fmt.Errorf("day records: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var span latency.Span
-		var circumstances, record, bins sql.RawBytes
-		if err := rows.Scan(&span.FromMS, &span.ToMS, &circumstances, &record, &bins); err != nil {
-			return nil, fmt.Errorf("day records: %w", err)
+		var circumstances, data sql.RawBytes
+		if err := rows.Scan(&span.FromMS, &span.ToMS, &circumstances, &data); err != nil {
+			return fmt.Errorf("day records: %w", err)
 		}
 		i, wanted := at[span]
 		if !wanted || !bytes.Equal(circumstances, keys[i].Circumstances[:]) {
 			continue
 		}
-		day := &latency.Day{}
-		err := day.UnmarshalBinary(record)
-		if err == nil && hours {
-			err = s.unpackHours(day, bins)
-		}
-		if err != nil {
+		if err := read(i, data); err != nil {
 			s.cache.log.Warn("a day record does not read and is made anew", "src", keys[i].Src, "dst", keys[i].Dst, "from_ms", span.FromMS, "error", err)
-			continue
 		}
-		days[i] = day
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("day records: %w", err)
+		return fmt.Errorf("day records: %w", err)
 	}
-	return days, nil
+	return nil
 }
 
 // Reserve says that days are about to be made: before their windows are read.
@@ -144,16 +152,8 @@ func (s *Session) Save(ctx context.Context, key latency.DayKey, day *latency.Day
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO hours (day, bins) VALUES (?, ?)",
-		id, s.encoder.EncodeAll(day.MarshalHours(), nil)); err != nil {
+		id, day.MarshalHours()); err != nil {
 		return err
 	}
 	return tx.Commit()
-}
-
-func (s *Session) unpackHours(day *latency.Day, packed []byte) error {
-	plain, err := s.decoder.DecodeAll(packed, nil)
-	if err != nil {
-		return err
-	}
-	return day.UnmarshalHours(plain)
 }

@@ -193,17 +193,18 @@ func (l *PlannedLink) judge(ctx context.Context, by judging, from feed) (*compli
 		return nil, err
 	}
 	asked := by.why != nil && !result.Bounded() && by.why.Asks(result)
-	if asked && slices.ContainsFunc(links, (*latency.Link).HoursAtRest) {
-		if links, err = l.read(ctx, from, true); err != nil {
+	if asked {
+		awake, err := l.wake(ctx, from, links)
+		if err != nil {
 			return nil, err
 		}
-		if !sameWindows(links, result.Ends) { // some came meanwhile
+		if !awake { // windows came meanwhile
+			if links, err = l.read(ctx, from, true); err != nil {
+				return nil, err
+			}
 			if result, err = by.rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false)); err != nil {
 				return nil, err
 			}
-		}
-		for e := range links {
-			result.Ends[e].Link = links[e]
 		}
 	}
 	if len(l.Subject.Works.Spans) > 0 {
@@ -233,14 +234,14 @@ func (l *PlannedLink) read(ctx context.Context, from feed, hours bool) (_ []*lat
 	return links, nil
 }
 
-// sameWindows tells whether links were read from the windows that ends are of.
-func sameWindows(links []*latency.Link, ends []compliance.End) bool {
-	for e := range links {
-		if !slices.EqualFunc(links[e].Days, ends[e].Days, func(a, b *latency.Day) bool { return a.SHA256 == b.SHA256 }) {
-			return false
+// wake loads the hours of the ends; false if they have to be read again.
+func (l *PlannedLink) wake(ctx context.Context, from feed, links []*latency.Link) (bool, error) {
+	for e, end := range l.ends {
+		if awake, err := links[e].Wake(ctx, from.records, end.scope); err != nil || !awake {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
 }
 
 // otherCarriers adds to the diagnosis of links that do not comply which other

@@ -179,7 +179,7 @@ func measured(in Input) Ratio {
 	for _, end := range in.Ends {
 		var all latency.Distribution
 		for _, day := range end.Days {
-			all.AddHistogram(&day.Timed)
+			all.AddHistogram(day.Timed)
 		}
 		p95, _ := all.Percentile(95)
 		ns := uint64(p95.US) * 1000

@@ -34,7 +34,7 @@ var drawDay = rapid.Custom(func(t *rapid.T) Day {
 	if rapid.Bool().Draw(t, "bounded") {
 		d.Bounds = drawSome.Draw(t, "bounds")
 	}
-	d.Timed.Lost = few.Draw(t, "lost")
+	d.Timed = d.Timed.WithLost(few.Draw(t, "lost"))
 	return d
 })
 
@@ -169,7 +169,7 @@ func TestSilenceMakesNothingSurer(t *testing.T) {
 		silent.Ends = nil
 		for _, end := range in.Ends {
 			days := slices.Clone(end.Days)
-			days[day] = Day{Missing: days[day].Missing + days[day].Timed.Received() + days[day].Timed.Lost + days[day].Bounds.Received()}
+			days[day] = Day{Missing: days[day].Missing + days[day].Timed.Received() + days[day].Timed.Lost() + days[day].Bounds.Received()}
 			silent.Ends = append(silent.Ends, End{end.DelayNS, days})
 		}
 		before, after := simulate(t, in), simulate(t, silent)

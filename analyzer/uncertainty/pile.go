@@ -2,60 +2,52 @@ package uncertainty
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 )
 
-// pile is the packets of a day as one side of the interval counts them.
-type pile struct {
-	us   []uint32 // RTTs that occurred, ascending
-	upTo []uint32 // packets among the first i of them
-	lost uint32
-}
-
-// piles makes those of the sampled days of an end: each bound counts as an RTT
-// of 0 on the low side, and as the RTT that it is on the high one.
-func piles(e *End, sampled []int, low bool) []pile {
-	made := make([]pile, len(sampled))
+// sampledDays are those of an end, as one side of the interval counts them: each
+// bound as an RTT of 0 on the low side, and as the RTT that it is on the high
+// one.
+func sampledDays(e *End, sampled []int, low bool) []latency.Histogram {
+	days := make([]latency.Histogram, len(sampled))
 	for i, d := range sampled {
 		day := &e.Days[d]
 		bounds := day.Bounds
 		if low && day.hasBounds() {
-			bounds = latency.Histogram{US: []uint32{0}, N: []uint32{uint32(bounds.Received())}}
+			var none latency.Distribution
+			none.AddRTT(0, bounds.Received())
+			bounds = none.Histogram()
 		}
-		all := day.Timed.With(&bounds)
-		p := &made[i]
-		p.us, p.upTo, p.lost = all.US, make([]uint32, len(all.US)+1), uint32(all.Lost)
-		for k, n := range all.N {
-			p.upTo[k+1] = p.upTo[k] + n
-		}
+		days[i] = day.Timed.With(bounds)
 	}
-	return made
+	return days
 }
 
-func (p *pile) received() uint32 { return p.upTo[len(p.us)] }
-
-// at is the RTT at a rank, 1 being the shortest, in microseconds; or endless.
-func (p *pile) at(rank uint64) uint64 {
-	if rank > uint64(p.received()) {
-		return endless
-	}
-	i, _ := slices.BinarySearch(p.upTo, uint32(rank))
-	return uint64(p.us[i-1])
+// pile is the packets of a day whose RTTs lie within some stretch, which have
+// to be counted often.
+type pile struct {
+	us   []uint32 // RTTs that occurred, ascending
+	upTo []uint32 // packets at or below the first i of them, with those below the stretch
 }
 
-// values yields each value from least to most that occurred on any day, and of
-// each pile how many values are at or below it.
-func values(piles []pile, least, most uint64) iter.Seq2[uint32, []int] {
+// pileOf takes the RTTs from least to most, of which there are packets at or
+// above least.
+func pileOf(h latency.Histogram, least, most uint32) (p pile) {
+	packets := uint32(h.Received() - h.Above(int64(least)-1))
+	p.upTo = append(p.upTo, packets)
+	for us, n := range h.Between(least, most) {
+		packets += uint32(n)
+		p.us, p.upTo = append(p.us, us), append(p.upTo, packets)
+	}
+	return p
+}
+
+// values yields each value that is in any pile, ascending, and of each pile how
+// many values are at or below it.
+func values(piles []pile) iter.Seq2[uint32, []int] {
 	return func(yield func(uint32, []int) bool) {
-		if least == endless {
-			return
-		}
 		passed := make([]int, len(piles))
-		for d := range piles {
-			passed[d], _ = slices.BinarySearch(piles[d].us, uint32(least))
-		}
 		for {
 			us := endless
 			for d, n := range passed {
@@ -63,7 +55,7 @@ func values(piles []pile, least, most uint64) iter.Seq2[uint32, []int] {
 					us = min(us, uint64(piles[d].us[n]))
 				}
 			}
-			if us == endless || us > most {
+			if us == endless {
 				return
 			}
 			for d, n := range passed {

@@ -103,16 +103,16 @@ func newEnd(e *End, sampled []int, s policy.Statistic) end {
 	made := end{delayNS: e.DelayNS, packets: make([]uint32, len(sampled))}
 	missing := make([]uint32, len(sampled))
 	bounded, gapped := false, false
-	high := piles(e, sampled, false)
+	high := sampledDays(e, sampled, false)
 	for i, d := range sampled {
 		day := &e.Days[d]
-		made.packets[i], missing[i] = high[i].received()+high[i].lost, uint32(day.Missing)
+		made.packets[i], missing[i] = uint32(high[i].Received()+high[i].Lost()), uint32(day.Missing)
 		bounded, gapped = bounded || day.hasBounds(), gapped || day.Missing > 0
 	}
 	made.high = prepare(s, high, nil)
 	made.low = made.high
 	if bounded {
-		made.low = prepare(s, piles(e, sampled, true), nil)
+		made.low = prepare(s, sampledDays(e, sampled, true), nil)
 	}
 	if gapped {
 		made.gaps = prepare(s, high, missing)

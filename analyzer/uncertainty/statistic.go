@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 )
 
@@ -24,21 +25,21 @@ type statistic interface {
 	atMost(us uint64, d *drawn) bool
 }
 
-// prepare makes a statistic of piles and what counts as lost beside them, by
-// day; nil for nothing.
-func prepare(s policy.Statistic, piles []pile, missing []uint32) statistic {
+// prepare makes a statistic of days and what counts as lost beside them; nil
+// for nothing.
+func prepare(s policy.Statistic, days []latency.Histogram, missing []uint32) statistic {
 	var made statistic
 	switch s {
 	case policy.P50:
-		return newPercentile(50, piles, missing)
+		return newPercentile(50, days, missing)
 	case policy.P99:
-		return newPercentile(99, piles, missing)
+		return newPercentile(99, days, missing)
 	case policy.Mean:
-		made = newMean(piles)
+		made = newMean(days)
 	case policy.Min:
-		made = newShortest(piles)
+		made = newShortest(days)
 	default: // check knows no other
-		return newPercentile(95, piles, missing)
+		return newPercentile(95, days, missing)
 	}
 	if missing != nil {
 		made = ifComplete{made, missing}
@@ -62,25 +63,42 @@ type percentile struct {
 	upTo    []uint32 // packets at or below us[i] on day d, at i × days + d
 }
 
-func newPercentile(percent uint64, piles []pile, missing []uint32) *percentile {
-	p := &percentile{percent: percent, days: len(piles), missing: missing}
-	least, most := endless, uint64(0)
-	for d := range piles {
-		packets := uint64(piles[d].received()) + uint64(piles[d].lost)
+func newPercentile(percent uint64, days []latency.Histogram, missing []uint32) *percentile {
+	p := &percentile{percent: percent, days: len(days), missing: missing}
+	least, most := latency.RTT{Unbounded: true}, latency.RTT{}
+	for d, h := range days {
+		packets := h.Received() + h.Lost()
 		if missing != nil {
 			packets += uint64(missing[d])
 		}
-		if packets > 0 {
-			own := piles[d].at(p.rank(packets))
-			least, most = min(least, own), max(most, own)
+		if packets == 0 {
+			continue
+		}
+		own := h.At(p.rank(packets))
+		if own.Compare(least) < 0 {
+			least = own
+		}
+		if own.Compare(most) > 0 {
+			most = own
 		}
 	}
+	if least.Unbounded {
+		return p // of every day, and so of all of them
+	}
+	longest := uint32(math.MaxUint32)
+	if !most.Unbounded {
+		longest = uint32(most.US)
+	}
+	piles := make([]pile, len(days))
+	for d, h := range days {
+		piles[d] = pileOf(h, uint32(least.US), longest)
+	}
 	rows := 0
-	for range values(piles, least, most) {
+	for range values(piles) {
 		rows++
 	}
 	p.us, p.upTo = make([]uint32, 0, rows), make([]uint32, 0, rows*len(piles))
-	for us, passed := range values(piles, least, most) {
+	for us, passed := range values(piles) {
 		p.us = append(p.us, us)
 		for d, n := range passed {
 			p.upTo = append(p.upTo, piles[d].upTo[n])
@@ -156,14 +174,10 @@ type mean struct {
 	received []uint32
 }
 
-func newMean(piles []pile) *mean {
-	m := &mean{make([]uint64, len(piles)), make([]uint32, len(piles))}
-	for d := range piles {
-		p := &piles[d]
-		m.received[d] = p.received()
-		for i, us := range p.us {
-			m.sums[d] += uint64(us) * uint64(p.upTo[i+1]-p.upTo[i])
-		}
+func newMean(days []latency.Histogram) *mean {
+	m := &mean{make([]uint64, len(days)), make([]uint32, len(days))}
+	for d, h := range days {
+		m.sums[d], m.received[d] = h.SumUS(), uint32(h.Received())
 	}
 	return m
 }
@@ -194,10 +208,13 @@ type shortest struct {
 	us []uint64 // by day; endless where nothing was received
 }
 
-func newShortest(piles []pile) *shortest {
-	s := &shortest{make([]uint64, len(piles))}
-	for d := range piles {
-		s.us[d] = piles[d].at(1)
+func newShortest(days []latency.Histogram) *shortest {
+	s := &shortest{make([]uint64, len(days))}
+	for d, h := range days {
+		s.us[d] = endless
+		if us, ok := h.Shortest(); ok {
+			s.us[d] = uint64(us)
+		}
 	}
 	return s
 }

@@ -154,17 +154,17 @@ func twinOf(in Input, light theory.Light, candidates []int, measured Ratio) twin
 	for _, end := range in.Ends {
 		told := twinEnd{DelayNS: [2]int64{end.DelayNS.Low, end.DelayNS.High}}
 		for _, day := range end.Days {
-			told.Days = append(told.Days, twinDay{samples(&day.Timed), day.Timed.Lost, samples(&day.Bounds), day.Missing})
+			told.Days = append(told.Days, twinDay{samples(day.Timed), day.Timed.Lost(), samples(day.Bounds), day.Missing})
 		}
 		link.Ends = append(link.Ends, told)
 	}
 	return link
 }
 
-func samples(h *latency.Histogram) [][2]uint64 {
+func samples(h latency.Histogram) [][2]uint64 {
 	pairs := [][2]uint64{}
-	for i, us := range h.US {
-		pairs = append(pairs, [2]uint64{uint64(us), uint64(h.N[i])})
+	for us, n := range h.Values() {
+		pairs = append(pairs, [2]uint64{uint64(us), n})
 	}
 	return pairs
 }

@@ -64,10 +64,10 @@ type Day struct {
 // both included.
 type Span struct{ Low, High int64 }
 
-func (d *Day) hasBounds() bool { return len(d.Bounds.US) > 0 }
+func (d *Day) hasBounds() bool { return d.Bounds.Received() > 0 }
 
 // sent tells whether any packet was.
-func (d *Day) sent() bool { return !d.Timed.Empty() || d.hasBounds() }
+func (d *Day) sent() bool { return d.Timed != "" || d.hasBounds() }
 
 // What lies beyond these is a mistake, and would not fit 64 bits everywhere.
 const (
@@ -124,10 +124,10 @@ func (e *End) check(days int) error {
 
 func (d *Day) check() error {
 	left := uint64(math.MaxUint32)
-	if d.Bounds.Lost > 0 {
-		return fmt.Errorf("%d lost packets among the bounds; a loss is none, count it among the timed ones", d.Bounds.Lost)
+	if lost := d.Bounds.Lost(); lost > 0 {
+		return fmt.Errorf("%d lost packets among the bounds; a loss is none, count it among the timed ones", lost)
 	}
-	for _, n := range []uint64{d.Missing, d.Timed.Received(), d.Timed.Lost, d.Bounds.Received()} {
+	for _, n := range []uint64{d.Missing, d.Timed.Received(), d.Timed.Lost(), d.Bounds.Received()} {
 		if n > left {
 			return fmt.Errorf("more than %d packets", uint64(math.MaxUint32))
 		}

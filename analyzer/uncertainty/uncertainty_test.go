@@ -308,7 +308,7 @@ func naive(in Input, light theory.Light) (low [][]Ratio, high, gaps []Ratio) {
 	var days []int
 	for d := range in.Ends[0].Days {
 		for _, end := range in.Ends {
-			if day := &end.Days[d]; day.Timed.Received()+day.Timed.Lost+day.Bounds.Received()+day.Missing > 0 {
+			if day := &end.Days[d]; day.Timed.Received()+day.Timed.Lost()+day.Bounds.Received()+day.Missing > 0 {
 				days = append(days, d)
 				break
 			}
@@ -364,10 +364,10 @@ func merged(end End, drawn []int, statistic policy.Statistic) [3]latency.RTT {
 	missing := uint64(0)
 	for _, d := range drawn {
 		day := end.Days[d]
-		low.AddHistogram(&day.Timed)
+		low.AddHistogram(day.Timed)
 		low.AddRTT(0, day.Bounds.Received())
-		high.AddHistogram(&day.Timed)
-		high.AddHistogram(&day.Bounds)
+		high.AddHistogram(day.Timed)
+		high.AddHistogram(day.Bounds)
 		missing += day.Missing
 	}
 	if high.Packets() == 0 {
