@@ -21,7 +21,7 @@ import (
 // rules are the flags that say by what is judged.
 type rules struct {
 	Mesh   string `placeholder:"FILE" help:"Judge by this mesh. Without it by the version that collectors had last begun to serve when the period ended, from the archive of the store."`
-	Policy string `placeholder:"FILE" help:"The policy; without it the default counts (policy --print shows it)."`
+	Policy string `placeholder:"FILE" help:"The policy; without it the default counts (policy --print shows it). All who read a report or an excerpt can read this file, its comments too."`
 }
 
 // load reads the files; without one the mesh is nil.

@@ -107,9 +107,8 @@ type Month struct {
 
 // Excerpt says for whom a report was cut: of links of other carriers it has the
 // public figures only (Pair.Withheld), and Data.Conflicts counts those of the
-// links that are there in full. Rates, hashes and the other counts of Data are
-// of the whole. Clusters are nowhere (lat and lon 0), and the text of the policy
-// is empty.
+// links that are there in full. Rates, hashes, mesh, policy and the other counts
+// of Data are of the whole.
 type Excerpt struct {
 	Role     string   `json:"role"`               // of the reader
 	Carriers []string `json:"carriers,omitempty"` // whose links are there in full
@@ -259,9 +258,9 @@ type Pair struct {
 	Plane   string    `json:"plane"`
 	Carrier string    `json:"carrier"` // empty where no carrier joins them
 	// Withheld says that only the public figures are here: sites, ends, flags,
-	// diagnosis, maintenance, distance_source and geodesic_km are empty or 0
-	// whatever they were, and so are, of the uncertainty, the seed, the days and
-	// ratio_gaps.
+	// diagnosis, maintenance and distance_source are empty whatever they were,
+	// and so are, of the uncertainty, the seed, the days and ratio_gaps.
+	// geodesic_km is 0 if it is not that of the clusters.
 	Withheld         bool     `json:"withheld,omitempty"`
 	Sites            []string `json:"sites"` // in the order of pair; empty where none stand for it
 	DistanceKM       float64  `json:"distance_km"`

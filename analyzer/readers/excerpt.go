@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // Whole tells whether the reader sees reports in full.
@@ -17,11 +18,12 @@ func (r *Reader) Whole() bool { return r.Role == Regulator || r.Role == Admin }
 // Public is what says which pairs and carriers comply, and how near: the rates,
 // and of each pair or link its clusters, plane, carrier, distance, limit, RTT,
 // ratio, interval and verdict, with the marks without which these mislead
-// (estimated, provisional, single-ended, origins). Not public is what tells of a carrier's
-// network or of how well it measures: sites, ends, conflicts, flags, diagnosis,
-// gaps, maintenance, reasons that name an end, texts that people wrote (the
-// policy's, too), where clusters are, from which the geodesic follows, and all
-// that tests measured which are not judged.
+// (estimated, provisional, single-ended, origins). So is by what is judged: the
+// policy with every word in it, because who is judged must know the rules, and
+// where clusters are, from which their geodesic follows. Not public is what
+// tells of a carrier's network or of how well it measures: sites and where they
+// are, ends, conflicts, flags, diagnosis, gaps, maintenance, reasons that name
+// an end, who says a distance, and all that tests measured which are not judged.
 //
 // An excerpt is built out of what is public, so that a field which is new to
 // the report stays out until somebody decides.
@@ -29,7 +31,10 @@ func (r *Reader) Excerpt(full *api.Report) *api.Report {
 	if r.Whole() {
 		return full
 	}
-	x := excerpt{own: r.Carriers}
+	x := excerpt{own: r.Carriers, places: map[string]mesh.Location{}}
+	for _, c := range full.Mesh.Clusters {
+		x.places[c.ID] = mesh.Location{Lat: c.Lat, Lon: c.Lon}
+	}
 	out := &api.Report{
 		Schema: full.Schema, GeneratedBy: full.GeneratedBy,
 		Excerpt: &api.Excerpt{Role: string(r.Role), Carriers: r.Carriers},
@@ -60,7 +65,10 @@ func (r *Reader) Excerpt(full *api.Report) *api.Report {
 	return out
 }
 
-type excerpt struct{ own []string }
+type excerpt struct {
+	own    []string
+	places map[string]mesh.Location // of clusters
+}
 
 func (x excerpt) pairs(all []api.Pair) []api.Pair {
 	out := make([]api.Pair, len(all))
@@ -68,7 +76,7 @@ func (x excerpt) pairs(all []api.Pair) []api.Pair {
 		if all[i].Carrier != "" && slices.Contains(x.own, all[i].Carrier) {
 			out[i] = all[i]
 		} else {
-			out[i] = public(&all[i])
+			out[i] = x.public(&all[i])
 		}
 	}
 	return out
@@ -114,7 +122,7 @@ func publicMesh(m *api.Mesh) api.Mesh {
 		Clusters: make([]api.Cluster, len(m.Clusters)),
 	}
 	for i, c := range m.Clusters {
-		out.Clusters[i] = api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.EN, ZH: c.ZH}
+		out.Clusters[i] = api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.EN, ZH: c.ZH, Lat: c.Lat, Lon: c.Lon}
 	}
 	return out
 }
@@ -122,13 +130,15 @@ func publicMesh(m *api.Mesh) api.Mesh {
 func publicPolicy(p *api.Policy) api.Policy {
 	return api.Policy{
 		Name: p.Name, Statistic: p.Statistic, Theory: p.Theory, Reading: p.Reading, Factor: p.Factor, Sites: p.Sites,
+		Text: p.Text,
 	}
 }
 
-func public(p *api.Pair) api.Pair {
+func (x excerpt) public(p *api.Pair) api.Pair {
 	out := api.Pair{
 		Pair: p.Pair, Plane: p.Plane, Carrier: p.Carrier, Withheld: true,
 		DistanceKM: p.DistanceKM, DistanceClass: p.DistanceClass, Estimated: p.Estimated, Provisional: p.Provisional,
+		GeodesicKM:       x.geodesic(p),
 		TheoreticalRTTMS: p.TheoreticalRTTMS, LimitRTTMS: p.LimitRTTMS,
 		MeasuredRTTMS: p.MeasuredRTTMS, Ratio: p.Ratio, Unbounded: p.Unbounded, Bounds: publicBounds(p.Bounds),
 		Verdict: p.Verdict, Reasons: publicReasons(p.Reasons), Flags: []api.Reason{},
@@ -154,6 +164,15 @@ func public(p *api.Pair) api.Pair {
 		})
 	}
 	return out
+}
+
+// geodesic is that of the clusters, and 0 if sites stand elsewhere: of these it
+// would tell where.
+func (x excerpt) geodesic(p *api.Pair) float64 {
+	if p.GeodesicKM != float64(mesh.GeodesicMeters(x.places[p.Pair[0]], x.places[p.Pair[1]]))/1000 {
+		return 0
+	}
+	return p.GeodesicKM
 }
 
 // publicBounds are as public as the figure that they stand in for.

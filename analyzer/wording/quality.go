@@ -123,6 +123,32 @@ func Maintenance(lang Language, p api.Plane) string {
 	}), late)
 }
 
+// WithoutExcuse says the rate of a plane if maintenance excused nothing.
+func WithoutExcuse(lang Language, p api.Plane) string {
+	return say(lang, Text{
+		EN: "On the {plane} plane, if maintenance excused nothing, {compliant} of {total} pairs would comply ({rate}).",
+		ZH: "{plane}如不扣除计划维护时段，{total}个集群对中有{compliant}个达标（{rate}）。",
+	}, values{
+		"plane": Plane(lang, p.Plane), "rate": Percent(lang, RateDigits(p.WithMaintenance)),
+		"compliant": strconv.Itoa(p.WithMaintenance.Compliant), "total": strconv.Itoa(p.WithMaintenance.Total),
+	})
+}
+
+// QualityOfExcerpt says of which links an excerpt has what tells how well they
+// were measured.
+func QualityOfExcerpt(lang Language, e api.Excerpt) string {
+	if len(e.Carriers) == 0 {
+		return Text{
+			EN: "How well each end measured, and what was left out of it, is not among the public figures.",
+			ZH: "各测量端的数据质量及未计入的数据不属于公开数据。",
+		}.In(lang)
+	}
+	return say(lang, Text{
+		EN: "What follows counts the links of {carriers} only: how well others measured is not among the public figures.",
+		ZH: "以下各项仅统计{carriers}的链路，其他链路的数据质量不属于公开数据。",
+	}, values{"carriers": List(lang, e.Carriers)})
+}
+
 // ExcusedOf says what maintenance excuses of one link.
 func ExcusedOf(lang Language, e api.Excused) string {
 	v := values{"works": List(lang, e.Works), "seconds": strconv.FormatInt(e.Seconds, 10), "verdict": Verdict(lang, e.Verdict)}

@@ -51,6 +51,15 @@ func Recompute(lang Language, r *api.Report, store string) []Step {
 	}
 }
 
+// RecomputeExcerpt says what the steps of Recompute come to for who has only an
+// excerpt.
+func RecomputeExcerpt(lang Language) string {
+	return Text{
+		EN: "An excerpt does not hold all that its figures follow from. Whoever has the store makes the whole report again by these steps, and the hashes below are those of the whole report.",
+		ZH: "摘编本不含推算各项结果所需的全部数据。持有数据库者可按以下步骤重新生成完整报告，下列哈希值均对应完整报告。",
+	}.In(lang)
+}
+
 // flags are those that name a period.
 func flags(p api.Period) string {
 	from, errFrom := time.Parse(time.RFC3339Nano, p.From)

@@ -254,6 +254,11 @@ func sampleData() []sample {
 		{"LeftOut", func(l Language) string { return LeftOut(l, 2, 1, 3) }},
 		{"Maintenance", func(l Language) string { return Maintenance(l, plane) }},
 		{"Maintenance none", func(l Language) string { return Maintenance(l, api.Plane{Plane: "optical"}) }},
+		{"WithoutExcuse", func(l Language) string { return WithoutExcuse(l, plane) }},
+		{"QualityOfExcerpt carrier", func(l Language) string {
+			return QualityOfExcerpt(l, api.Excerpt{Role: "carrier", Carriers: []string{"telecom", "mobile"}})
+		}},
+		{"QualityOfExcerpt viewer", func(l Language) string { return QualityOfExcerpt(l, api.Excerpt{Role: "viewer"}) }},
 		{"ExcusedOf", func(l Language) string {
 			return ExcusedOf(l, api.Excused{Works: []string{"w1"}, Seconds: 3600, Verdict: api.Compliant})
 		}},
@@ -280,6 +285,7 @@ func sampleData() []sample {
 		{"OtherMesh", func(l Language) string { return OtherMesh(l, strings.Repeat("78", 32)) }},
 		{"Recompute", steps(is, "sqlite:fibergauge.sqlite")},
 		{"Recompute a demonstration", steps(none, "sqlite:my store.sqlite")},
+		{"RecomputeExcerpt", RecomputeExcerpt},
 		{"Issue first", func(l Language) string { return Issue(l, 1, issued) }},
 		{"Issue second", func(l Language) string { return Issue(l, 2, issued) }},
 		{"Causes", func(l Language) string { return strings.Join(Causes(l, was, is), "\n") }},

@@ -18,7 +18,7 @@ type Document struct {
 	Watermark string   // of every page and sheet, where data is not of a real network; else empty
 	Warnings  []string // nobody may overlook
 	Sections  []Section
-	Data      []*Table // all figures of pairs and ends, too wide for paper: Pairs and Ends
+	Data      []*Table // all figures of pairs and ends, too wide for paper: Pairs, and Ends if there are any
 	Footer    string   // of every page: what it is, and the hashes that name it
 }
 

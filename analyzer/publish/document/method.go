@@ -93,17 +93,25 @@ func (s *source) quality() []Block {
 		rejected += min(1, times(l.Reasons, api.ReasonFasterThanLight))
 		quarantined += min(1, times(l.Reasons, api.ReasonFasterThanFibre))
 	}
-	texts := []string{
-		wording.Amount(s.lang, s.Data), wording.TimestampSources(s.lang, s.Data.Timestamps), wording.Enough(s.lang, enough, ends),
-		wording.Implausible(s.lang, rejected, quarantined), wording.LeftOut(s.lang, s.Data.Conflicts, foreign, uncounted),
-	}
+	amount := []string{wording.Amount(s.lang, s.Data), wording.TimestampSources(s.lang, s.Data.Timestamps)}
+	kept := []string{wording.Enough(s.lang, enough, ends), wording.Implausible(s.lang, rejected, quarantined), wording.LeftOut(s.lang, s.Data.Conflicts, foreign, uncounted)}
 	if len(single) > 0 {
-		texts = append(texts, wording.SingleEnded(s.lang, single))
+		amount = append(amount, wording.SingleEnded(s.lang, single))
 	}
 	for _, plane := range s.planes() {
-		texts = append(texts, wording.Maintenance(s.lang, *plane))
+		if s.Excerpt != nil { // of which links maintenance excuses something is not in it
+			amount = append(amount, wording.WithoutExcuse(s.lang, *plane))
+		} else {
+			kept = append(kept, wording.Maintenance(s.lang, *plane))
+		}
 	}
-	return paragraphs(texts...)
+	if s.Excerpt != nil {
+		amount = append(amount, wording.QualityOfExcerpt(s.lang, *s.Excerpt))
+		if len(s.Excerpt.Carriers) == 0 {
+			kept = nil
+		}
+	}
+	return paragraphs(append(amount, kept...)...)
 }
 
 func times(reasons []api.Reason, code string) (n int) {
@@ -133,6 +141,10 @@ func sum(flags []api.Reason, code string) (n int) {
 
 // recompute says how to get the same figures, and names what they came from.
 func (s *source) recompute() []Block {
+	var blocks []Block
+	if s.Excerpt != nil {
+		blocks = paragraphs(wording.RecomputeExcerpt(s.lang))
+	}
 	list := List{}
 	for _, step := range wording.Recompute(s.lang, s.Report, "sqlite:fibergauge.sqlite") {
 		text := step.Text
@@ -145,5 +157,5 @@ func (s *source) recompute() []Block {
 	for _, h := range [][2]string{{"mesh", s.MeshSHA256}, {"policy", s.PolicySHA256}, {"data", s.DataSHA256}} {
 		t.Rows = append(t.Rows, []Cell{{Text: h[0]}, {Text: h[1]}})
 	}
-	return []Block{list, t, Paragraph{Text: wording.GeneratedBy(s.lang, s.Report)}}
+	return append(blocks, list, t, Paragraph{Text: wording.GeneratedBy(s.lang, s.Report)})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/publish/chart"
 	"github.com/fibergauge/fibergauge/analyzer/wording"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // source is what a document is made from.
@@ -28,13 +29,10 @@ func Of(r *api.Report, lang wording.Language) (*Document, error) {
 	d := &Document{
 		Language: lang, Title: wording.Title(lang, r.Period), Subtitle: wording.Subtitle(lang, r.Mesh, r.Period),
 		Watermark: wording.Watermark(lang, r.Data.Origins), Footer: s.footer(),
-		Data: []*Table{s.allPairs(), s.allEnds()},
+		Warnings: s.warnings(), Data: []*Table{s.allPairs()},
 	}
-	for _, warning := range wording.Warnings(lang, r) {
-		d.Warnings = append(d.Warnings, warning.Text)
-	}
-	if r.Excerpt != nil {
-		d.Warnings = append(d.Warnings, wording.ForReader(lang, *r.Excerpt))
+	if ends := s.allEnds(); len(ends.Rows) > 0 { // none are public
+		d.Data = append(d.Data, ends)
 	}
 	for _, section := range []struct {
 		id      string
@@ -63,6 +61,32 @@ func Of(r *api.Report, lang wording.Language) (*Document, error) {
 		}
 	}
 	return d, nil
+}
+
+func (s *source) warnings() []string {
+	var texts []string
+	for _, warning := range wording.Warnings(s.lang, s.Report) {
+		texts = append(texts, warning.Text)
+	}
+	classC, estimated := 0, 0
+	for i := range s.Pairs {
+		if p := &s.Pairs[i]; p.Provisional {
+			classC++
+			if p.Estimated {
+				estimated++
+			}
+		}
+	}
+	if classC > 0 {
+		texts = append(texts, wording.EstimatedDistances(s.lang, classC, estimated, mesh.Circuity))
+	}
+	if in := s.Mesh.InForceSHA256; in != "" && in != s.MeshSHA256 {
+		texts = append(texts, wording.OtherMesh(s.lang, in))
+	}
+	if s.Excerpt != nil {
+		texts = append(texts, wording.ForReader(s.lang, *s.Excerpt))
+	}
+	return texts
 }
 
 func (s *source) footer() string {
