@@ -9,6 +9,8 @@
 // same input, byte for byte.
 package api
 
+//go:generate go run ../schemagen
+
 // SchemaReport names the version of the report's form. The number rises when a
 // reader of the old one would misread the new one.
 const SchemaReport = "fibergauge.report/1"
@@ -36,7 +38,7 @@ const (
 
 // Report is the answer to: which pairs of clusters comply over a period?
 type Report struct {
-	Schema       string   `json:"schema"`
+	Schema       string   `json:"schema"`            // of this form
 	GeneratedBy  string   `json:"generated_by"`      // program and version
 	Excerpt      *Excerpt `json:"excerpt,omitempty"` // absent if the report is whole
 	Period       Period   `json:"period"`
@@ -67,31 +69,31 @@ type Class struct {
 	Pair          [2]string `json:"pair"`
 	Plane         string    `json:"plane"`
 	Carrier       string    `json:"carrier"`
-	Sites         []string  `json:"sites"`
+	Sites         []string  `json:"sites"`      // in the order of pair
 	OneWayMS      *float64  `json:"one_way_ms"` // half of the judged statistic of the worse end, to the nanosecond
 	Unbounded     bool      `json:"unbounded,omitempty"`
-	LimitOneWayMS float64   `json:"limit_one_way_ms"`
-	Verdict       Verdict   `json:"verdict"`
-	VerdictAsRTT  Verdict   `json:"verdict_as_rtt"` // if the limit were meant for the RTT
+	LimitOneWayMS float64   `json:"limit_one_way_ms"` // of the policy
+	Verdict       Verdict   `json:"verdict"`          // by the limit, as one way
+	VerdictAsRTT  Verdict   `json:"verdict_as_rtt"`   // if the limit were meant for the RTT
 }
 
 // Sensitivity is how many pairs would comply under other choices than the
 // policy's. Whether there is enough data, and whether it is plausible, stays.
 type Sensitivity struct {
-	Statistic string  `json:"statistic"`
-	Light     string  `json:"light"`    // such as "index 1.468" or "5 µs/km"
-	Distance  string  `json:"distance"` // mesh, or "geodesic × 1.3"
+	Statistic string  `json:"statistic"` // that would be judged
+	Light     string  `json:"light"`     // such as "index 1.468" or "5 µs/km"
+	Distance  string  `json:"distance"`  // mesh, or "geodesic × 1.3"
 	Compliant int     `json:"compliant"`
 	Total     int     `json:"total"`
 	Fraction  float64 `json:"fraction"`
-	Met       *bool   `json:"met"`
+	Met       *bool   `json:"met"` // null without a target or any pair
 }
 
 // Nearest is a pair near to the limit, and by how much its measured RTT is
 // above it (positive) or below.
 type Nearest struct {
-	Pair      [2]string `json:"pair"`
-	Carrier   string    `json:"carrier"`
+	Pair      [2]string `json:"pair"`    // clusters
+	Carrier   string    `json:"carrier"` // that counts for the pair
 	Verdict   Verdict   `json:"verdict"`
 	ExcessMS  *float64  `json:"excess_ms"` // measured − limit, rounded up to the nanosecond; null where unbounded or unmeasured; where only bounds are known, of the one that decides
 	ExcessKM  *float64  `json:"excess_km"` // fibre that this is one way, by the policy's light
@@ -116,16 +118,16 @@ type Excerpt struct {
 
 // Period is [from, to).
 type Period struct {
-	From          string `json:"from"`
-	To            string `json:"to"`
-	TimeZone      string `json:"time_zone"`
+	From          string `json:"from"`          // the first moment
+	To            string `json:"to"`            // the moment after the last
+	TimeZone      string `json:"time_zone"`     // of the mesh, IANA
 	Demonstration bool   `json:"demonstration"` // shorter than a day
 	Complete      bool   `json:"complete"`      // was over when the report was made
 }
 
 // Mesh says what was measured.
 type Mesh struct {
-	Name string `json:"name"`
+	Name string `json:"name"` // as in mesh.yaml
 	// InForceSHA256 names the version that collectors had last begun to serve
 	// when the period ended. If it is not the mesh_sha256 of the report, the
 	// report says what another mesh would make of the period. Absent where no
@@ -139,18 +141,18 @@ type Mesh struct {
 
 // Cluster names a cluster for people.
 type Cluster struct {
-	ID  string `json:"id"`
-	Hub string `json:"hub"`
-	EN  string `json:"en"`
-	ZH  string `json:"zh,omitempty"`
+	ID  string `json:"id"`           // as in mesh.yaml
+	Hub string `json:"hub"`          // identifier
+	EN  string `json:"en"`           // name in English
+	ZH  string `json:"zh,omitempty"` // name in Chinese
 	// Where it is, in degrees north and east, WGS-84.
 	Lat float64 `json:"lat"`
-	Lon float64 `json:"lon"`
+	Lon float64 `json:"lon"` // as lat
 }
 
 // Policy repeats what a reader needs to understand the figures.
 type Policy struct {
-	Name      string  `json:"name"`
+	Name      string  `json:"name"`      // as in policy.yaml
 	Statistic string  `json:"statistic"` // p95, p50, p99, mean or min
 	Theory    string  `json:"theory"`    // theoretical RTT, such as "2 × distance × 1.468 / c"
 	Reading   string  `json:"reading"`   // what is not quoted from the Plan but read into it
@@ -169,10 +171,10 @@ type Policy struct {
 // and session, in the form that docs/metric.md states: all of a window that a
 // figure may follow from, and its conflicts.
 type Data struct {
-	Windows      int           `json:"windows"`
+	Windows      int           `json:"windows"`     // all that are in the period
 	Conflicts    int           `json:"conflicts"`   // windows that differ from an earlier one under the same key; not used
 	FirstStart   *string       `json:"first_start"` // null without windows
-	LastEnd      *string       `json:"last_end"`
+	LastEnd      *string       `json:"last_end"`    // null without windows
 	Origins      Origins       `json:"origins"`
 	Timestamps   Timestamps    `json:"timestamps"`
 	MeshVersions []MeshVersion `json:"mesh_versions"` // by which the windows were measured
@@ -181,40 +183,40 @@ type Data struct {
 // Origins counts windows by where they come from. Whatever is not measured
 // tells nothing of a real network.
 type Origins struct {
-	Measured  int `json:"measured"`
-	Emulated  int `json:"emulated"`
-	Synthetic int `json:"synthetic"`
-	Imported  int `json:"imported"`
+	Measured  int `json:"measured"`  // by probes, in a real network
+	Emulated  int `json:"emulated"`  // real packets over an emulated network
+	Synthetic int `json:"synthetic"` // generated, without any packet
+	Imported  int `json:"imported"`  // measured by another system
 }
 
 // Timestamps counts the windows that have an RTT by the source of their
 // timestamps. Those of user space only ever add delay: such an RTT is an upper
 // bound.
 type Timestamps struct {
-	Hardware int `json:"hardware"`
-	Kernel   int `json:"kernel"`
-	User     int `json:"user"`
+	Hardware int `json:"hardware"` // by the network card
+	Kernel   int `json:"kernel"`   // by the operating system
+	User     int `json:"user"`     // by the program itself
 }
 
 // MeshVersion counts windows by the mesh that their probe followed.
 type MeshVersion struct {
-	SHA256  string `json:"sha256"`
-	Windows int    `json:"windows"`
+	SHA256  string `json:"sha256"`  // of the bytes of mesh.yaml
+	Windows int    `json:"windows"` // measured by it
 }
 
 // Rate is the share of pairs that comply. Pairs that are not demonstrated
 // stay in the total.
 type Rate struct {
-	Compliant       int      `json:"compliant"`
-	Total           int      `json:"total"`
-	Fraction        float64  `json:"fraction"`
-	Target          *float64 `json:"target"`      // share; null where the policy has none for the year
-	Met             *bool    `json:"met"`         // compliant / total ≥ target, as exact fractions; null without a target or any pair
-	TargetYear      int      `json:"target_year"` // year of the period's first day
-	Needed          *int     `json:"needed"`      // pairs that have to comply to meet the target
-	NonCompliant    int      `json:"non_compliant"`
-	NotDemonstrated int      `json:"not_demonstrated"`
-	Provisional     int      `json:"provisional"` // of the compliant and non-compliant: judged by an estimated distance
+	Compliant       int      `json:"compliant"`        // pairs whose verdict is compliant
+	Total           int      `json:"total"`            // all pairs that are judged
+	Fraction        float64  `json:"fraction"`         // compliant / total; 0 without any pair
+	Target          *float64 `json:"target"`           // share; null where the policy has none for the year
+	Met             *bool    `json:"met"`              // compliant / total ≥ target, as exact fractions; null without a target or any pair
+	TargetYear      int      `json:"target_year"`      // year of the period's first day
+	Needed          *int     `json:"needed"`           // pairs that have to comply to meet the target
+	NonCompliant    int      `json:"non_compliant"`    // pairs
+	NotDemonstrated int      `json:"not_demonstrated"` // pairs
+	Provisional     int      `json:"provisional"`      // of the compliant and non-compliant: judged by an estimated distance
 
 	Proven             int `json:"proven"`               // compliant at the confidence of the policy
 	Possible           int `json:"possible"`             // total − proven_non_compliant − rejected
@@ -226,7 +228,7 @@ type Rate struct {
 
 // Plane is the result on one plane, with the best carrier for each pair.
 type Plane struct {
-	Plane    string    `json:"plane"`
+	Plane    string    `json:"plane"` // as in mesh.yaml
 	Rate     Rate      `json:"rate"`
 	Carriers []Carrier `json:"carriers"` // the rate of each carrier by itself
 	Pairs    []Pair    `json:"pairs"`
@@ -241,40 +243,40 @@ type Plane struct {
 
 // Hub is the rate over the pairs with at least one cluster in a hub.
 type Hub struct {
-	Hub  string `json:"hub"`
+	Hub  string `json:"hub"` // identifier
 	Rate Rate   `json:"rate"`
 }
 
 // Carrier is the rate of one carrier on one plane.
 type Carrier struct {
-	Carrier string `json:"carrier"`
+	Carrier string `json:"carrier"` // identifier
 	Rate    Rate   `json:"rate"`
 }
 
 // Pair is two clusters, or two sites that stand for them, and how their RTT
 // compares with the limit.
 type Pair struct {
-	Pair    [2]string `json:"pair"` // clusters
-	Plane   string    `json:"plane"`
+	Pair    [2]string `json:"pair"`    // clusters
+	Plane   string    `json:"plane"`   // optical, private-ip or public-internet
 	Carrier string    `json:"carrier"` // empty where no carrier joins them
 	// Withheld says that only the public figures are here: sites, ends, flags,
 	// diagnosis, maintenance and distance_source are empty whatever they were,
 	// and so are, of the uncertainty, the seed, the days and ratio_gaps.
 	// geodesic_km is 0 if it is not that of the clusters.
 	Withheld         bool     `json:"withheld,omitempty"`
-	Sites            []string `json:"sites"` // in the order of pair; empty where none stand for it
-	DistanceKM       float64  `json:"distance_km"`
-	DistanceClass    string   `json:"distance_class"`
-	DistanceSource   string   `json:"distance_source"`
-	Estimated        bool     `json:"estimated"`   // the distance was not surveyed
-	Provisional      bool     `json:"provisional"` // the distance is of class C
-	GeodesicKM       float64  `json:"geodesic_km"`
+	Sites            []string `json:"sites"`              // in the order of pair; empty where none stand for it
+	DistanceKM       float64  `json:"distance_km"`        // by road, one way, to the metre
+	DistanceClass    string   `json:"distance_class"`     // A registered by the regulator, B routed on a named map, C estimated
+	DistanceSource   string   `json:"distance_source"`    // who says so
+	Estimated        bool     `json:"estimated"`          // the distance was not surveyed
+	Provisional      bool     `json:"provisional"`        // the distance is of class C
+	GeodesicKM       float64  `json:"geodesic_km"`        // on WGS-84, between the places
 	TheoreticalRTTMS float64  `json:"theoretical_rtt_ms"` // rounded to the nanosecond
 	LimitRTTMS       float64  `json:"limit_rtt_ms"`       // rounded down to the nanosecond
 	MeasuredRTTMS    *float64 `json:"measured_rtt_ms"`    // the judged statistic of the worse end, exact; null if only Bounds are known
 	Ratio            *float64 `json:"ratio"`              // never rounded to the other side of the factor
 	Unbounded        bool     `json:"unbounded,omitempty"`
-	Verdict          Verdict  `json:"verdict"`
+	Verdict          Verdict  `json:"verdict"`          // by simple acceptance
 	Reasons          []Reason `json:"reasons"`          // why the verdict is not compliant; else empty
 	Bounds           *Bounds  `json:"bounds,omitempty"` // of the judged statistic, where it is not known
 	Flags            []Reason `json:"flags"`            // what somebody should look at; no influence on the verdict
@@ -283,7 +285,7 @@ type Pair struct {
 	Ends             []End    `json:"ends"`
 	Parts            []Part   `json:"parts,omitempty"` // where the distance changed within the period
 
-	Guarded     Guarded      `json:"guarded"`
+	Guarded     Guarded      `json:"guarded"`     // by the interval
 	Uncertainty *Uncertainty `json:"uncertainty"` // null without an interval, and where there are parts
 	Unstable    bool         `json:"unstable"`    // the median would comply, the judged statistic does not
 	Maintenance *Excused     `json:"maintenance,omitempty"`
@@ -294,26 +296,26 @@ type Pair struct {
 // summaries are known: imports that give minimum, mean or maximum. They follow
 // from these and the numbers of packets alone.
 type Bounds struct {
-	Statistic string   `json:"statistic,omitempty"` // of ends; of links it is the judged one
-	LowMS     *float64 `json:"low_ms"`              // null where unbounded
-	HighMS    *float64 `json:"high_ms"`             // null where nothing bounds it, or too many packets were lost
-	LowRatio  *float64 `json:"low_ratio,omitempty"` // of links, where there is a distance
-	HighRatio *float64 `json:"high_ratio,omitempty"`
+	Statistic string   `json:"statistic,omitempty"`  // of ends; of links it is the judged one
+	LowMS     *float64 `json:"low_ms"`               // null where unbounded
+	HighMS    *float64 `json:"high_ms"`              // null where nothing bounds it, or too many packets were lost
+	LowRatio  *float64 `json:"low_ratio,omitempty"`  // of links, where there is a distance
+	HighRatio *float64 `json:"high_ratio,omitempty"` // as low_ratio
 }
 
 // Uncertainty is the interval of a ratio, and what it was made from.
 type Uncertainty struct {
-	Confidence         float64  `json:"confidence"` // of the interval, before it is divided
-	Candidates         int      `json:"candidates"` // links among which the best counts: the confidence is divided among them (Bonferroni)
-	Trials             int      `json:"trials"`
-	Seed               string   `json:"seed"` // of SplitMix64, decimal
-	Days               int      `json:"days"` // that were drawn from
-	CompleteDays       int      `json:"complete_days"`
-	DistanceMinKM      float64  `json:"distance_min_km"`
-	DistanceMaxKM      float64  `json:"distance_max_km"`
-	RatioLow           *float64 `json:"ratio_low"` // null where unbounded
+	Confidence         float64  `json:"confidence"`      // of the interval, before it is divided
+	Candidates         int      `json:"candidates"`      // links among which the best counts: the confidence is divided among them (Bonferroni)
+	Trials             int      `json:"trials"`          // of the Monte Carlo simulation
+	Seed               string   `json:"seed"`            // of SplitMix64, decimal
+	Days               int      `json:"days"`            // that were drawn from
+	CompleteDays       int      `json:"complete_days"`   // on which both ends have enough data
+	DistanceMinKM      float64  `json:"distance_min_km"` // what the distance may be at least
+	DistanceMaxKM      float64  `json:"distance_max_km"` // what it may be at most
+	RatioLow           *float64 `json:"ratio_low"`       // null where unbounded
 	RatioLowUnbounded  bool     `json:"ratio_low_unbounded,omitempty"`
-	RatioHigh          *float64 `json:"ratio_high"`
+	RatioHigh          *float64 `json:"ratio_high"` // null where unbounded
 	RatioHighUnbounded bool     `json:"ratio_high_unbounded,omitempty"`
 	RatioGaps          *float64 `json:"ratio_gaps"` // in place of the high end, if every packet that is missing had been lost
 	RatioGapsUnbounded bool     `json:"ratio_gaps_unbounded,omitempty"`
@@ -321,10 +323,10 @@ type Uncertainty struct {
 
 // Excused is what maintenance excuses of a link, and the result without that.
 type Excused struct {
-	Works         []string `json:"works"`    // entries of the mesh, in the order of their beginnings
-	Seconds       int64    `json:"seconds"`  // excused
-	Beyond        int64    `json:"beyond_s"` // seconds over the share that may be excused
-	MeasuredRTTMS *float64 `json:"measured_rtt_ms"`
+	Works         []string `json:"works"`           // entries of the mesh, in the order of their beginnings
+	Seconds       int64    `json:"seconds"`         // excused
+	Beyond        int64    `json:"beyond_s"`        // seconds over the share that may be excused
+	MeasuredRTTMS *float64 `json:"measured_rtt_ms"` // this and the rest: if nothing were excused
 	Ratio         *float64 `json:"ratio"`
 	Unbounded     bool     `json:"unbounded,omitempty"`
 	Verdict       Verdict  `json:"verdict"`
@@ -335,7 +337,7 @@ type Excused struct {
 // Reason is a code with its parameters; text is rendered from them.
 type Reason struct {
 	Code   string         `json:"code"`
-	Params map[string]any `json:"params,omitempty"`
+	Params map[string]any `json:"params,omitempty"` // what the code says of them, units in the names
 }
 
 // Codes of reasons for a verdict. The parameters "src" and "dst" name the end.
@@ -393,7 +395,7 @@ const (
 // whether that is enough.
 type End struct {
 	Seen
-	Sufficient  bool        `json:"sufficient"`
+	Sufficient  bool        `json:"sufficient"` // enough data for a verdict
 	Sufficiency Sufficiency `json:"sufficiency"`
 	Origins     Origins     `json:"origins"`
 	Timestamps  Timestamps  `json:"timestamps"`
@@ -410,36 +412,36 @@ type OtherEnd struct {
 // Seen is what one site measured towards the other by one test. Counts are of
 // packets but for windows and conflicts.
 type Seen struct {
-	Src       string `json:"src"`
-	Dst       string `json:"dst"`
-	Scheduled int64  `json:"scheduled"` // what the mesh asks for over the period, what maintenance excuses left out
-	Sent      int64  `json:"sent"`      // this and the next six: also what maintenance excuses
-	Received  int64  `json:"received"`
-	Lost      int64  `json:"lost"`
-	Late      int64  `json:"late"` // of the lost: answered after the timeout
-	Duplicate int64  `json:"duplicate"`
+	Src       string `json:"src"`        // site that measured
+	Dst       string `json:"dst"`        // site that answered
+	Scheduled int64  `json:"scheduled"`  // what the mesh asks for over the period, what maintenance excuses left out
+	Sent      int64  `json:"sent"`       // this and the next six: also what maintenance excuses
+	Received  int64  `json:"received"`   // answered in time
+	Lost      int64  `json:"lost"`       // not answered in time
+	Late      int64  `json:"late"`       // of the lost: answered after the timeout
+	Duplicate int64  `json:"duplicate"`  // answers beyond the first
 	SendError int64  `json:"send_error"` // never left; not in sent
 	Unstamped int64  `json:"unstamped"`  // of the received: without a trustworthy RTT; in no statistic
 	// What the statistics are of: sent less unstamped, and the lost among these,
 	// over the windows that maintenance does not excuse.
 	CountedPackets int64 `json:"counted_packets"`
-	CountedLost    int64 `json:"counted_lost"`
+	CountedLost    int64 `json:"counted_lost"` // of the counted packets
 	Statistics
-	Windows   int `json:"windows"`
-	Conflicts int `json:"conflicts"`
+	Windows   int `json:"windows"`   // of the test, in the period
+	Conflicts int `json:"conflicts"` // windows that differ from an earlier one under the same key; not used
 }
 
 // Statistics are those of the packets of one end over the whole period, what
 // maintenance excuses left out.
 type Statistics struct {
-	P50MS        *float64 `json:"p50_ms"`
+	P50MS        *float64 `json:"p50_ms"` // median
 	P50Unbounded bool     `json:"p50_unbounded,omitempty"`
-	P95MS        *float64 `json:"p95_ms"`
+	P95MS        *float64 `json:"p95_ms"` // 95th percentile by nearest rank, a lost packet being endless
 	P95Unbounded bool     `json:"p95_unbounded,omitempty"`
-	P99MS        *float64 `json:"p99_ms"`
+	P99MS        *float64 `json:"p99_ms"` // 99th percentile, likewise
 	P99Unbounded bool     `json:"p99_unbounded,omitempty"`
-	MeanMS       *float64 `json:"mean_ms"` // of the received, to the microsecond
-	MinMS        *float64 `json:"min_ms"`
+	MeanMS       *float64 `json:"mean_ms"`          // of the received, to the microsecond
+	MinMS        *float64 `json:"min_ms"`           // of the received
 	Bounds       []Bounds `json:"bounds,omitempty"` // of the statistics that are not known, which are null above
 }
 
@@ -460,17 +462,17 @@ type Beside struct {
 	// Two RTTs differ if the difference is above both: so many ms, and that
 	// share of the longer one. The policy has them for the two ends of a link.
 	DiffersAboveMS    float64     `json:"differs_above_ms"`
-	DiffersAboveShare float64     `json:"differs_above_share"`
-	Tests             []OtherTest `json:"tests"` // in the order of the mesh
+	DiffersAboveShare float64     `json:"differs_above_share"` // as differs_above_ms
+	Tests             []OtherTest `json:"tests"`               // in the order of the mesh
 }
 
 // OtherTest is a test that is not judged, and what it measured.
 type OtherTest struct {
-	Test      string      `json:"test"`
-	Method    string      `json:"method"`
+	Test      string      `json:"test"`       // its name in mesh.yaml
+	Method    string      `json:"method"`     // as in mesh.yaml
 	SizeBytes int         `json:"size_bytes"` // of the IP packet
-	DSCP      int         `json:"dscp"`
-	Links     []OtherLink `json:"links"` // that the test measures in the period, in the order of the report's links
+	DSCP      int         `json:"dscp"`       // of the IP header
+	Links     []OtherLink `json:"links"`      // that the test measures in the period, in the order of the report's links
 }
 
 // OtherLink is what a test that is not judged measured between two sites. The
@@ -499,17 +501,17 @@ type OtherLink struct {
 
 // Sufficiency is how much of the schedule an end fulfilled.
 type Sufficiency struct {
-	Days            int `json:"days"` // with scheduled packets
-	DaysSufficient  int `json:"days_sufficient"`
-	Hours           int `json:"hours"` // clock hours with scheduled packets, at most 24
-	HoursSufficient int `json:"hours_sufficient"`
+	Days            int `json:"days"`             // with scheduled packets
+	DaysSufficient  int `json:"days_sufficient"`  // of these, with enough packets
+	Hours           int `json:"hours"`            // clock hours with scheduled packets, at most 24
+	HoursSufficient int `json:"hours_sufficient"` // of these, with enough packets
 }
 
 // Part is a stretch of the period over which one distance held. Each is judged
 // like a period of its own, and the pair complies only if every part does.
 type Part struct {
-	From             string   `json:"from"`
-	To               string   `json:"to"`
+	From             string   `json:"from"` // from when its distance held
+	To               string   `json:"to"`   // until when
 	DistanceKM       float64  `json:"distance_km"`
 	DistanceClass    string   `json:"distance_class"`
 	TheoreticalRTTMS float64  `json:"theoretical_rtt_ms"`

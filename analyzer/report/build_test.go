@@ -31,7 +31,7 @@ func build(t testing.TB, m *mesh.Mesh, p *policy.Policy, s *scenario.Store, peri
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return valid(t, r)
 }
 
 // with is the default policy with texts replaced, in pairs of old and new.

@@ -123,7 +123,7 @@ func (e *example) report(t testing.TB) *api.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return valid(t, r)
 }
 
 func (e *example) pair(t testing.TB) *api.Pair {

@@ -23,7 +23,7 @@ import (
 // whose last lines say how many passed: near its timeout package rapid ends early.
 func TestRandomMeshes(t *testing.T) {
 	laws := []func(*rapid.T, *random){
-		countsAddUp, pairsFollowFromLinks, figuresAgree, intervalsAgree, floorsHold, sensitivityAgrees,
+		countsAddUp, pairsFollowFromLinks, figuresAgree, intervalsAgree, floorsHold, sensitivityAgrees, schemaFollowed,
 		renamingChangesNothing, orderChangesNothing, strangersChangeNothing,
 		moreLossNeverImproves, silenceProvesNothing, tighterNeverRaises, stricterChoiceNeverRaises, summariesContainTheTruth,
 	}

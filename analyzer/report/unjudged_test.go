@@ -52,7 +52,7 @@ func besides(t testing.TB, m *mesh.Mesh, p *policy.Policy, s *scenario.Store, pe
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return valid(t, r)
 }
 
 // measured is what the ends of a made-up network saw within a minute, by link
