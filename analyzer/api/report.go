@@ -60,6 +60,8 @@ type Report struct {
 	Trend       []Month       `json:"trend,omitempty"` // headline: earlier months, oldest first
 
 	Beside *Beside `json:"beside,omitempty"` // only if it was asked for
+
+	Revisions []Revision `json:"revisions,omitempty"` // of a filed report that replaces others: all of them, oldest first
 }
 
 // Class is a link under one of the Plan's limits besides the ratio: at most 5 ms

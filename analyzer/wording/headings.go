@@ -177,6 +177,10 @@ const (
 	ColumnDays
 	ColumnHoursSufficient
 	ColumnWindows
+	ColumnRevision
+	ColumnChanged
+	ColumnBefore
+	ColumnNow
 	columns // how many there are
 )
 
@@ -184,7 +188,7 @@ const (
 func Head(lang Language, c Column) string { return columnText(c).In(lang) }
 
 func columnText(c Column) Text {
-	for _, texts := range []func(Column) Text{pairColumnText, rateColumnText, endColumnText} {
+	for _, texts := range []func(Column) Text{pairColumnText, rateColumnText, endColumnText, revisionColumnText} {
 		if text := texts(c); text != (Text{}) {
 			return text
 		}
@@ -320,6 +324,21 @@ func endColumnText(c Column) Text {
 		return Text{EN: "Clock hours with enough data", ZH: "数据充足时段数"}
 	case ColumnWindows:
 		return Text{EN: "Windows", ZH: "测量窗口数"}
+	}
+	return Text{}
+}
+
+// revisionColumnText has those of the table of what revisions changed.
+func revisionColumnText(c Column) Text {
+	switch c {
+	case ColumnRevision:
+		return Text{EN: "Revision", ZH: "版次"}
+	case ColumnChanged:
+		return Text{EN: "What changed", ZH: "变更项目"}
+	case ColumnBefore:
+		return Text{EN: "Before", ZH: "变更前"}
+	case ColumnNow:
+		return Text{EN: "Now", ZH: "变更后"}
 	}
 	return Text{}
 }

@@ -12,7 +12,8 @@
 //	quality.go                what is to be known of the data
 //	warnings.go               what must not be overlooked
 //	figures.go                captions of figures, and words within
-//	recompute.go              how to get the same figures, and what was revised
+//	recompute.go              how to get the same figures
+//	revisions.go              what a revision of a report changed
 //	format.go                 numbers, lists, dates
 //
 // To add a sentence: write a function there that takes what the sentence needs

@@ -25,6 +25,7 @@ func TestEveryCodeHasAName(t *testing.T) {
 		{"role of a reader", "../readers", "Role ", ReaderRole},
 		{"timestamps", "../../probe/wire", "Timestamps ", Timestamps},
 		{"origin", "../../probe/wire", "Origin ", Origin},
+		{"cause of a revision", "../api", "Cause", RevisionCause},
 	} {
 		codes := constants(t, c.folder, c.constants)
 		if len(codes) < 2 {

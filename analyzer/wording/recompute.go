@@ -1,7 +1,6 @@
 package wording
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -82,78 +81,4 @@ func quoted(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// Issue says which issue of a report this is; the first is 1.
-func Issue(lang Language, number int, at time.Time) string {
-	v := values{"number": strconv.Itoa(number), "date": Date(lang, at)}
-	if number <= 1 {
-		return say(lang, Text{
-			EN: "Issue {number} of {date}, the first.",
-			ZH: "第{number}版，{date}发布，为首次发布。",
-		}, v)
-	}
-	v["before"] = strconv.Itoa(number - 1)
-	return say(lang, Text{
-		EN: "Issue {number} of {date}. It takes the place of issue {before}.",
-		ZH: "第{number}版，{date}发布，代替第{before}版。",
-	}, v)
-}
-
-// Causes say why the figures of a report may differ from those of an earlier
-// one over the same period; none if both were made from the same.
-func Causes(lang Language, was, is *api.Report) []string {
-	var all []string
-	for _, c := range []struct {
-		was, is string
-		text    Text
-	}{
-		{was.DataSHA256, is.DataSHA256, Text{
-			EN: "The data changed: {was} before, {is} now.",
-			ZH: "数据有变更：原为{was}，现为{is}。",
-		}},
-		{was.MeshSHA256, is.MeshSHA256, Text{
-			EN: "The mesh changed: {was} before, {is} now.",
-			ZH: "测量网配置有变更：原为{was}，现为{is}。",
-		}},
-		{was.PolicySHA256, is.PolicySHA256, Text{
-			EN: "The policy changed: {was} before, {is} now.",
-			ZH: "判定规则有变更：原为{was}，现为{is}。",
-		}},
-	} {
-		if c.was != c.is {
-			all = append(all, say(lang, c.text, values{"was": ShortHash(c.was), "is": ShortHash(c.is)}))
-		}
-	}
-	if was.GeneratedBy != is.GeneratedBy {
-		all = append(all, say(lang, Text{
-			EN: "The program changed: {was} before, {is} now.",
-			ZH: "生成程序有变更：原为{was}，现为{is}。",
-		}, values{"was": was.GeneratedBy, "is": is.GeneratedBy}))
-	}
-	return all
-}
-
-// RevisedRate says how the rate of a plane changed from one issue to the next.
-func RevisedRate(lang Language, plane string, was, is api.Rate) string {
-	v := values{"plane": Plane(lang, plane), "was": RateLine(lang, was), "is": RateLine(lang, is)}
-	if was.Compliant == is.Compliant && was.Total == is.Total {
-		delete(v, "was")
-		return say(lang, Text{
-			EN: "The rate on the {plane} plane is as it was: {is}.",
-			ZH: "{plane}达标率未变：{is}。",
-		}, v)
-	}
-	return say(lang, Text{
-		EN: "The rate on the {plane} plane was {was} and is {is}.",
-		ZH: "{plane}达标率原为{was}，现为{is}。",
-	}, v)
-}
-
-// RevisedVerdict says how the verdict on a pair changed.
-func RevisedVerdict(lang Language, pair string, was, is api.Verdict) string {
-	return say(lang, Text{
-		EN: "{pair}: was \"{was}\", is \"{is}\".",
-		ZH: "{pair}：原判定为“{was}”，现为“{is}”。",
-	}, values{"pair": pair, "was": Verdict(lang, was), "is": Verdict(lang, is)})
 }

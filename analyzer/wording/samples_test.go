@@ -228,8 +228,6 @@ func sampleData() []sample {
 	end := api.End{Seen: api.Seen{Src: "zjk-a", Dst: "hlg-a", Scheduled: 2_592_000, CountedPackets: 2_590_000, CountedLost: 1234}}
 	end.Sufficiency = api.Sufficiency{Days: 30, DaysSufficient: 29, Hours: 24, HoursSufficient: 23}
 	is := whole(all)
-	was := whole(all)
-	was.MeshSHA256, was.PolicySHA256, was.DataSHA256, was.GeneratedBy = strings.Repeat("12", 32), strings.Repeat("34", 32), strings.Repeat("56", 32), "fibergauge-analyzer 1.1"
 	none := &api.Report{MeshSHA256: "ab", PolicySHA256: "cd", DataSHA256: "ef", Mesh: api.Mesh{InForceSHA256: "ab"}, Period: span("2025-06-03T10:00:00+08:00", "2025-06-03T10:02:00+08:00")}
 	none.Period.Demonstration, none.Period.Complete = true, false
 	steps := func(r *api.Report, store string) func(Language) string {
@@ -241,7 +239,7 @@ func sampleData() []sample {
 			return strings.Join(rows, "\n")
 		}
 	}
-	issued := time.Date(2025, time.July, 5, 9, 0, 0, 0, shanghai())
+	revised := api.Revision{Number: 2, Reason: "x", Figures: 3, Replaces: api.Replaced{Number: 1, ManifestSHA256: strings.Repeat("9a", 32)}}
 	return []sample{
 		{"Amount", func(l Language) string { return Amount(l, is.Data) }},
 		{"Amount none", func(l Language) string { return Amount(l, none.Data) }},
@@ -286,14 +284,20 @@ func sampleData() []sample {
 		{"Recompute", steps(is, "sqlite:fibergauge.sqlite")},
 		{"Recompute a demonstration", steps(none, "sqlite:my store.sqlite")},
 		{"RecomputeExcerpt", RecomputeExcerpt},
-		{"Issue first", func(l Language) string { return Issue(l, 1, issued) }},
-		{"Issue second", func(l Language) string { return Issue(l, 2, issued) }},
-		{"Causes", func(l Language) string { return strings.Join(Causes(l, was, is), "\n") }},
-		{"RevisedRate", func(l Language) string { return RevisedRate(l, "optical", rateOf(33, 45, 36), rateOf(34, 45, 36)) }},
-		{"RevisedRate as it was", func(l Language) string { return RevisedRate(l, "optical", rateOf(33, 45, 36), rateOf(33, 45, 36)) }},
-		{"RevisedVerdict", func(l Language) string {
-			return RevisedVerdict(l, "zjk–hlg", api.NotDemonstrated, api.Compliant)
+		{"Revised", func(l Language) string { return Revised(l, revised) }},
+		{"Replaces", func(l Language) string { return Replaces(l, revised) }},
+		{"RevisionReason", func(l Language) string { return RevisionReason(l, revised) }},
+		{"RevisedOtherwise", func(l Language) string { return RevisedOtherwise(l, revised) }},
+		{"RevisedOtherwise nothing judged", func(l Language) string { return RevisedOtherwise(l, api.Revision{Number: 2}) }},
+		{"RevisionCause", func(l Language) string { return RevisionCause(l, api.CauseData) }},
+		{"RevisionValue", func(l Language) string {
+			return RevisionValue(l, api.CauseData, strings.Repeat("56", 32)) + " " + RevisionValue(l, api.CauseProgram, "fibergauge-analyzer 1.1")
 		}},
+		{"RevisionValue of the period", func(l Language) string {
+			return RevisionValue(l, api.CauseComplete, "false") + "\n" + RevisionValue(l, api.CauseComplete, "true")
+		}},
+		{"RateOf", func(l Language) string { return RateOf(l, "optical") }},
+		{"VerdictOf", func(l Language) string { return VerdictOf(l, "optical", "zjk–hlg") }},
 	}
 }
 

@@ -34,6 +34,9 @@ func Of(r *api.Report, lang wording.Language) (*Document, error) {
 	if ends := s.allEnds(); len(ends.Rows) > 0 { // none are public
 		d.Data = append(d.Data, ends)
 	}
+	if n := len(r.Revisions); n > 0 {
+		d.Warnings = append(d.Warnings, wording.Revised(lang, r.Revisions[n-1]))
+	}
 	for _, section := range []struct {
 		id      string
 		heading wording.Section
@@ -55,6 +58,7 @@ func Of(r *api.Report, lang wording.Language) (*Document, error) {
 		{"decision", wording.SectionDecision, s.decision()},
 		{"uncertainty", wording.SectionUncertainty, s.uncertainty()},
 		{"recompute", wording.SectionRecompute, s.recompute()},
+		{"revisions", wording.SectionRevisions, s.revisions()},
 	} {
 		if len(section.blocks) > 0 {
 			d.Sections = append(d.Sections, Section{ID: section.id, Heading: wording.Heading(lang, section.heading), Blocks: section.blocks})
