@@ -22,13 +22,14 @@ type grammar struct {
 	Report  reportCommand  `cmd:"" help:"Judge a period and print the result as a table or as JSON."`
 	Serve   serveCommand   `cmd:"" help:"Serve the same JSON over HTTP, to each reader what their role allows."`
 	Readers readersCommand `cmd:"" help:"Say who may ask serve --readers: add, list, revoke."`
-	Verify  verifyCommand  `cmd:"" help:"Check what is stored of a period against what the sites stated and signed."`
+	Verify  verifyCommand  `cmd:"" help:"Check a filed report against its signed manifest, or what is stored of a period against what the sites stated and signed."`
 	Import  importCommand  `cmd:"" help:"Put measurements made elsewhere into the store: RIPE Atlas, CSV."`
 	Export  exportCommand  `cmd:"" help:"Write the windows of a period, or every packet, as CSV or Parquet."`
 	Check   checkCommand   `cmd:"" help:"Check mesh, policy and store, and say what would be judged."`
 	Policy  policyCommand  `cmd:"" help:"Print the default policy, check one, or compare two."`
 
-	Distances distancesCommand `cmd:"" help:"Fill the distances of a mesh: registered ones from CSV, routed ones from an OSRM server."`
+	SigningKey signingKeyCommand `cmd:"" help:"Make the key that signs filed reports, or show its public half."`
+	Distances  distancesCommand  `cmd:"" help:"Fill the distances of a mesh: registered ones from CSV, routed ones from an OSRM server."`
 }
 
 // gcPercent trades memory for time: what a report keeps is some sixty megabytes

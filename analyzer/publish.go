@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/publish"
-	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/analyzer/wording"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
@@ -25,6 +23,8 @@ type formed struct {
 	Lang   wording.Language `enum:"en,zh" default:"en" placeholder:"LANGUAGE" help:"Language of csv, xlsx, html and pdf: en, or zh for Chinese."`
 	BOM    bool             `name:"bom" help:"Begin CSV with a byte order mark, which some spreadsheets need to read Chinese."`
 	Out    string           `placeholder:"FILE" help:"Write to a file instead of standard output; of --format all the folder, which is made if it is not there."`
+	Sign   string           `placeholder:"KEY" help:"Sign what is written into --out by this private key (PKCS #8 in PEM; signing-key new makes one). verify FILE checks it."`
+	Reason string           `placeholder:"TEXT" help:"With --format all, where a revision is in the folder already: why there is another one, in your words."`
 }
 
 const (
@@ -40,6 +40,9 @@ func (f formed) published() bool { return f.Format != tableForm && f.Format != j
 func (f formed) check(stdout io.Writer) error {
 	if f.Lang != wording.EN && !f.published() {
 		return cli.Usage(fmt.Errorf("--lang %s: the %s is in English; choose --format csv, xlsx, html, pdf or all", f.Lang, f.Format))
+	}
+	if err := f.checkSigning(); err != nil {
+		return err
 	}
 	if f.Format == allForms {
 		if f.Out == "" {
@@ -65,37 +68,19 @@ func (f formed) publish(env *cli.Env, r *api.Report, s span) error {
 	if err != nil {
 		return err
 	}
-	return f.put(env, data)
+	return f.put(env, r, data)
 }
 
-func (f formed) put(env *cli.Env, data []byte) error {
+func (f formed) put(env *cli.Env, r *api.Report, data []byte) error {
+	if f.Sign != "" {
+		return f.sign(env, r, data)
+	}
 	if f.Out != "" {
 		return writeOut(f.Out, data)
 	}
 	if _, err := env.Stdout.Write(data); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	return nil
-}
-
-func (f formed) publishAll(env *cli.Env, r *api.Report, s span) error {
-	data, err := report.JSON(r)
-	if err != nil {
-		return err
-	}
-	files, err := publish.All(r, data, "report-"+s.name(), f.BOM)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(f.Out, 0o755); err != nil {
-		return cli.Usage(fmt.Errorf("--out: %w", err))
-	}
-	for _, file := range files {
-		if err := writeOut(filepath.Join(f.Out, file.Name), file.Data); err != nil {
-			return err
-		}
-	}
-	env.Log.Info("written", "folder", f.Out, "files", len(files))
 	return nil
 }
 

@@ -38,6 +38,9 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err := c.formed.check(env.Stdout); err != nil {
 		return err
 	}
+	if err := c.checkReason(c.span); err != nil {
+		return err
+	}
 	m, p, err := c.load(env)
 	if err != nil {
 		return err
@@ -112,7 +115,7 @@ func (c *reportCommand) write(env *cli.Env, r *api.Report) error {
 		if err != nil {
 			return err
 		}
-		return c.put(env, data)
+		return c.put(env, r, data)
 	}
 	look := report.Look{Width: pageWidth}
 	if c.Out == "" {
@@ -122,7 +125,7 @@ func (c *reportCommand) write(env *cli.Env, r *api.Report) error {
 	if err := report.Table(&buf, r, look); err != nil {
 		return err
 	}
-	return c.put(env, buf.Bytes())
+	return c.put(env, r, buf.Bytes())
 }
 
 // pageWidth is that of a table which no terminal shows.

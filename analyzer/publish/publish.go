@@ -10,6 +10,7 @@ package publish
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -100,4 +101,33 @@ func All(r *api.Report, json []byte, name string, bom bool) ([]File, error) {
 		}
 	}
 	return files, nil
+}
+
+// Named makes again one of the files of All but the JSON, by its name; name
+// begins the names of all. False: there is no such file.
+func Named(r *api.Report, name, file string, bom bool) (data []byte, known bool, err error) {
+	rest, ok := strings.CutPrefix(file, name+".")
+	language, what, found := strings.Cut(rest, ".")
+	lang, err := wording.ParseLanguage(language)
+	if !ok || !found || err != nil {
+		return nil, false, nil
+	}
+	d, err := document.Of(r, lang)
+	if err != nil {
+		return nil, true, err
+	}
+	if table, isCSV := strings.CutSuffix(what, "."+string(CSV)); isCSV {
+		t := d.Table(table)
+		if t == nil {
+			return nil, false, nil
+		}
+		data, err = csvfile.Write(t, bom)
+		return data, true, err
+	}
+	switch form := Form(what); form {
+	case PDF, HTML, XLSX:
+		data, err = write(r, d, form, Options{Language: lang})
+		return data, true, err
+	}
+	return nil, false, nil
 }

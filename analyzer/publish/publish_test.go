@@ -359,6 +359,17 @@ func TestAllForms(t *testing.T) {
 	if kinds[".csv"] < 20 || kinds[".csv"]%2 != 0 {
 		t.Errorf("%d tables", kinds[".csv"])
 	}
+	for _, f := range files {
+		again, known, err := Named(r, "report-2025-06-03", f.Name, true)
+		if isJSON := filepath.Ext(f.Name) == ".json"; err != nil || known == isJSON || !isJSON && !bytes.Equal(again, f.Data) {
+			t.Errorf("%s made again: known is %v, %v, other bytes", f.Name, known, err)
+		}
+	}
+	for _, name := range []string{"report-2025-06-03.en.none.csv", "report-2025-06-03.fr.pdf", "report-2025-06-03.en.docx", "report.en.pdf", "report-2025-06-03.en"} {
+		if _, known, err := Named(r, "report-2025-06-03", name, false); known || err != nil {
+			t.Errorf("%s: %v, %v", name, known, err)
+		}
+	}
 	delete(kinds, ".csv")
 	if diff := cmp.Diff(map[string]int{".json": 1, ".pdf": 2, ".html": 2, ".xlsx": 2}, kinds); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

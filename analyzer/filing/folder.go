@@ -1,0 +1,197 @@
+// Package filing keeps reports as they are filed: files beside a manifest that
+// names them (package manifest), revision after revision, and checks whether
+// they are still what was filed.
+//
+//	folder.go   what lies where, and how a revision is written
+//	check.go    whether files are as the manifest says, and who signed it
+//	explain.go  what differs, in terms of people: a JSON path, a cell, a line
+//	result.go   what a check found; table.go says it to people
+package filing
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/manifest"
+	"github.com/fibergauge/fibergauge/analyzer/publish"
+	"github.com/fibergauge/fibergauge/internal/durable"
+)
+
+const (
+	manifestSuffix  = ".manifest.json"
+	signatureSuffix = ".sig" // after that of the manifest
+)
+
+// Stem is how the names of all files of a revision begin. The first has the bare
+// name; the others sort behind it, and before the next month.
+func Stem(name string, revision int) string {
+	if revision == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s_r%02d", name, revision)
+}
+
+var revisionSuffix = regexp.MustCompile(`^(.+)_r([0-9]{2,6})$`)
+
+// split is the way back from a stem.
+func split(stem string) (name string, revision int) {
+	if m := revisionSuffix.FindStringSubmatch(stem); m != nil {
+		if n, err := strconv.Atoi(m[2]); err == nil && n > 1 && Stem(m[1], n) == stem {
+			return m[1], n
+		}
+	}
+	return stem, 1
+}
+
+// ManifestOf is the name of the manifest of files whose names begin with a stem.
+func ManifestOf(stem string) string { return stem + manifestSuffix }
+
+// Filed is a revision that lies in a folder.
+type Filed struct {
+	Manifest *manifest.Manifest
+	File     string // of the manifest
+	SHA256   string // of the manifest
+	Report   *api.Report
+}
+
+// Newest gives the newest revision of a report that a folder holds; nil where it
+// holds none. One that is not as it was filed is an error: what follows from it
+// would be wrong.
+func Newest(dir, name string) (*Filed, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	newest := 0
+	for _, e := range entries {
+		stem, isManifest := strings.CutSuffix(e.Name(), manifestSuffix)
+		if base, revision := split(stem); isManifest && base == name {
+			newest = max(newest, revision)
+		}
+	}
+	if newest == 0 {
+		return nil, nil
+	}
+	file := filepath.Join(dir, ManifestOf(Stem(name, newest)))
+	refused := func(why string) error {
+		return fmt.Errorf("%s is not as it was filed: %s; see fibergauge-analyzer verify %s, and bring the original back or file into another folder", file, why, file)
+	}
+	r, err := Check([]string{file}, Options{})
+	if err != nil {
+		return nil, err
+	}
+	if !r.Good {
+		return nil, refused(r.Findings[0].Text())
+	}
+	data, err := readUpTo(file, manifest.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, err := manifest.Parse(data)
+	if err != nil {
+		return nil, refused(err.Error())
+	}
+	if m.Revision != newest {
+		return nil, refused(fmt.Sprintf("it is of revision %d", m.Revision))
+	}
+	text, err := os.ReadFile(filepath.Join(dir, Stem(name, newest)+".json"))
+	if err != nil {
+		return nil, refused(err.Error())
+	}
+	filed := &Filed{Manifest: m, File: file, SHA256: manifest.Hash(data), Report: &api.Report{}}
+	if err := json.Unmarshal(text, filed.Report); err != nil {
+		return nil, refused(err.Error())
+	}
+	return filed, nil
+}
+
+// ManifestFor is the manifest of a report, still without files. Replaced is the
+// revision before; nil for the first.
+func ManifestFor(r *api.Report, replaced *Filed) *manifest.Manifest {
+	m := &manifest.Manifest{
+		Schema: manifest.Schema, GeneratedBy: r.GeneratedBy,
+		Period:   manifest.Period{From: r.Period.From, To: r.Period.To, TimeZone: r.Period.TimeZone},
+		Revision: 1, MeshSHA256: r.MeshSHA256, PolicySHA256: r.PolicySHA256, DataSHA256: r.DataSHA256,
+	}
+	if replaced != nil {
+		m.Revision = replaced.Manifest.Revision + 1
+		m.Replaces = &manifest.Replaced{Revision: replaced.Manifest.Revision, ManifestSHA256: replaced.SHA256}
+	}
+	return m
+}
+
+// Write files a revision: its files, then the signature, where there is a key,
+// and at last the manifest. Nothing that is there is ever replaced; what is there
+// already with the same bytes, after a crash say, is taken as it is. It gives the
+// path of the manifest.
+func Write(dir, stem string, files []publish.File, m *manifest.Manifest, key *manifest.PrivateKey) (string, error) {
+	path := filepath.Join(dir, ManifestOf(stem))
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("%s is there already; a filed report is never replaced", path)
+	}
+	for _, f := range files {
+		m.Files = append(m.Files, manifest.FileOf(f.Name, f.Data))
+	}
+	slices.SortFunc(m.Files, func(a, b manifest.File) int { return cmp.Compare(a.Name, b.Name) })
+	if key != nil {
+		m.Signer = manifest.SignerOf(key.Public())
+	}
+	canonical, err := m.Encode()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		if err := put(filepath.Join(dir, f.Name), f.Data); err != nil {
+			return "", err
+		}
+	}
+	if key != nil {
+		signature, err := key.Sign(canonical)
+		if err != nil {
+			return "", fmt.Errorf("sign the manifest: %w", err)
+		}
+		// Without a manifest it is of nothing: what a crash left may go.
+		if err := replace(path+signatureSuffix, signature); err != nil {
+			return "", err
+		}
+	}
+	return path, replace(path, canonical)
+}
+
+// put writes a file that is not there.
+func put(path string, data []byte) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return replace(path, data)
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().IsRegular() && info.Size() == int64(len(data)) {
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is there already and is something else, and no manifest names it; a filed report replaces nothing: move it away, or name another folder or file by --out", path)
+}
+
+func replace(path string, data []byte) error {
+	if err := durable.Replace(path, "."+filepath.Base(path)+".", 0o644, durable.Bytes(data)); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
