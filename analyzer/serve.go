@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
@@ -86,9 +85,8 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 		return fmt.Errorf("listen on %s: %w; give another address with --listen", c.Listen, err)
 	}
 	server := &serve.Server{
-		Mesh: m, Policy: p, Store: s, Fallback: fallback,
+		Mesh: m, Policy: p, Store: s, Days: cache, Fallback: fallback,
 		GeneratedBy: generatedBy(), Metrics: metrics, Log: env.Log,
-		Records: func(ctx context.Context, plan *report.Plan) (latency.Records, error) { return begin(ctx, cache, plan) },
 	}
 	scheme, encryption := "http", (*tls.Config)(nil)
 	if certificate != nil {

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,7 +132,7 @@ func TestMatrix(t *testing.T) {
 		{"nobody", "", "", refused(401)},
 	} {
 		s, _, tokens, _ := guarded(t)
-		handler := s.Handler()
+		handler := s.Handler(t.Context())
 		for i, endpoint := range endpoints {
 			request := httptest.NewRequest(endpoint.method, endpoint.target, nil)
 			request.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i) // the bound on tries has its own test
@@ -288,7 +287,7 @@ func TestNoTokenInTheLog(t *testing.T) {
 func TestTriesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, tokens, _ := guarded(t)
-		handler := s.Handler()
+		handler := s.Handler(t.Context())
 		ask := func(address, who string) *httptest.ResponseRecorder {
 			request := httptest.NewRequest("GET", healthPath, nil)
 			request.RemoteAddr = address
@@ -363,73 +362,39 @@ func TestAddressOf(t *testing.T) {
 	}
 }
 
-// A reader has one report made at a time, so that two slots serve two readers.
+// A reader has one report made at a time, so that two builds at once serve two
+// readers. Whoever waits for what is being made already is not refused.
 func TestOneReportOfAReaderAtATime(t *testing.T) {
-	s, _, tokens, _ := guarded(t)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	s.Store = slow{s.Store, entered, leave}
-	handler := s.Handler()
-	ask := func(who string) *httptest.ResponseRecorder {
-		request := httptest.NewRequest("GET", ReportPath, nil)
-		request.Header.Set("Authorization", "Bearer "+tokens[who])
-		response := httptest.NewRecorder()
-		handler.ServeHTTP(response, request)
-		return response
-	}
-	first := make(chan int, 1)
-	go func() { first <- ask("viewer").Code }()
-	<-entered
-	if r := ask("viewer"); r.Code != 429 || r.Header().Get("Retry-After") == "" {
-		t.Errorf("the second: %d %s", r.Code, r.Body)
-	}
-	close(leave)
-	if code := <-first; code != 200 {
-		t.Errorf("the first: %d", code)
-	}
-	if r := ask("viewer"); r.Code != 200 {
-		t.Errorf("the next: %d", r.Code)
-	}
-}
-
-// Also the meshes of the archive are read for one request of a reader at a time.
-func TestOneArchiveOfAReaderAtATime(t *testing.T) {
-	s, _, tokens, _ := guarded(t)
-	archive := &slowArchive{Store: s.Store, entered: make(chan struct{}), leave: make(chan struct{})}
-	s.Store = archive
-	handler := s.Handler()
-	ask := func() int {
-		request := httptest.NewRequest("GET", ReportPath, nil)
-		request.Header.Set("Authorization", "Bearer "+tokens["viewer"])
-		response := httptest.NewRecorder()
-		handler.ServeHTTP(response, request)
-		return response.Code
-	}
-	first := make(chan int, 1)
-	go func() { first <- ask() }()
-	<-archive.entered
-	if code := ask(); code != 429 {
-		t.Errorf("the second: %d", code)
-	}
-	close(archive.leave)
-	if code := <-first; code != 200 {
-		t.Errorf("the first: %d", code)
-	}
-}
-
-// slowArchive is a store whose first read of the meshes tells that it has begun
-// and waits.
-type slowArchive struct {
-	Store
-	entered, leave chan struct{}
-	once           sync.Once
-}
-
-func (s *slowArchive) Meshes(ctx context.Context) ([]store.MeshVersion, error) {
-	s.once.Do(func() {
-		close(s.entered)
-		<-s.leave
+	synctest.Test(t, func(t *testing.T) {
+		s, _, tokens, _ := guarded(t)
+		entered, leave := make(chan struct{}), make(chan struct{})
+		s.Store = slow{s.Store, entered, leave}
+		handler := s.Handler(t.Context())
+		ask := func(who, query string) *httptest.ResponseRecorder {
+			request := httptest.NewRequest("GET", ReportPath+query, nil)
+			request.Header.Set("Authorization", "Bearer "+tokens[who])
+			response := httptest.NewRecorder()
+			handler.ServeHTTP(response, request)
+			return response
+		}
+		codes := make(chan int, 2)
+		go func() { codes <- ask("viewer", "").Code }()
+		<-entered
+		go func() { codes <- ask("viewer", "").Code }()
+		synctest.Wait()
+		if r := ask("viewer", "?period=2025-06-03"); r.Code != 429 || r.Header().Get("Retry-After") == "" {
+			t.Errorf("another report: %d %s", r.Code, r.Body)
+		}
+		close(leave)
+		for range 2 {
+			if code := <-codes; code != 200 {
+				t.Errorf("the one that was being made: %d", code)
+			}
+		}
+		if r := ask("viewer", "?period=2025-06-03"); r.Code != 200 {
+			t.Errorf("the other report after it: %d", r.Code)
+		}
 	})
-	return s.Store.Meshes(ctx)
 }
 
 // slow is a store whose first read tells that it has begun and waits.

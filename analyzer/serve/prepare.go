@@ -52,8 +52,8 @@ func (s *Server) prepare(ctx context.Context, now time.Time) (*time.Location, er
 	if err != nil {
 		return zone, err
 	}
-	kept, err := s.Records(ctx, plan)
-	if err != nil || kept == nil {
+	kept, err := s.Days.Begin(ctx)
+	if err != nil {
 		return zone, err
 	}
 	began := time.Now()

@@ -28,7 +28,9 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/records"
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/analyzer/shelf"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 )
@@ -61,12 +63,10 @@ type Store interface {
 
 // Server answers from one policy and store.
 type Server struct {
-	Mesh   *mesh.Mesh // judges every period; nil: the archive of the store does
-	Policy *policy.Policy
-	Store  Store
-	// Records begins to keep the days of one report; nil: nothing is kept. It
-	// may answer nil.
-	Records     func(ctx context.Context, plan *report.Plan) (latency.Records, error)
+	Mesh        *mesh.Mesh // judges every period; nil: the archive of the store does
+	Policy      *policy.Policy
+	Store       Store
+	Days        *records.Cache       // day records; nil: every report reads all windows
 	Fallback    *report.Period       // of requests that name no period; nil: they are refused
 	Readers     func() *readers.List // who may ask; nil: everybody, everything
 	GeneratedBy string
@@ -79,13 +79,15 @@ type Server struct {
 // spoken.
 func (s *Server) Run(ctx context.Context, listener net.Listener, encryption *tls.Config) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	made := s.shelf(requests)
+	defer made.Wait()
 	defer cancel()
 	listener = newCrowd(listener, maxConnections, maxConnectionsOfEach, s.Metrics.crowded.Inc)
 	if encryption != nil {
 		listener = tls.NewListener(listener, encryption)
 	}
 	server := &http.Server{
-		Handler:                      s.Handler(),
+		Handler:                      s.handler(made),
 		DisableGeneralOptionsHandler: true, // its answer asks nobody who they are
 		ReadHeaderTimeout:            readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
@@ -118,14 +120,22 @@ type route struct {
 	answer func(w http.ResponseWriter, r *http.Request, reader *readers.Reader)
 }
 
-// Handler answers the requests.
-func (s *Server) Handler() http.Handler {
+// shelf is where the reports are from. What is made ends with the context.
+func (s *Server) shelf(ctx context.Context) *shelf.Shelf {
+	return shelf.New(ctx, shelf.Config{
+		Mesh: s.Mesh, Policy: s.Policy, Store: s.Store, Days: s.Days, GeneratedBy: s.GeneratedBy, Log: s.Log,
+	})
+}
+
+// Handler answers the requests until the context ends.
+func (s *Server) Handler(ctx context.Context) http.Handler { return s.handler(s.shelf(ctx)) }
+
+func (s *Server) handler(made *shelf.Shelf) http.Handler {
 	everybody, admin := readers.Roles(), []readers.Role{readers.Admin}
 	metrics := s.Metrics.handler()
-	desk := newDesk()
 	routes := map[string]route{
 		ReportPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
-			s.report(w, r, reader, desk)
+			s.report(w, r, reader, made)
 		}},
 		ReadersPath: {admin, s.readers},
 		metricsPath: {admin, func(w http.ResponseWriter, r *http.Request, _ *readers.Reader) { metrics.ServeHTTP(w, r) }},
@@ -174,59 +184,70 @@ func (a *answer) WriteHeader(status int) {
 // Unwrap lets http.ResponseController through.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.Reader, desk *desk) {
+func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.Reader, shelf *shelf.Shelf) {
 	asked, err := s.asked(r)
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	// Before anything is read: the archive of meshes may be large.
-	if !desk.ask(reader.Name) {
-		w.Header().Set("Retry-After", "5")
-		problem(w, http.StatusTooManyRequests, "a report for this reader is being made; ask for the next after it")
+	made := s.take(w, r, reader, shelf, asked)
+	if made == nil {
 		return
 	}
-	defer desk.done(reader.Name)
-	meshes, err := report.ReadMeshes(r.Context(), s.Store, s.Mesh)
-	if err != nil {
-		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
-		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
-		return
-	}
-	status := http.StatusInternalServerError
-	plan, err := meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
-		period, err := asked.period(zone)
-		if err != nil {
-			status = http.StatusBadRequest
-		}
-		return period, err
-	})
-	if err != nil {
-		problem(w, status, err.Error())
-		return
-	}
-	period := plan.Period
-	if !asked.fallback && !reader.Whole() && !wholeDays(period) {
-		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
-		return
-	}
-	made, err := s.build(r.Context(), desk, plan, asked.beside)
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
-		}
-		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
-		return
-	}
-	body, err := report.JSON(reader.Excerpt(made))
+	body, err := made.JSON(reader)
 	if err != nil {
 		problem(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	if reader.Name != "" {
+		period := made.Report.Period
 		s.Log.Info("a report was asked for", "reader", reader.Name, "role", reader.Role, "from", period.From, "to", period.To)
 	}
-	s.write(w, "application/json", body)
+	if made.ByAge() {
+		w.Header().Set("Age", strconv.Itoa(int(time.Since(made.Made).Seconds())))
+	}
+	s.send(w, r, "application/json", body, made.Modified)
+}
+
+// take takes a report from the shelf for a reader who may have it, or says why
+// not and gives nil.
+func (s *Server) take(w http.ResponseWriter, r *http.Request, reader *readers.Reader, shelf *shelf.Shelf, asked asked) *shelf.Made {
+	period, err := shelf.Resolve(r.Context(), asked.span)
+	if err != nil {
+		s.refuse(w, r, err)
+		return nil
+	}
+	if !asked.fallback && !reader.Whole() && !wholeDays(period) {
+		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
+		return nil
+	}
+	made, err := shelf.Report(r.Context(), keyOf(period, asked), reader.Name)
+	if err != nil {
+		s.refuse(w, r, err)
+		return nil
+	}
+	return made
+}
+
+func keyOf(p report.Period, a asked) shelf.Key { return shelf.KeyOf(p, a.trend, a.beside) }
+
+// refuse says why there is no report.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var period *shelf.PeriodError
+	switch {
+	case errors.As(err, &period):
+		problem(w, http.StatusBadRequest, err.Error())
+	case errors.Is(err, shelf.ErrBusy):
+		w.Header().Set("Retry-After", "5")
+		problem(w, http.StatusTooManyRequests, "another report for this reader is being made; ask for the next after it")
+	case errors.Is(err, shelf.ErrStore), errors.Is(err, context.Canceled):
+		if r.Context().Err() == nil {
+			s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
+		}
+		problem(w, http.StatusServiceUnavailable, "the store cannot be read now; the log of the analyzer says why")
+	default:
+		problem(w, http.StatusInternalServerError, err.Error())
+	}
 }
 
 // wholeDays tells whether a period begins and ends with a day, which is not
@@ -234,24 +255,6 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, reader *readers.
 func wholeDays(p report.Period) bool {
 	begins := func(t time.Time) bool { return t.Add(-time.Millisecond).Day() != t.Day() }
 	return begins(p.From) && begins(p.To)
-}
-
-// build makes a report when its turn has come.
-func (s *Server) build(ctx context.Context, desk *desk, plan *report.Plan, beside bool) (*api.Report, error) {
-	select {
-	case desk.slots <- struct{}{}:
-		defer func() { <-desk.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	options := report.Options{GeneratedBy: s.GeneratedBy, Complete: !time.Now().Before(plan.Period.To), Beside: beside}
-	if s.Records != nil {
-		var err error
-		if options.Records, err = s.Records(ctx, plan); err != nil {
-			return nil, err
-		}
-	}
-	return report.Build(ctx, plan, s.Store, options)
 }
 
 // readers tells who the readers are.
@@ -270,9 +273,9 @@ func (s *Server) readers(w http.ResponseWriter, r *http.Request, _ *readers.Read
 
 // asked is what a request wants to know.
 type asked struct {
-	period   func(zone *time.Location) (report.Period, error)
-	fallback bool // the request names no period
-	beside   bool
+	span          shelf.Span
+	fallback      bool // the request names no period
+	trend, beside bool
 }
 
 // asked reads the query strictly: a parameter that is misspelt would otherwise
@@ -296,14 +299,12 @@ func (s *Server) asked(r *http.Request) (a asked, err error) {
 	query.Del("beside")
 	if len(query) == 0 && s.Fallback != nil {
 		a.fallback = true
-		a.period = func(*time.Location) (report.Period, error) { return *s.Fallback, nil }
+		a.span = shelf.Span{From: s.Fallback.From.Format(time.RFC3339Nano), To: s.Fallback.To.Format(time.RFC3339Nano)}
 		return a, nil
 	}
 	// A + in a query means a space, and in RFC 3339 nothing else can be meant.
 	value := func(name string) string { return strings.ReplaceAll(query.Get(name), " ", "+") }
-	a.period = func(zone *time.Location) (report.Period, error) {
-		return report.ParsePeriod(value("period"), value("from"), value("to"), zone)
-	}
+	a.span = shelf.Span{Period: value("period"), From: value("from"), To: value("to")}
 	return a, nil
 }
 

@@ -58,7 +58,7 @@ func TestReport(t *testing.T) {
 		"?from=2025-06-03T10:00:00+08:00&to=2025-06-03T02:01:00Z", // a + that nobody escaped
 	} {
 		response := httptest.NewRecorder()
-		s.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, ReportPath+query, nil))
+		s.Handler(t.Context()).ServeHTTP(response, httptest.NewRequest(http.MethodGet, ReportPath+query, nil))
 		if response.Code != http.StatusOK || response.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s", query, response.Code, response.Body)
 		}
@@ -89,7 +89,7 @@ func TestReportBeside(t *testing.T) {
 		"?" + from + "&" + to + "&" + "beside=1": "20.5",
 	} {
 		response := httptest.NewRecorder()
-		s.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, ReportPath+query, nil))
+		s.Handler(t.Context()).ServeHTTP(response, httptest.NewRequest(http.MethodGet, ReportPath+query, nil))
 		var made api.Report
 		if err := json.Unmarshal(response.Body.Bytes(), &made); err != nil {
 			t.Fatalf("%s: %v: %s", query, err, response.Body)
@@ -128,7 +128,7 @@ func TestProblems(t *testing.T) {
 			source.Err = errors.New("no answer")
 		}
 		response := httptest.NewRecorder()
-		s.Handler().ServeHTTP(response, httptest.NewRequest(c.method, c.target, nil))
+		s.Handler(t.Context()).ServeHTTP(response, httptest.NewRequest(c.method, c.target, nil))
 		var got api.Problem
 		if err := json.Unmarshal(response.Body.Bytes(), &got); err != nil {
 			t.Errorf("%s %s: %v: %s", c.method, c.target, err, response.Body)
@@ -152,7 +152,7 @@ func TestFallbackIsNotForBadQueries(t *testing.T) {
 		request := httptest.NewRequest(http.MethodGet, ReportPath, nil)
 		request.URL.RawQuery = query
 		response := httptest.NewRecorder()
-		s.Handler().ServeHTTP(response, request)
+		s.Handler(t.Context()).ServeHTTP(response, request)
 		if response.Code != http.StatusBadRequest || !strings.Contains(response.Body.String(), want) {
 			t.Errorf("%s: %d %.200s", query, response.Code, response.Body)
 		}

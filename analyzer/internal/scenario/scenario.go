@@ -107,6 +107,7 @@ func Same(us uint32, n int) []uint32 { return slices.Repeat([]uint32{us}, n) }
 // is empty; it is not for use by several goroutines while windows are put.
 type Store struct {
 	records map[[3]string][]store.Record
+	entries []store.Entry
 	Archive []store.MeshVersion
 	Err     error // what every read answers, if set
 }

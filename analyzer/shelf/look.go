@@ -1,0 +1,157 @@
+package shelf
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/report"
+)
+
+// look is something that is read when it is asked for, once for all who ask at
+// the same time, and counts for a while.
+type look[T any] struct {
+	read  func(ctx context.Context) (T, error)
+	going *sync.WaitGroup // counts what is being read
+
+	mu    sync.Mutex // protects all following fields
+	began time.Time
+	value T
+	ok    bool
+	under *looking[T]
+}
+
+type looking[T any] struct {
+	done  chan struct{} // closed when the following fields are set
+	value T
+	err   error
+}
+
+// get gives what was seen no longer than lookEvery ago. What is read, is read
+// under the context of the shelf: who came first may leave first.
+func (l *look[T]) get(ctx, shelf context.Context) (T, error) {
+	l.mu.Lock()
+	if l.ok && time.Since(l.began) < lookEvery {
+		defer l.mu.Unlock()
+		return l.value, nil
+	}
+	under := l.under
+	if under == nil {
+		under = &looking[T]{done: make(chan struct{})}
+		l.under = under
+		began := time.Now()
+		l.going.Go(func() {
+			under.value, under.err = l.read(shelf)
+			l.mu.Lock()
+			if l.under = nil; under.err == nil {
+				l.began, l.value, l.ok = began, under.value, true
+			}
+			l.mu.Unlock()
+			close(under.done)
+		})
+	}
+	l.mu.Unlock()
+	select {
+	case <-under.done:
+		return under.value, under.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// archive is what periods are judged by.
+type archive struct {
+	meshes report.Meshes
+	print  [32]byte // tells one archive from another
+
+	mu      sync.Mutex // protects all following fields
+	periods map[Span]resolved
+}
+
+type resolved struct {
+	period report.Period
+	err    error
+}
+
+// Bounds of the texts of periods that are remembered: how many, and how long.
+const (
+	maxPeriods = 1000
+	maxText    = 100
+)
+
+func (s *Shelf) readArchive(ctx context.Context) (*archive, error) {
+	meshes, err := report.ReadMeshes(ctx, s.Store, s.Mesh)
+	if err != nil {
+		return nil, err
+	}
+	a := &archive{meshes: meshes, periods: map[Span]resolved{}}
+	sum := sha256.New()
+	for _, version := range meshes.Archive {
+		// When it was served decides what it judges, and what was announced.
+		_ = binary.Write(sum, binary.BigEndian, version.ServedFrom.UnixMilli())
+		_, _ = fmt.Fprintf(sum, "%s\n", version.SHA256)
+	}
+	sum.Sum(a.print[:0])
+	// What was worked out by the same archive need not be again.
+	s.archive.mu.Lock()
+	defer s.archive.mu.Unlock()
+	if s.archive.ok && s.archive.value.print == a.print {
+		return s.archive.value, nil
+	}
+	return a, nil
+}
+
+// Span is a period as people write it: Period, or From and To, as
+// report.ParsePeriod takes them.
+type Span struct{ Period, From, To string }
+
+// Resolve finds out which period is meant, by the time zone of the mesh that
+// judges it.
+func (s *Shelf) Resolve(ctx context.Context, span Span) (report.Period, error) {
+	a, err := s.archive.get(ctx, s.ctx)
+	if err != nil {
+		return report.Period{}, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	// One at a time: to plan takes a while, and many ask for the same.
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if found, ok := a.periods[span]; ok {
+		return found.period, found.err
+	}
+	var found resolved
+	plan, err := a.meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
+		period, err := report.ParsePeriod(span.Period, span.From, span.To, zone)
+		if err != nil {
+			err = &PeriodError{err}
+		}
+		return period, err
+	})
+	if found.err = err; err == nil {
+		found.period = plan.Period
+	}
+	if len(a.periods) >= maxPeriods {
+		clear(a.periods)
+	}
+	if len(span.Period)+len(span.From)+len(span.To) <= maxText {
+		a.periods[span] = found
+	}
+	return found.period, found.err
+}
+
+// Meshes are what periods are judged by now.
+func (s *Shelf) Meshes(ctx context.Context) (report.Meshes, error) {
+	a, err := s.archive.get(ctx, s.ctx)
+	if err != nil {
+		return report.Meshes{}, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return a.meshes, nil
+}
+
+// KeyOf names the report of a period.
+func KeyOf(p report.Period, trend, beside bool) Key {
+	return Key{p.From.UnixMilli(), p.To.UnixMilli(), trend, beside}
+}
