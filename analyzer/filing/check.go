@@ -267,6 +267,7 @@ func (c *checker) files(r *Report, m *manifest.Manifest) {
 	found := map[string]manifest.File{}
 	var changed []Finding
 	for _, filed := range m.Files {
+		filed.BlockSHA256 = nil // no finding needs them
 		path := filepath.Join(dir, filed.Name)
 		c.listed[path] = true
 		got, problem := digest(path, filed.Name)
@@ -276,13 +277,23 @@ func (c *checker) files(r *Report, m *manifest.Manifest) {
 			continue
 		}
 		found[filed.Name] = got
-		if got == filed {
+		if got.Is(filed) {
 			r.AsFiled++
 			continue
 		}
 		changed = append(changed, Finding{Code: FileChanged, Manifest: r.Manifest, File: path, Filed: &filed, Found: &got})
 	}
 	e := newExplainer(dir, m, found)
+	// The JSON first: what was filed may be found again, and tells of the others.
+	slices.SortStableFunc(changed, func(a, b Finding) int {
+		switch e.json {
+		case a.Filed.Name:
+			return -1
+		case b.Filed.Name:
+			return 1
+		}
+		return 0
+	})
 	for i := range changed {
 		e.explain(&changed[i])
 		c.add(changed[i])

@@ -60,7 +60,7 @@ func (e *explainer) filed(name string) manifest.File {
 	return e.m.Files[i]
 }
 
-func (e *explainer) intact(name string) bool { return name != "" && e.found[name] == e.filed(name) }
+func (e *explainer) intact(name string) bool { return name != "" && e.found[name].Is(e.filed(name)) }
 
 func (e *explainer) read(name string) ([]byte, error) {
 	if name == "" {
@@ -325,10 +325,18 @@ func compareBytes(want, found []byte) Difference {
 }
 
 // altered says in what a JSON report differs from the one that was filed. That is
-// nowhere; but the forms that are as they were filed say much of it, and so does
-// the manifest. Where what they say gives the filed bytes, it is known for sure,
-// and the forms can be made from it again.
+// nowhere any more; but its blocks show where to look, and the manifest and the
+// forms that are as they were filed say much of what stood there. Where one of
+// these gives the filed bytes, it is known for sure, and the forms can be made
+// from it again.
 func (e *explainer) altered(found []byte) (all []Difference, detail string) {
+	filed := e.filed(e.json)
+	from, to := span(found, filed)
+	if whole, at := oneByte(found, filed, from, to); whole != nil {
+		e.report = reportOf(whole)
+		was, is := around(valueAt(whole, at), valueAt(found, at))
+		return []Difference{{pathAt(whole, at), was, is}}, fmt.Sprintf("byte %d", at+1)
+	}
 	r := reportOf(found)
 	if r == nil {
 		return nil, notJSON(found)
@@ -344,15 +352,19 @@ func (e *explainer) altered(found []byte) (all []Difference, detail string) {
 		e.report = reportOf(whole)
 		return []Difference{was}, fmt.Sprintf("byte %d", at+1)
 	}
+	where := ""
+	if from < to && to <= len(found) {
+		where = fmt.Sprintf("it differs within bytes %d to %d, from %s to %s; ", from+1, to, pathAt(found, from), pathAt(found, to-1))
+	}
 	switch {
 	case len(all) > 0:
-		return all, "this is how it contradicts what was filed with it"
+		return all, where + "this is how it contradicts what was filed with it"
 	case problem != "":
-		return nil, problem
+		return nil, where + problem
 	case forms == 0:
-		return nil, "what differs cannot be said: no other form of it is here as it was filed"
+		return nil, where + "no other form of it is here as it was filed, to say what stood there"
 	}
-	return nil, "what differs is in none of the other forms, which contradict it nowhere; only the digest tells"
+	return nil, where + "the other forms, which have not all that it has, contradict it nowhere"
 }
 
 // notJSON says where a file ceases to be a report.

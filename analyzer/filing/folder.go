@@ -144,7 +144,11 @@ func Write(dir, stem string, files []publish.File, m *manifest.Manifest, key *ma
 		return "", fmt.Errorf("%s is there already; a filed report is never replaced", path)
 	}
 	for _, f := range files {
-		m.Files = append(m.Files, manifest.FileOf(f.Name, f.Data))
+		entry := manifest.FileOf(f.Name, f.Data)
+		if filepath.Ext(f.Name) == ".json" {
+			entry = entry.WithBlocks(f.Data)
+		}
+		m.Files = append(m.Files, entry)
 	}
 	slices.SortFunc(m.Files, func(a, b manifest.File) int { return cmp.Compare(a.Name, b.Name) })
 	if key != nil {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -61,7 +62,32 @@ type File struct {
 	Name      string `json:"name"` // without a folder
 	SizeBytes int64  `json:"size_bytes"`
 	SHA256    string `json:"sha256"`
+	// BlockSHA256 are the digests of its blocks of BlockBytes, one after the
+	// other, the last of what is left; of the JSON report only, of which all other
+	// files are made. They show where an altered one differs, and decide nothing.
+	BlockSHA256 []byte `json:"block_sha256,omitempty"`
 }
+
+// BlockBytes is the size of the blocks of a file.
+const BlockBytes = 1024
+
+// Is tells whether two are the same file.
+func (f File) Is(other File) bool {
+	return f.Name == other.Name && f.SizeBytes == other.SizeBytes && f.SHA256 == other.SHA256
+}
+
+// WithBlocks adds the digests of the blocks of what is in the file.
+func (f File) WithBlocks(data []byte) File {
+	f.BlockSHA256 = nil
+	for block := range slices.Chunk(data, BlockBytes) {
+		sum := sha256.Sum256(block)
+		f.BlockSHA256 = append(f.BlockSHA256, sum[:]...)
+	}
+	return f
+}
+
+// blocks is how many there are of a file.
+func blocks(sizeBytes int64) int64 { return (sizeBytes + BlockBytes - 1) / BlockBytes }
 
 // Signer names the key that signs. The key stands here so that a damaged
 // manifest shows even to who has no key; whose key it is only they can tell who
@@ -176,6 +202,9 @@ func (m *Manifest) checkFiles() error {
 		}
 		if f.SizeBytes < 0 || !isHash(f.SHA256) {
 			return fmt.Errorf("file %q: its size or SHA-256 is none", f.Name)
+		}
+		if n := int64(len(f.BlockSHA256)); n > 0 && n != blocks(f.SizeBytes)*sha256.Size {
+			return fmt.Errorf("file %q: block_sha256 has to be of %d blocks", f.Name, blocks(f.SizeBytes))
 		}
 		if i > 0 && m.Files[i-1].Name >= f.Name {
 			return fmt.Errorf("file %q: files have to stand in the order of their names, none twice", f.Name)

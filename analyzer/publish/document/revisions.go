@@ -17,7 +17,7 @@ func (s *source) revisions() []Block {
 		return nil
 	}
 	var blocks []Block
-	t := s.table(Revisions, wording.Heading(s.lang, wording.SectionRevisions), heads{
+	t := s.table(Revisions, wording.Head(s.lang, wording.ColumnChanged), heads{
 		{"revision", wording.ColumnRevision, 8}, {"changed", wording.ColumnChanged, 40}, {"before", wording.ColumnBefore, 24}, {"now", wording.ColumnNow, 24},
 	})
 	for i := len(s.Revisions) - 1; i >= 0; i-- {
