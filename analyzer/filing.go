@@ -42,10 +42,13 @@ func (f formed) checkSigning() error {
 	case f.Out == "":
 		return cli.Usage(errors.New("--sign writes a manifest and a signature beside the report; name a file by --out, or the folder of --format all"))
 	}
-	if _, err := f.key(); err != nil {
-		return err
+	if f.Format != allForms {
+		if _, err := os.Lstat(f.Out); err == nil {
+			return cli.Usage(fmt.Errorf("--out %s is there already, and a signed report replaces nothing; name another file, or move it away", f.Out))
+		}
 	}
-	return nil
+	_, err := f.key()
+	return err
 }
 
 // key is that of --sign; nil without.
