@@ -12,7 +12,6 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/filing"
 	"github.com/fibergauge/fibergauge/analyzer/manifest"
 	"github.com/fibergauge/fibergauge/analyzer/publish"
-	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
 
@@ -63,15 +62,12 @@ func (f formed) key() (*manifest.PrivateKey, error) {
 	return key, nil
 }
 
-// stem begins the names of the files of --format all.
-func (f formed) stem(s span) string { return "report-" + s.name() }
-
 // checkReason refuses a reason for what is no revision.
 func (f formed) checkReason(s span) error {
 	if f.Reason == "" {
 		return nil
 	}
-	before, err := filing.Newest(f.Out, f.stem(s))
+	before, err := filing.Newest(f.Out, filing.NameOf(s.name()))
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -103,47 +99,29 @@ func (f formed) publishAll(env *cli.Env, r *api.Report, s span) error {
 	if err != nil {
 		return err
 	}
-	before, err := filing.Newest(f.Out, f.stem(s))
-	if err != nil {
-		return cli.Usage(err)
-	}
-	m := filing.ManifestFor(r, before)
-	if before != nil {
-		changed, err := report.Revise(before.Report, r, api.Replaced{Number: before.Manifest.Revision, ManifestSHA256: before.SHA256}, f.Reason)
-		if err != nil {
-			return err
-		}
-		if !changed {
-			return unchanged(env, before, key)
-		}
-	}
-	data, err := report.JSON(r)
-	if err != nil {
-		return err
-	}
-	stem := filing.Stem(f.stem(s), m.Revision)
-	files, err := publish.All(r, data, stem, f.BOM)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(f.Out, 0o755); err != nil {
 		return cli.Usage(fmt.Errorf("--out: %w", err))
 	}
-	path, err := filing.Write(f.Out, stem, files, m, key)
-	if err != nil {
+	filed, err := filing.File(f.Out, filing.NameOf(s.name()), r, filing.As{Key: key, Reason: f.Reason, BOM: f.BOM})
+	switch {
+	case errors.Is(err, filing.ErrAltered):
+		return cli.Usage(err)
+	case err != nil:
 		return err
+	case filed.Files == 0:
+		return unchanged(env, filed, key)
 	}
 	signed := "no; --sign KEY does"
 	if key != nil {
 		signed = key.Public().ID()
 	}
-	env.Log.Info("written", "folder", f.Out, "files", len(files), "revision", m.Revision, "manifest", path, "signed", signed)
+	env.Log.Info("written", "folder", f.Out, "files", filed.Files, "revision", filed.Manifest.Revision, "manifest", filed.File, "signed", signed)
 	return nil
 }
 
 // unchanged tells that the newest revision says all that there is to say. It does
 // not stand in for a signature that was asked for.
-func unchanged(env *cli.Env, newest *filing.Filed, key *manifest.PrivateKey) error {
+func unchanged(env *cli.Env, newest *filing.Outcome, key *manifest.PrivateKey) error {
 	signer := newest.Manifest.Signer
 	if key != nil && (signer == nil || signer.KeyID != key.Public().ID()) {
 		return fmt.Errorf("nothing has changed since revision %d, so nothing is written; but %s is not signed by the key of --sign: file into another folder to have it signed", newest.Manifest.Revision, newest.File)

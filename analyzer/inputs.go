@@ -93,17 +93,9 @@ const noCache = "none"
 // open opens the day records of a store; nil where none are kept. Only a folder
 // that was asked for has to be there.
 func (k keeping) open(ctx context.Context, spec string, s store.Reader, log *slog.Logger) (*records.Cache, error) {
-	folder := k.Cache
-	switch folder {
-	case noCache:
+	folder := k.folder()
+	if folder == "" {
 		return nil, nil
-	case "":
-		user, err := os.UserCacheDir()
-		if err != nil {
-			log.Debug("no day records are kept", "error", err)
-			return nil, nil
-		}
-		folder = filepath.Join(user, "fibergauge")
 	}
 	cache, err := records.Open(ctx, records.File(folder, spec), s, log)
 	if err != nil && k.Cache == "" {
@@ -114,6 +106,21 @@ func (k keeping) open(ctx context.Context, spec string, s store.Reader, log *slo
 		return nil, cli.Usage(fmt.Errorf("--cache %s: %w; name a folder that may be written, or none", k.Cache, err))
 	}
 	return cache, nil
+}
+
+// folder is where things are kept that may be lost; empty for nowhere.
+func (k keeping) folder() string {
+	switch k.Cache {
+	case noCache:
+		return ""
+	case "":
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return ""
+		}
+		return filepath.Join(user, "fibergauge")
+	}
+	return k.Cache
 }
 
 // begin begins a session of records for one report; nil without a cache, and

@@ -31,6 +31,7 @@ type serveCommand struct {
 	Readers        string `placeholder:"FILE" help:"Answer only those who stand in this file, each as their role says; 'readers add' makes it. It is read again when it changes."`
 	TLSCertificate string `name:"tls-certificate" placeholder:"FILE" help:"Speak TLS 1.3 only, with this certificate and what comes between it and the root, as PEM. It is read again when it changes."`
 	TLSKey         string `name:"tls-key" placeholder:"FILE" help:"Its key, as PEM."`
+	filed          `embed:""`
 }
 
 // Help says what a request is, and what the flags of a period do here.
@@ -44,6 +45,10 @@ requests that name none; without it they are refused.`
 // the one of requests that name none.
 func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	address, err := c.address()
+	if err != nil {
+		return cli.Usage(err)
+	}
+	key, hook, err := c.filed.check()
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -107,6 +112,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if certificate != nil {
 		following.Go(func() { certificate.Run(follow) })
 	}
+	c.filed.run(follow, &following, server, key, hook, c.keeping.folder())
 	return server.Run(ctx, listener, encryption)
 }
 

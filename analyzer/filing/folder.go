@@ -25,6 +25,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/manifest"
 	"github.com/fibergauge/fibergauge/analyzer/publish"
+	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
@@ -65,6 +66,9 @@ type Filed struct {
 	Report   *api.Report
 }
 
+// ErrAltered says that something in a folder is not what was filed.
+var ErrAltered = errors.New("is not as it was filed")
+
 // Newest gives the newest revision of a report that a folder holds; nil where it
 // holds none. One that is not as it was filed is an error: what follows from it
 // would be wrong.
@@ -88,7 +92,7 @@ func Newest(dir, name string) (*Filed, error) {
 	}
 	file := filepath.Join(dir, ManifestOf(Stem(name, newest)))
 	refused := func(why string) error {
-		return fmt.Errorf("%s is not as it was filed: %s; see fibergauge-analyzer verify %s, and bring the original back or file into another folder", file, why, file)
+		return fmt.Errorf("%s %w: %s; see fibergauge-analyzer verify %s, and bring the original back or file into another folder", file, ErrAltered, why, file)
 	}
 	r, err := Check([]string{file}, Options{})
 	if err != nil {
@@ -117,6 +121,76 @@ func Newest(dir, name string) (*Filed, error) {
 		return nil, refused(err.Error())
 	}
 	return filed, nil
+}
+
+// NameOf is the name of the reports of a period, such as 2025-06.
+func NameOf(period string) string { return "report-" + period }
+
+// Names are those of the reports that a folder holds, by their manifests; one of
+// many revisions stands once.
+func Names(dir string) ([]string, error) {
+	manifests, _, err := list(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, file := range manifests {
+		name, _ := split(strings.TrimSuffix(file, manifestSuffix))
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// As is how a report is filed.
+type As struct {
+	Key    *manifest.PrivateKey // nil: nobody signs
+	Reason string               // why there is a revision, in the words of people; may be empty
+	BOM    bool                 // before CSV
+}
+
+// Outcome is the newest revision after filing. No Files were written if nothing
+// had changed since it.
+type Outcome struct {
+	Filed
+	Files int
+}
+
+// File files a report in every form and language, as the next revision of what
+// the folder holds under the name.
+func File(dir, name string, r *api.Report, as As) (*Outcome, error) {
+	before, err := Newest(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	m := ManifestFor(r, before)
+	if before != nil {
+		changed, err := report.Revise(before.Report, r, api.Replaced{Number: before.Manifest.Revision, ManifestSHA256: before.SHA256}, as.Reason)
+		if err != nil {
+			return nil, err
+		}
+		if !changed {
+			return &Outcome{Filed: *before}, nil
+		}
+	}
+	data, err := report.JSON(r)
+	if err != nil {
+		return nil, err
+	}
+	stem := Stem(name, m.Revision)
+	files, err := publish.All(r, data, stem, as.BOM)
+	if err != nil {
+		return nil, err
+	}
+	path, err := Write(dir, stem, files, m, as.Key)
+	if err != nil {
+		return nil, err
+	}
+	canonical, err := m.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return &Outcome{Filed{m, path, manifest.Hash(canonical), r}, len(files)}, nil
 }
 
 // ManifestFor is the manifest of a report, still without files. Replaced is the

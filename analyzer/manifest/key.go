@@ -9,12 +9,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"runtime"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
+
+	"github.com/fibergauge/fibergauge/internal/cli"
 )
 
 // Algorithm is one by which manifests are signed.
@@ -160,18 +159,12 @@ func (k *PublicKey) Verify(canonical, signature []byte) bool {
 	return false
 }
 
-// maxKeyFile is more than a key in PEM has.
-const maxKeyFile = 64 << 10
-
 // ReadPrivateKey reads a key of PKCS #8 in PEM that nobody but its owner can
 // read. The errors tell nothing of the key.
 func ReadPrivateKey(path string) (*PrivateKey, error) {
-	data, mode, err := readKey(path)
+	data, err := cli.ReadPrivate(path)
 	if err != nil {
 		return nil, err
-	}
-	if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s is open to others than its owner (mode %#o); a key must not be: chmod 600 %s", path, mode.Perm(), path)
 	}
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != "PRIVATE KEY" {
@@ -190,7 +183,7 @@ func ReadPrivateKey(path string) (*PrivateKey, error) {
 
 // ReadPublicKey reads a public key in PEM.
 func ReadPublicKey(path string) (*PublicKey, error) {
-	data, _, err := readKey(path)
+	data, _, err := cli.ReadSmall(path)
 	if err != nil {
 		return nil, err
 	}
@@ -203,18 +196,4 @@ func ReadPublicKey(path string) (*PublicKey, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return key, nil
-}
-
-func readKey(path string) (data []byte, mode os.FileMode, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	data, err = io.ReadAll(io.LimitReader(f, maxKeyFile))
-	return data, info.Mode(), err
 }

@@ -17,6 +17,8 @@ type Metrics struct {
 	failed       *prometheus.CounterVec
 	crowded      prometheus.Counter
 	refusedFiles *prometheus.CounterVec
+	filing       prometheus.Counter
+	webhook      prometheus.Counter
 }
 
 // NewMetrics makes the counters of a program of the given version.
@@ -39,6 +41,14 @@ func NewMetrics(version string) *Metrics {
 			Name: "fibergauge_analyzer_files_refused_total",
 			Help: "Changed files that were refused while what was there before stayed.",
 		}, []string{"file"}),
+		filing: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "fibergauge_analyzer_filing_failures_total",
+			Help: "Times that the report of a month could not be filed; each is tried again.",
+		}),
+		webhook: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "fibergauge_analyzer_webhook_failures_total",
+			Help: "Times that the webhook could not be told of a filed report.",
+		}),
 	}
 	for _, kind := range []string{tryMissing, tryMalformed, tryUnknown, tryExpired} {
 		m.failed.WithLabelValues(kind) // so that a first one is seen as a rise
@@ -49,11 +59,17 @@ func NewMetrics(version string) *Metrics {
 	}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(
-		m.requests, m.failed, m.crowded, m.refusedFiles, build,
+		m.requests, m.failed, m.crowded, m.refusedFiles, m.filing, m.webhook, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
+
+// FilingFailed counts a report that could not be filed.
+func (m *Metrics) FilingFailed() { m.filing.Inc() }
+
+// WebhookFailed counts a notice that was not taken.
+func (m *Metrics) WebhookFailed() { m.webhook.Inc() }
 
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
