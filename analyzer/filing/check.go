@@ -88,7 +88,7 @@ func (c *checker) path(path string) error {
 // belongs to none.
 func (c *checker) folder(root string) error {
 	var bare []string // folders with files and without a manifest
-	any := false
+	some := false
 	err := filepath.WalkDir(root, func(dir string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return err
@@ -102,7 +102,7 @@ func (c *checker) folder(root string) error {
 			return nil
 		}
 		for _, name := range manifests {
-			any = true
+			some = true
 			c.manifest(dir, name)
 		}
 		for _, name := range others {
@@ -116,7 +116,7 @@ func (c *checker) folder(root string) error {
 	if err != nil {
 		return err
 	}
-	if !any {
+	if !some {
 		c.add(Finding{Code: NothingToVerify, File: root, Detail: plain(root) + " has no manifest, so nothing says what its files were; ask for the manifest and its signature, which were filed with them"})
 		return nil
 	}

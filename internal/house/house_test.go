@@ -92,6 +92,8 @@ var rooms = map[string][]string{
 	// An interval follows from distributions and the policy alone, so that
 	// another program can compute it again.
 	"analyzer/uncertainty": {"analyzer/latency", "analyzer/policy", "analyzer/theory"},
+	// What is signed can be read by whoever knows nothing else of ours.
+	"analyzer/manifest": {},
 	// What is published follows from the report, and from nothing else.
 	"analyzer/publish": {"analyzer/api", "analyzer/policy", "analyzer/wording", "mesh"},
 	// A figure is made of numbers and words; what a report is it need not know.
