@@ -25,8 +25,8 @@ import (
 	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
-// SchemaFiled names the form of what is posted.
-const SchemaFiled = "fibergauge/filed/v1"
+// SchemaNotice names the form of what is posted.
+const SchemaNotice = "fibergauge.notice/1"
 
 // Notice is what is posted: that a report was filed, and what it comes to.
 type Notice struct {
@@ -94,7 +94,7 @@ func ParseSecret(text []byte) ([]byte, error) {
 // newer one.
 func (w *Webhook) Tell(_ context.Context, filed *filing.Outcome, r *api.Report) {
 	n := &Notice{
-		Schema: SchemaFiled, Period: r.Period, Revision: filed.Manifest.Revision,
+		Schema: SchemaNotice, Period: r.Period, Revision: filed.Manifest.Revision,
 		Manifest: filepath.Base(filed.File), ManifestSHA256: filed.SHA256,
 		Plane: r.Plane, Rate: r.Rate, Origins: r.Data.Origins,
 	}

@@ -137,7 +137,7 @@ func TestWebhookNotice(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := Notice{
-			Schema: "fibergauge/filed/v1", Revision: 2, Manifest: "report-2025-06_r02.manifest.json", ManifestSHA256: "abc",
+			Schema: "fibergauge.notice/1", Revision: 2, Manifest: "report-2025-06_r02.manifest.json", ManifestSHA256: "abc",
 			KeyID: "key", Plane: "optical", Rate: r.Rate,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
