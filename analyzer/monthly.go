@@ -12,7 +12,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/manifest"
 	"github.com/fibergauge/fibergauge/analyzer/monthly"
 	"github.com/fibergauge/fibergauge/analyzer/serve"
-	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/keyfile"
 )
 
 // filed are the flags by which serve files the report of each month.
@@ -55,7 +55,7 @@ func (f *filed) check() (key *manifest.PrivateKey, hook *monthly.Webhook, err er
 		return nil, nil, fmt.Errorf("--webhook: %w", err)
 	}
 	if f.WebhookSecret != "" {
-		text, err := cli.ReadPrivate(f.WebhookSecret)
+		text, err := keyfile.ReadPrivate(f.WebhookSecret)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--webhook-secret: %w", err)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
 
-	"github.com/fibergauge/fibergauge/internal/cli"
+	"github.com/fibergauge/fibergauge/internal/keyfile"
 )
 
 // Algorithm is one by which manifests are signed.
@@ -162,7 +162,7 @@ func (k *PublicKey) Verify(canonical, signature []byte) bool {
 // ReadPrivateKey reads a key of PKCS #8 in PEM that nobody but its owner can
 // read. The errors tell nothing of the key.
 func ReadPrivateKey(path string) (*PrivateKey, error) {
-	data, err := cli.ReadPrivate(path)
+	data, err := keyfile.ReadPrivate(path)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func ReadPrivateKey(path string) (*PrivateKey, error) {
 
 // ReadPublicKey reads a public key in PEM.
 func ReadPublicKey(path string) (*PublicKey, error) {
-	data, _, err := cli.ReadSmall(path)
+	data, _, err := keyfile.Read(path)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ var rooms = map[string][]string{
 	"probe/wire":      {},
 	"collector":       {"internal/durable", "mesh", "probe/wire", "internal/cli", "internal/yamlfile"},
 	"collector/store": {"internal/durable", "probe/wire", "internal/yamlfile", "internal/cli"},
-	"analyzer":        {"internal/durable", "mesh", "probe/wire", "collector/store", "internal/cli", "internal/yamlfile"},
+	"analyzer":        {"internal/durable", "internal/keyfile", "mesh", "probe/wire", "collector/store", "internal/cli", "internal/yamlfile"},
 	"analyzer/theory": {"mesh"},
 	"analyzer/api":    {},
 	// It says what a report has, and can say nothing else.
@@ -93,7 +93,7 @@ var rooms = map[string][]string{
 	// another program can compute it again.
 	"analyzer/uncertainty": {"analyzer/latency", "analyzer/policy", "analyzer/theory"},
 	// What is signed can be read by whoever knows nothing else of ours.
-	"analyzer/manifest": {},
+	"analyzer/manifest": {"internal/keyfile"},
 	// What is published follows from the report, and from nothing else.
 	"analyzer/publish": {"analyzer/api", "analyzer/policy", "analyzer/wording", "mesh"},
 	// A figure is made of numbers and words; what a report is it need not know.

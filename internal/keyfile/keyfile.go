@@ -1,4 +1,5 @@
-package cli
+// Package keyfile reads keys and secrets from files.
+package keyfile
 
 import (
 	"fmt"
@@ -7,12 +8,12 @@ import (
 	"runtime"
 )
 
-// maxPrivate is more than a key in PEM or any secret has.
-const maxPrivate = 64 << 10
+// maxBytes is more than a key in PEM or any secret has.
+const maxBytes = 64 << 10
 
 // ReadPrivate reads a key or secret that nobody but its owner can read.
 func ReadPrivate(path string) ([]byte, error) {
-	data, mode, err := ReadSmall(path)
+	data, mode, err := Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -22,8 +23,8 @@ func ReadPrivate(path string) ([]byte, error) {
 	return data, nil
 }
 
-// ReadSmall reads a file that is no larger than keys and secrets are.
-func ReadSmall(path string) (data []byte, mode os.FileMode, err error) {
+// Read reads a file that anybody may read, and its mode.
+func Read(path string) (data []byte, mode os.FileMode, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
@@ -36,9 +37,9 @@ func ReadSmall(path string) (data []byte, mode os.FileMode, err error) {
 	if !info.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%s is not a file", path)
 	}
-	data, err = io.ReadAll(io.LimitReader(f, maxPrivate+1))
-	if err == nil && len(data) > maxPrivate {
-		err = fmt.Errorf("%s has more than %d bytes, which no key or secret has", path, maxPrivate)
+	data, err = io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && len(data) > maxBytes {
+		err = fmt.Errorf("%s has more than %d bytes, which no key or secret has", path, maxBytes)
 	}
 	return data, info.Mode(), err
 }
