@@ -59,6 +59,8 @@ type Report struct {
 	Nearest     []Nearest     `json:"nearest"`         // headline: the pairs that would have to change, or the ones that nearly do
 	Trend       []Month       `json:"trend,omitempty"` // headline: earlier months, oldest first
 
+	Distributions []Distribution `json:"distributions,omitempty"` // of the pairs that are diagnosed; in the order of planes and pairs
+
 	Beside *Beside `json:"beside,omitempty"` // only if it was asked for
 
 	Revisions []Revision `json:"revisions,omitempty"` // of a filed report that replaces others: all of them, oldest first

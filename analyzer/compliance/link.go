@@ -125,14 +125,24 @@ type Link struct {
 	// is excused.
 	Unexcused *Judgement
 	// Diagnosis says why the link does not comply, or only just does. Judge leaves
-	// it empty.
-	Diagnosis []api.Reason
+	// it empty, as it does Distribution, which is of what it explains.
+	Diagnosis    []api.Reason
+	Distribution *api.Distribution
 }
 
 // Standing is the part whose figures stand for the link; nil where there are no
 // parts.
 func (l *Link) Standing() *Part {
 	return standing(l.Parts)
+}
+
+// StandingCalendar is the index in End.Over of what stands for the link: of that
+// part, or of the whole period.
+func (l *Link) StandingCalendar() int {
+	if part := l.Standing(); part != nil {
+		return part.calendar
+	}
+	return 0
 }
 
 // standing is the part of the highest ratio, the first of equals.

@@ -112,11 +112,7 @@ func newExplanation(r *Rules, l *compliance.Link, bound *big.Rat) *explanation {
 		Rules: r, link: l, boundUS: bound,
 		whole: new(big.Int).Div(bound.Num(), bound.Denom()).Int64(),
 	}
-	within := func(int64) bool { return true }
-	if part := l.Standing(); part != nil {
-		from, to := part.From.UnixMilli(), part.To.UnixMilli()
-		within = func(ms int64) bool { return from <= ms && ms < to }
-	}
+	within := within(l)
 	for e := range l.Ends {
 		s := side{End: &l.Ends[e]}
 		for d, day := range s.Days {

@@ -22,7 +22,7 @@ func (r *Reader) Whole() bool { return r.Role == Regulator || r.Role == Admin }
 // policy with every word in it, because who is judged must know the rules, and
 // where clusters are, from which their geodesic follows. Not public is what
 // tells of a carrier's network or of how well it measures: sites and where they
-// are, ends, conflicts, flags, diagnosis, gaps, maintenance, reasons that name
+// are, ends, distributions, conflicts, flags, diagnosis, gaps, maintenance, reasons that name
 // an end, who says a distance, and all that tests measured which are not judged.
 //
 // An excerpt is built out of what is public, so that a field which is new to
@@ -53,6 +53,11 @@ func (r *Reader) Excerpt(full *api.Report) *api.Report {
 			Plane: plane.Plane, Rate: plane.Rate, Carriers: plane.Carriers, Pairs: x.pairs(plane.Pairs),
 			Hubs: plane.Hubs, BetweenHubs: plane.BetweenHubs, Ordered: plane.Ordered, WithMaintenance: plane.WithMaintenance,
 		})
+	}
+	for _, d := range full.Distributions {
+		if slices.Contains(x.own, d.Carrier) {
+			out.Distributions = append(out.Distributions, d)
+		}
 	}
 	if full.Beside != nil {
 		out.Beside = x.beside(full.Beside)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -119,6 +120,11 @@ func drawReport(t *rapid.T) *api.Report {
 		c.Carrier = rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "carrier of a class")
 		c.Sites = []string{"mark." + c.Carrier + ".a", "mark." + c.Carrier + ".b"}
 	}
+	for i := range r.Distributions {
+		carrier := rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "carrier of a distribution")
+		fill(t, reflect.ValueOf(&r.Distributions[i]).Elem(), "mark."+carrier+".")
+		r.Distributions[i].Carrier = carrier
+	}
 	if r.Beside != nil {
 		for i := range r.Beside.Tests {
 			for j := range r.Beside.Tests[i].Links {
@@ -205,6 +211,10 @@ func TestExcerptHasNothingOfOthers(t *testing.T) {
 			}
 			if diff := cmp.Diff(whole.Rate, excerpt.Rate); diff != "" {
 				t.Fatal(diff)
+			}
+			others := func(d api.Distribution) bool { return !own[d.Carrier] }
+			if diff := cmp.Diff(slices.DeleteFunc(slices.Clone(whole.Distributions), others), excerpt.Distributions, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("%+v: distributions (-want +got):\n%s", reader, diff)
 			}
 			// Who is judged is told by what.
 			if diff := cmp.Diff(whole.Mesh, excerpt.Mesh) + cmp.Diff(whole.Policy, excerpt.Policy); diff != "" {

@@ -73,6 +73,7 @@ func Build(ctx context.Context, plan *Plan, source latency.Source, o Options) (*
 	for _, plane := range plan.Mesh.Planes {
 		counted, shown := plan.planeOf(rules, plane, results)
 		r.Planes = append(r.Planes, shown)
+		r.Distributions = append(r.Distributions, distributionsOf(counted)...)
 		if plane != plan.Headline {
 			continue
 		}
@@ -213,6 +214,7 @@ func (l *PlannedLink) judge(ctx context.Context, by judging, from feed) (*compli
 	}
 	if asked {
 		result.Diagnosis = by.why.Of(result)
+		result.Distribution = by.why.Distribution(result)
 	}
 	for e := range result.Ends {
 		result.Ends[e].Drop()

@@ -57,8 +57,11 @@ func (r *refining) fields(t reflect.Type, of *jsonschema.Schema) error {
 		}
 		r.describe(name, property)
 		narrow(t.Name(), name, options, inner, property)
-		if f.Type.Kind() == reflect.Pointer && options == "" {
+		switch list := f.Type.Kind() == reflect.Slice || f.Type.Kind() == reflect.Array; {
+		case f.Type.Kind() == reflect.Pointer && options == "":
 			of.Properties.Set(name, orNull(property))
+		case list && f.Type.Elem().Kind() == reflect.Pointer:
+			property.Items = orNull(property.Items)
 		}
 	}
 	endless(of)

@@ -90,7 +90,7 @@ func TestRecomputeHard(t *testing.T) {
 		api.ReasonAboveLimit, api.ReasonUnbounded, api.ReasonNoSites, api.ReasonNoWindows, api.ReasonTooFewDays, api.ReasonSilentHours,
 		api.ReasonFasterThanLight, api.ReasonFasterThanFibre, api.ReasonSiteUndecided, api.ReasonPartUndecided,
 		api.FlagEndsDiffer, api.FlagRatioHigh, api.FlagClockRate, api.FlagConflicts, api.FlagForeign, api.FlagMinStep, api.FlagUnregistered, api.FlagSummaries,
-		"A", "B", "C", "hub", "city", "parts", "single-ended", "maintenance", "unstable", "several candidates", "bounds", "gaps", "nearest",
+		"A", "B", "C", "hub", "city", "parts", "single-ended", "maintenance", "unstable", "several candidates", "bounds", "gaps", "nearest", "distribution", "distribution of a part",
 	} {
 		if !seen[branch] {
 			t.Errorf("%s is in no report: nothing of it was compared", branch)
@@ -134,6 +134,10 @@ func note(seen map[string]bool, r *api.Report) {
 				seen[what] = seen[what] || is
 			}
 		}
+	}
+	for _, d := range r.Distributions {
+		of := slices.IndexFunc(r.Links, func(l api.Pair) bool { return slices.Equal(l.Sites, d.Sites) })
+		seen["distribution"], seen["distribution of a part"] = true, seen["distribution of a part"] || len(r.Links[of].Parts) > 0
 	}
 	for _, class := range r.Classes {
 		seen[class.Class] = true

@@ -48,13 +48,18 @@ class Diagnosis:
         self.step = 1 + Fraction(rules.policy["Plausibility"]["MinStepShare"])
         self.over = over
 
-    def of(self, verdict):
+    def bound_of(self, verdict):
+        """What RTTs are held against; None where there is nothing to explain."""
         j = self.judged
         if verdict == "non-compliant":
-            self.bound = j.limit
-        elif verdict == "compliant" and j.ratio > self.clear * self.rules.factor:
-            self.bound = self.clear * j.limit
-        else:
+            return j.limit
+        if verdict == "compliant" and j.ratio > self.clear * self.rules.factor:
+            return self.clear * j.limit
+        return None
+
+    def of(self, verdict):
+        self.bound = self.bound_of(verdict)
+        if self.bound is None:
             return []
         self.ends = []
         for o in self.over:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from data import INF, Dist, Path, seed_of
 from diagnosis import Diagnosis
+from distribution import distribution
 from interval import interval, trials
 from summary import Bounds, Summary
 from world import Calendar, Light, ceil_ms, floor_ms, near_ms, rank, show_ratio, utc
@@ -366,9 +367,12 @@ class Link:
         over = self.over
         if self.parts:  # the part whose figures stand for the link
             _, _, over = max(self.parts, key=lambda part: part[1].order())
-        self.diagnosis = []
+        self.diagnosis, self.distribution = [], None
         if not self.summed():
-            self.diagnosis = Diagnosis(rules, self.mesh, (self.a, self.b), self.whole, over).of(self.whole.verdict)
+            why = Diagnosis(rules, self.mesh, (self.a, self.b), self.whole, over)
+            self.diagnosis = why.of(self.whole.verdict)
+            if why.bound is not None:
+                self.distribution = distribution(rules.statistic, self.whole.limit, over)
         self.parts = [(s, j) for s, j, _ in self.parts]
         for e in self.ends:
             e.hours = e.usable = e.paths = e.summed = None

@@ -206,7 +206,7 @@ class Report:
             "links": [self.row(l, 1, l.guarded(1), {}) for l in self.links.values()],
             "classes": self.classes(), "sensitivity": self.sensitivity(pairs),
             "nearest": self.nearest(pairs, head["rate"]),
-            **self.trend(),
+            **self.trend(), **self.distributions(planes),
         }
 
     def in_force(self):
@@ -246,6 +246,18 @@ class Report:
             "excused_links": sum(bool(l.works["seconds"]) for l in excused),
             "unregistered_works": len({w for l in excused for w in l.works["late"]}),
         }
+
+    def distributions(self, planes):
+        """Of the links that count for pairs and are diagnosed."""
+        out = []
+        for pairs, _ in planes:
+            for p in pairs:
+                if p.link and p.link.distribution and p.verdict != UNKNOWN:
+                    a, b = p.link.a, p.link.b
+                    site = self.mesh.sites[a]
+                    out.append({"pair": list(p.clusters), "plane": site["Plane"], "carrier": site["Carrier"], "sites": [a, b],
+                                **p.link.distribution})
+        return {"distributions": out} if out else {}
 
     def joining(self, clusters, plane, carrier=None):
         by = {}
