@@ -51,6 +51,7 @@ const (
 	SectionCarriers
 	SectionPairs
 	SectionNonCompliant
+	SectionDistributions
 	SectionNotDemonstrated
 	SectionNearest
 	SectionFlags
@@ -85,6 +86,8 @@ func sectionText(s Section) Text {
 		return Text{EN: "Every pair of clusters", ZH: "各集群对时延"}
 	case SectionNonCompliant:
 		return Text{EN: "Pairs that do not comply or only just do, and why as far as the data tells", ZH: "不达标和临界达标集群对及数据所示原因"}
+	case SectionDistributions:
+		return Text{EN: "How the RTTs lie about the limit, and when they are above it", ZH: "限值附近的往返时延分布及超限时段"}
 	case SectionNotDemonstrated:
 		return Text{EN: "Pairs that are not demonstrated, and why", ZH: "未证实集群对及原因"}
 	case SectionNearest:

@@ -130,6 +130,8 @@ func sampleHeadings() []sample {
 			return title + Stop(l) + description
 		}})
 	}
+	all = append(all, sample{"Drawn", func(l Language) string { return Drawn(l, 12, 24) }},
+		sample{"DaysOf", func(l Language) string { return DaysOf(l, time.Date(2025, 6, 1, 0, 0, 0, 0, shanghai())) }})
 	for w := range labels {
 		all = append(all, sample{fmt.Sprint("Label ", int(w)), func(l Language) string { return Label(l, w) }})
 	}

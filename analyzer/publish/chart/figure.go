@@ -96,15 +96,18 @@ const (
 	End
 )
 
+// TextWidthA4 is the text width of A4 with margins of 20 mm, in points.
+const TextWidthA4 = 482
+
 // Size is how large a figure is to be. Its height follows from what is in it.
 type Size struct {
-	WidthPT float64 // 0: 482, the text width of A4 with margins of 20 mm
+	WidthPT float64 // 0: TextWidthA4
 	TextPT  float64 // 0: 8
 }
 
 func (s Size) orDefault() Size {
 	if s.WidthPT <= 0 {
-		s.WidthPT = 482
+		s.WidthPT = TextWidthA4
 	}
 	if s.TextPT <= 0 {
 		s.TextPT = 8

@@ -10,6 +10,9 @@ type Heat struct {
 	Caption
 	Days  []HeatDay
 	Steps []float64 // upper ends of the steps above 0, at most five, ascending; nil: 1, 5, 20, 50, 100 %
+	Name  string    // above the map; empty: none
+
+	WithoutLegend bool // of small multiples, which have one together
 
 	DayLabel    string // such as "day of October 2026"
 	HourLabel   string // such as "hour"
@@ -37,20 +40,37 @@ type heatPlot struct {
 
 // Figure draws the map. Where there is no data it is hatched.
 func (in Heat) Figure() Figure {
-	if len(in.Steps) == 0 || len(in.Steps) >= len(heatInks) {
-		in.Steps = heatSteps
+	p := in.plot()
+	above := 0.8 * p.em
+	if in.Name != "" {
+		p.add(Text{At: Point{0, p.em}, Words: fit(in.Name, p.em*bolder, p.width), SizePT: p.em, Bold: true, Ink: InkText})
+		above = 1.9 * p.em
 	}
-	p := &heatPlot{canvas: newCanvas(in.Size), in: in}
 	left := max(TextWidth("24", p.em, false), min(TextWidth(in.HourLabel, p.em, false), 0.15*p.width)) + 0.7*p.em
 	days := float64(max(1, len(in.Days)))
 	p.cell.w = min((p.width-left-0.5)/days, 3.2*p.em)
 	p.cell.h = max(0.72*p.em, min(p.cell.w*0.62, 1.1*p.em))
-	p.frame = box{left, 0.8 * p.em, left + p.cell.w*days, 0.8*p.em + 24*p.cell.h}
+	p.frame = box{left, above, left + p.cell.w*days, above + 24*p.cell.h}
 	p.cells()
 	p.net()
 	y := p.labels()
-	y = p.legend(p.items(), 0, y+0.3*p.em)
+	if !in.WithoutLegend {
+		y = p.legend(p.items(), 0, y+0.3*p.em)
+	}
 	return p.figure(y, in.Caption)
+}
+
+// Legend is a figure of the legend alone, for maps without.
+func (in Heat) Legend() Figure {
+	p := in.plot()
+	return p.figure(p.legend(p.items(), 0, 0), in.Caption)
+}
+
+func (in Heat) plot() *heatPlot {
+	if len(in.Steps) == 0 || len(in.Steps) >= len(heatInks) {
+		in.Steps = heatSteps
+	}
+	return &heatPlot{canvas: newCanvas(in.Size), in: in}
 }
 
 // step of a share; -1 without data.

@@ -39,6 +39,10 @@ func heatSamples(all map[string]Figure) {
 	in.WidthPT = 300
 	all["-heat-small"] = in.Figure()
 	in = heat()
+	in.Name, in.WithoutLegend, in.WidthPT = "Zhangjiakou – Shaoguan", true, 231
+	all["-heat-tiled"] = Tile(Caption{"Packets above the limit", "By hour and day."}, 1, 4,
+		Tile(Caption{}, 2, 20, in.Figure(), in.Figure(), in.Figure()), heat().Legend())
+	in = heat()
 	in.DayLabel, in.HourLabel, in.ShareLabel, in.NoDataLabel = "2026年10月 日期", "时", "超限报文占比：", "无数据"
 	all["heat-zh"] = in.Figure()
 	for i := range in.Days {

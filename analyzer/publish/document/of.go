@@ -45,6 +45,7 @@ func Of(r *api.Report, lang wording.Language) (*Document, error) {
 		{"result", wording.SectionResult, s.result()},
 		{"pairs", wording.SectionPairs, s.pairs()},
 		{"causes", wording.SectionNonCompliant, s.because(caused)},
+		{"distributions", wording.SectionDistributions, s.distributions()},
 		{"not-demonstrated", wording.SectionNotDemonstrated, s.because(undemonstrated)},
 		{"nearest", wording.SectionNearest, s.nearest()},
 		{"carriers", wording.SectionCarriers, s.carriers()},
