@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 )
 
 // A day at rest is written by hand and not by a library: a report over a month
@@ -294,12 +295,13 @@ func (r *reader) take(n int) string {
 	return taken
 }
 
-func (r *reader) text() string { return r.take(r.length()) }
+// text is a copy, which keeps nothing else in memory.
+func (r *reader) text() string { return strings.Clone(r.take(r.length())) }
 
 // histograms reads all that is left.
 func (r *reader) histograms(all []*Histogram) error {
 	for _, h := range all {
-		if *h = Histogram(r.text()); !h.whole() {
+		if *h = Histogram(r.take(r.length())); !h.whole() {
 			return errDay
 		}
 	}
