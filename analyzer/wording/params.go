@@ -53,7 +53,20 @@ func (p params) named(name string) string {
 	if phrase, ok := p.phrase(name); ok {
 		return phrase
 	}
+	if ms, ok := p.of[name].(float64); ok {
+		// RTTs are whole microseconds; what is computed has more digits.
+		switch name {
+		case "bound_rtt_ms", "limit_rtt_ms":
+			return withoutZeros(LimitMS(ms))
+		case "theoretical_rtt_ms", "geodesic_rtt_ms":
+			return withoutZeros(MS(ms, 3))
+		}
+	}
 	return value(p.lang, p.of[name])
+}
+
+func withoutZeros(decimal string) string {
+	return strings.TrimSuffix(strings.TrimRight(decimal, "0"), ".")
 }
 
 // phrase is a part of a sentence that several texts share, or that has forms.
