@@ -372,15 +372,22 @@ func (c *checker) chain(r *Report, m *manifest.Manifest) {
 	}
 }
 
-// report holds the JSON report against what the manifest says of it.
+// report holds the JSON report against what the manifest says of it, and against
+// itself.
 func (c *checker) report(r *Report, m *manifest.Manifest, e *explainer) {
 	if e.json == "" || e.report == nil || !e.intact(e.json) {
 		return
 	}
+	contradicts := func(detail string) {
+		c.add(Finding{Code: ReportContradicts, Manifest: r.Manifest, File: filepath.Join(e.dir, e.json), Detail: detail})
+	}
 	for _, fact := range facts(m, e.report) {
 		if fact.Filed != fact.Found {
-			c.add(Finding{Code: ReportContradicts, Manifest: r.Manifest, File: filepath.Join(e.dir, e.json), Detail: fmt.Sprintf("%s is %s here and %s there", fact.Where, shown(fact.Found), shown(fact.Filed))})
+			contradicts(fmt.Sprintf("%s is %s in the report and %s in the manifest", fact.Where, shown(fact.Found), shown(fact.Filed)))
 		}
+	}
+	for _, d := range append(contradictions(e.report), miscounted(e.report)...) {
+		contradicts(fmt.Sprintf("%s is %s, and by the rest of the report %s", d.Where, shown(d.Found), shown(d.Filed)))
 	}
 }
 

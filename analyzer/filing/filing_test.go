@@ -306,14 +306,88 @@ func TestOneDigit(t *testing.T) {
 	}
 }
 
-// A value that was altered in several digits is found again by the forms.
+// A value that was altered in several digits is found again by the forms, or by
+// where it stands a second time.
 func TestOneValue(t *testing.T) {
-	dir, key := signed(t)
-	data := read(t, dir, theJSON)
-	at := bytes.Index(data, []byte("\n  \"planes\": ["))
-	overwrite(t, slices.Concat(data[:at], bytes.Replace(data[at:], []byte(`"measured_rtt_ms": 20.123`), []byte(`"measured_rtt_ms": 7.5`), 1)), dir, theJSON)
-	if got, want := difference(t, check(t, dir, key)), (Difference{"planes[0].pairs[0].measured_rtt_ms", "20.123", "7.5"}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	for _, test := range []struct{ after, old, new, path, was, is string }{
+		{"\n  \"planes\": [", `"measured_rtt_ms": 20.123`, `"measured_rtt_ms": 7.5`, "planes[0].pairs[0].measured_rtt_ms", "20.123", "7.5"},
+		{"\n  \"pairs\": [", `"p99_ms": 20.123`, `"p99_ms": 7.5`, "pairs[0].ends[0].p99_ms", "20.123", "7.5"},
+		{"\n  \"planes\": [", `"p99_ms": 20.123`, `"p99_ms": 7.5`, "planes[0].pairs[0].ends[0].p99_ms", "20.123", "7.5"},
+		{"\n  \"pairs\": [", `"verdict": "compliant"`, `"verdict": "non-compliant"`, "pairs[0].verdict", `"compliant"`, `"non-compliant"`},
+	} {
+		dir, key := signed(t)
+		data := read(t, dir, theJSON)
+		at := bytes.Index(data, []byte(test.after))
+		overwrite(t, slices.Concat(data[:at], bytes.Replace(data[at:], []byte(test.old), []byte(test.new), 1)), dir, theJSON)
+		if got, want := difference(t, check(t, dir, key)), (Difference{test.path, test.was, test.is}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
+// A report that contradicts itself is found although it is signed.
+func TestContradictsItself(t *testing.T) {
+	for name, alter := range map[string]func(*api.Report){
+		"rate.compliant is 3, and by the rest of the report 1":                                               func(r *api.Report) { r.Rate.Compliant = 3 },
+		"planes[0].rate.non_compliant is 0, and by the rest of the report 1":                                 func(r *api.Report) { r.Planes[0].Rate.NonCompliant, r.Rate.NonCompliant = 0, 0 },
+		"pairs[0].measured_rtt_ms is 7.5, and by the rest of the report 20.123":                              func(r *api.Report) { ms := 7.5; r.Pairs = slices.Clone(r.Pairs); r.Pairs[0].MeasuredRTTMS = &ms },
+		"period.to is 2025-06-05T00:00:00+08:00 in the report and 2025-06-04T00:00:00+08:00 in the manifest": nil,
+	} {
+		dir, key := t.TempDir(), newKey(t, manifest.Ed25519)
+		r := made(t)
+		if alter != nil {
+			alter(r)
+			file(t, dir, r, nil, key)
+		} else {
+			m := ManifestFor(r, nil)
+			r.Period.To = "2025-06-05T00:00:00+08:00"
+			data, err := report.JSON(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Write(dir, "report-2025-06-03", []publish.File{{Name: theJSON, Data: data}}, m, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		result := check(t, dir, key)
+		want(t, result, "report_contradicts "+theJSON)
+		if !strings.HasSuffix(result.Findings[0].Text(), ": "+name) {
+			t.Errorf("%s, want %s", result.Findings[0].Text(), name)
+		}
+	}
+}
+
+// A form that another version of the program made is compared all the same, and
+// not taken for altered in all that differs.
+func TestOtherVersion(t *testing.T) {
+	dir, key := t.TempDir(), newKey(t, manifest.Ed25519)
+	r := made(t)
+	data, err := report.JSON(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := publish.All(r, data, name, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		if files[i].Name == name+".en.pairs.csv" {
+			files[i].Data = bytes.Replace(files[i].Data, []byte("Carrier"), []byte("Operator"), 1)
+		}
+	}
+	if _, err := Write(dir, name, files, ManifestFor(r, nil), key); err != nil {
+		t.Fatal(err)
+	}
+	want(t, check(t, dir, key))
+	replaceOnce(t, "20.123,", "20.124,", dir, name+".en.pairs.csv")
+	replaceOnce(t, "20.123,", "20.124,", dir, name+".zh.pairs.csv")
+	result := check(t, dir, key)
+	want(t, result, "file_changed "+name+".en.pairs.csv", "file_changed "+name+".zh.pairs.csv")
+	if f := result.Findings[0]; len(f.Differences) != 2 || !strings.Contains(f.Detail, "made it otherwise") {
+		t.Errorf("%q %+v", f.Detail, f.Differences)
+	}
+	if f := result.Findings[1]; len(f.Differences) != 1 || f.Detail != "" {
+		t.Errorf("%q %+v", f.Detail, f.Differences)
 	}
 }
 
@@ -428,7 +502,7 @@ func TestFolders(t *testing.T) {
 func TestSignedAnew(t *testing.T) {
 	dir, key := signed(t)
 	r := made(t)
-	r.Rate.Compliant = 3
+	r.Data.Windows = 3
 	forged := t.TempDir()
 	file(t, forged, r, nil, newKey(t, manifest.Ed25519))
 	want(t, check(t, forged))
@@ -477,7 +551,7 @@ func revised(t *testing.T) (string, *manifest.PrivateKey) {
 	for i, change := range []func(*api.Report){
 		func(r *api.Report) {
 			r.DataSHA256 = strings.Repeat("e", 64)
-			r.Planes[0].Pairs[0].Verdict = api.NonCompliant
+			r.GeneratedBy = "fibergauge-analyzer later"
 		},
 		func(r *api.Report) { r.DataSHA256 = strings.Repeat("f", 64) },
 	} {
@@ -539,7 +613,7 @@ func TestChainBroken(t *testing.T) {
 	dir, key := revised(t)
 	other := t.TempDir()
 	r := made(t)
-	r.Rate.Compliant = 3
+	r.Data.Windows = 3
 	file(t, other, r, nil, key)
 	entries, err := os.ReadDir(other)
 	if err != nil {

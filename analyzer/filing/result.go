@@ -72,7 +72,7 @@ const (
 	FileNotRegular    = "file_not_regular"
 	FileUnreadable    = "file_unreadable"
 	FileExtra         = "file_extra"
-	ReportContradicts = "report_contradicts" // the JSON report and its manifest
+	ReportContradicts = "report_contradicts" // the JSON report its manifest, or itself
 	ChainBroken       = "chain_broken"
 )
 
@@ -128,7 +128,7 @@ func (f *Finding) Text() string {
 	case FileExtra:
 		what = plain(f.File) + " was not filed: " + f.Detail
 	case ReportContradicts:
-		what = plain(f.File) + " and its manifest contradict each other: " + f.Detail
+		what = plain(f.File) + " contradicts its manifest or itself: " + f.Detail
 	case ChainBroken:
 		what = plain(f.Manifest) + ": " + f.Detail
 	}

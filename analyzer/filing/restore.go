@@ -4,7 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/fibergauge/fibergauge/analyzer/manifest"
 )
@@ -98,4 +105,115 @@ func valueAt(data []byte, at int) string {
 		line = value
 	}
 	return string(line)
+}
+
+// maxTries bounds the search of restore: each hashes the whole file.
+const maxTries = 400
+
+// restore puts what was filed in the place of what was found, wherever that
+// stands in the JSON, until the bytes have the digest that was filed. It gives
+// these and the place; nil if there is none.
+func (e *explainer) restore(found []byte, candidates []Difference) (whole []byte, was Difference, at int) {
+	filed := e.filed(e.json).SHA256
+	tries := 0
+	seen := map[[2]string]bool{}
+	for _, d := range candidates {
+		if d.Found == "" || d.Filed == "" || seen[[2]string{d.Filed, d.Found}] {
+			continue
+		}
+		seen[[2]string{d.Filed, d.Found}] = true
+		for from := 0; tries < maxTries; {
+			i := bytes.Index(found[from:], []byte(d.Found))
+			if i < 0 {
+				break
+			}
+			i += from
+			from = i + 1
+			if !standsAlone(found, i, len(d.Found)) {
+				continue
+			}
+			tries++
+			whole := slices.Concat(found[:i], []byte(d.Filed), found[i+len(d.Found):])
+			if manifest.Hash(whole) == filed {
+				return whole, Difference{pathAt(found, i), d.Filed, d.Found}, i
+			}
+		}
+	}
+	return nil, Difference{}, 0
+}
+
+// standsAlone tells whether a text is a whole word or number where it stands.
+func standsAlone(data []byte, at, length int) bool {
+	part := func(i int) bool {
+		if i < 0 || i >= len(data) {
+			return false
+		}
+		b := data[i]
+		return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '.' || b == '-' || b >= utf8.RuneSelf
+	}
+	return !part(at-1) && !part(at+length)
+}
+
+// pathAt names the value of a JSON text that holds a byte: planes[0].rate.total.
+func pathAt(data []byte, at int) string {
+	type level struct {
+		array bool
+		index int
+		key   string
+		value bool // a key was read, its value comes next
+	}
+	var levels []level
+	path := func() string {
+		var b strings.Builder
+		for i, l := range levels {
+			switch {
+			case l.array:
+				b.WriteString("[" + strconv.Itoa(l.index) + "]")
+			case i > 0:
+				b.WriteString("." + l.key)
+			default:
+				b.WriteString(l.key)
+			}
+		}
+		return b.String()
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	next := func() { // a value of the innermost level is over
+		if n := len(levels); n > 0 {
+			levels[n-1].index++
+			levels[n-1].value = false
+		}
+	}
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				return fmt.Sprintf("byte %d", at+1)
+			}
+			return path()
+		}
+		over := dec.InputOffset() > int64(at)
+		n := len(levels)
+		switch {
+		case token == json.Delim('{') || token == json.Delim('['):
+			levels = append(levels, level{array: token == json.Delim('[')})
+		case token == json.Delim('}') || token == json.Delim(']'):
+			if over {
+				return path()
+			}
+			levels = levels[:n-1]
+			next()
+		case n > 0 && !levels[n-1].array && !levels[n-1].value:
+			levels[n-1].key, levels[n-1].value = fmt.Sprint(token), true
+			if over {
+				return "the name " + path()
+			}
+		default:
+			if over {
+				return path()
+			}
+			next()
+		}
+	}
 }

@@ -1,0 +1,104 @@
+package filing
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// contradictions are what a report says twice and differently: rate and pairs of
+// the headline are those of its plane. Filed is what stands at the plane, both in
+// the way of JSON.
+func contradictions(r *api.Report) (all []Difference) {
+	i := slices.IndexFunc(r.Planes, func(p api.Plane) bool { return p.Plane == r.Plane })
+	if i < 0 {
+		return []Difference{{"plane", "none of planes", strconv.Quote(r.Plane)}}
+	}
+	differ("rate", tree(r.Planes[i].Rate), tree(r.Rate), &all)
+	differ("pairs", tree(r.Planes[i].Pairs), tree(r.Pairs), &all)
+	return all
+}
+
+// tree is a value as JSON has it: maps, lists and literals.
+func tree(v any) (t any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if dec.Decode(&t) != nil {
+		return nil
+	}
+	return t
+}
+
+// differ adds the values that differ between two trees.
+func differ(path string, a, b any, all *[]Difference) {
+	switch was := a.(type) {
+	case map[string]any:
+		is, same := b.(map[string]any)
+		if !same {
+			break
+		}
+		keys := maps.Clone(was)
+		maps.Copy(keys, is)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			differ(path+"."+key, was[key], is[key], all)
+		}
+		return
+	case []any:
+		is, same := b.([]any)
+		if !same || len(was) != len(is) {
+			break
+		}
+		for i := range was {
+			differ(fmt.Sprintf("%s[%d]", path, i), was[i], is[i], all)
+		}
+		return
+	}
+	if was, is := literal(a), literal(b); was != is {
+		*all = append(*all, Difference{path, was, is})
+	}
+}
+
+func literal(v any) string {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return ""
+	}
+	return string(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
+}
+
+// miscounted are rates that are not those of the verdicts beside them. Filed is
+// what these come to.
+func miscounted(r *api.Report) (all []Difference) {
+	for i := range r.Planes {
+		p := &r.Planes[i]
+		counts := map[api.Verdict]int{}
+		for n := range p.Pairs {
+			counts[p.Pairs[n].Verdict]++
+		}
+		for _, c := range []struct {
+			field       string
+			counted, is int
+		}{
+			{"compliant", counts[api.Compliant], p.Rate.Compliant},
+			{"non_compliant", counts[api.NonCompliant], p.Rate.NonCompliant},
+			{"not_demonstrated", counts[api.NotDemonstrated], p.Rate.NotDemonstrated},
+			{"total", len(p.Pairs), p.Rate.Total},
+		} {
+			if c.counted != c.is {
+				all = append(all, Difference{fmt.Sprintf("planes[%d].rate.%s", i, c.field), strconv.Itoa(c.counted), strconv.Itoa(c.is)})
+			}
+		}
+	}
+	return all
+}
