@@ -9,15 +9,19 @@ import (
 	"strconv"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/manifest"
 )
 
 // contradictions are what a report says twice and differently: rate and pairs of
-// the headline are those of its plane. Filed is what stands at the plane, both in
-// the way of JSON.
+// the headline are those of its plane, and the hash of the policy is that of its
+// text. Filed is what the plane or the text says, both in the way of JSON.
 func contradictions(r *api.Report) (all []Difference) {
+	if hash := manifest.Hash([]byte(r.Policy.Text)); hash != r.PolicySHA256 {
+		all = append(all, Difference{"policy_sha256", strconv.Quote(hash), strconv.Quote(r.PolicySHA256)})
+	}
 	i := slices.IndexFunc(r.Planes, func(p api.Plane) bool { return p.Plane == r.Plane })
 	if i < 0 {
-		return []Difference{{"plane", "none of planes", strconv.Quote(r.Plane)}}
+		return append(all, Difference{"plane", "none of planes", strconv.Quote(r.Plane)})
 	}
 	differ("rate", tree(r.Planes[i].Rate), tree(r.Rate), &all)
 	differ("pairs", tree(r.Planes[i].Pairs), tree(r.Pairs), &all)

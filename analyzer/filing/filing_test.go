@@ -2,7 +2,6 @@ package filing
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"maps"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -113,11 +113,18 @@ func check(t *testing.T, path string, keys ...*manifest.PrivateKey) *Result {
 	return r
 }
 
+func pathOf(f Finding) string {
+	if f.File != "" {
+		return f.File
+	}
+	return f.Manifest
+}
+
 // found are the codes of the findings and the files that they are of.
 func found(r *Result) []string {
 	var all []string
 	for _, f := range r.Findings {
-		all = append(all, f.Code+" "+filepath.Base(cmp.Or(f.File, f.Manifest)))
+		all = append(all, f.Code+" "+filepath.Base(pathOf(f)))
 	}
 	return all
 }
@@ -354,6 +361,57 @@ func TestContradictsItself(t *testing.T) {
 		if !strings.HasSuffix(result.Findings[0].Text(), ": "+name) {
 			t.Errorf("%s, want %s", result.Findings[0].Text(), name)
 		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	filed := manifest.File{Name: "report-2025-06.en.pairs.csv"}
+	r := &Result{
+		Reports: []Report{
+			{
+				Manifest: "filed/report-2025-06.manifest.json", SHA256: strings.Repeat("a", 64), Revision: 2, Replaces: &manifest.Replaced{Revision: 1},
+				Period: &manifest.Period{From: "2025-06-01T00:00:00+08:00", To: "2025-07-01T00:00:00+08:00"}, Files: 2, AsFiled: 1,
+				Signature: Signature{State: SignatureGood, Algorithm: manifest.SM2, KeyID: strings.Repeat("b", 64)},
+				Notes:     []string{"revision 1, which it takes the place of, is not here"},
+			},
+			{Manifest: "filed/\x1b[2J.manifest.json"},
+		},
+		Counts: map[string]int{FileChanged: 1, ManifestBroken: 1},
+		Findings: []Finding{
+			{Code: FileChanged, File: "filed/report-2025-06.en.pairs.csv", Filed: &filed, LeftOut: 3, Differences: []Difference{
+				{"row 3 (optical, Zhangjiakou – Wuhu), Measured RTT (ms)", "20.123", "20.124\x07"}, {"row 4 (optical, Zhangjiakou – Wuhu), Why", "", strings.Repeat("x", 100)},
+			}},
+			{Code: ManifestBroken, Manifest: "filed/\x1b[2J.manifest.json", Detail: "it is no JSON object"},
+		},
+	}
+	var b bytes.Buffer
+	if err := Table(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	const want = `filed/report-2025-06.manifest.json
+  period    2025-06-01T00:00:00+08:00 to 2025-07-01T00:00:00+08:00
+  revision  2, in the place of 1
+  SHA-256   aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+  signed    yes; whose key it is was not checked (SM2 with SM3)
+  key       bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+  files     1 of 2 as they were filed
+  note      revision 1, which it takes the place of, is not here
+
+"filed/\x1b[2J.manifest.json"
+            cannot be read
+
+file_changed: filed/report-2025-06.en.pairs.csv is not what was filed
+    row 3 (optical, Zhangjiakou – Wuhu), Measured RTT (ms): filed 20.123, found
+        "20.124\a"
+    row 4 (optical, Zhangjiakou – Wuhu), Why: filed nothing, found
+        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+    … and 3 more
+manifest_broken: "filed/\x1b[2J.manifest.json" is no manifest: it is no JSON
+    object
+findings: 1 file_changed, 1 manifest_broken
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
