@@ -30,8 +30,8 @@ type Records interface {
 	// Reserve says that days are about to be made, before their windows are
 	// read: what is stored after it spoils them.
 	Reserve(ctx context.Context, keys []DayKey) error
-	// Save keeps a day that was reserved, unless it was spoilt.
-	Save(ctx context.Context, key DayKey, day *Day) error
+	// Save keeps days that were reserved, but for those that were spoilt.
+	Save(ctx context.Context, keys []DayKey, days []*Day) error
 }
 
 // DayKey names a day record. Two records of one key are the same.
@@ -93,8 +93,8 @@ func Read(ctx context.Context, source Source, records Records, scope *Scope, hou
 		if err := maker.read(ctx, source, first, last, Span{keys[first].FromMS, keys[last].ToMS}); err != nil {
 			return nil, err
 		}
-		for i := first; records != nil && i <= last; i++ {
-			if err := records.Save(ctx, keys[i], maker.days[i]); err != nil {
+		if records != nil {
+			if err := records.Save(ctx, keys[first:last+1], maker.days[first:last+1]); err != nil {
 				return nil, err
 			}
 		}

@@ -193,12 +193,12 @@ type lateSaver struct {
 	before func()
 }
 
-func (l *lateSaver) Save(ctx context.Context, key latency.DayKey, day *latency.Day) error {
+func (l *lateSaver) Save(ctx context.Context, keys []latency.DayKey, days []*latency.Day) error {
 	if l.before != nil {
 		l.before()
 		l.before = nil
 	}
-	return l.Session.Save(ctx, key, day)
+	return l.Session.Save(ctx, keys, days)
 }
 
 // A store that was begun anew under the same name has none of the days of the

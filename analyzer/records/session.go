@@ -125,12 +125,8 @@ func (s *Session) Reserve(ctx context.Context, keys []latency.DayKey) (err error
 	return tx.Commit()
 }
 
-// Save keeps a day that was reserved, unless windows of it were stored since.
-func (s *Session) Save(ctx context.Context, key latency.DayKey, day *latency.Day) (err error) {
-	data, err := day.MarshalBinary()
-	if err != nil {
-		return fmt.Errorf("day records: %w", err)
-	}
+// Save keeps days that were reserved, unless windows of them were stored since.
+func (s *Session) Save(ctx context.Context, keys []latency.DayKey, days []*latency.Day) (err error) {
 	tx, err := s.cache.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("day records: %w", err)
@@ -140,20 +136,35 @@ func (s *Session) Save(ctx context.Context, key latency.DayKey, day *latency.Day
 			err = errors.Join(fmt.Errorf("day records: %w", err), ignoreDone(tx.Rollback()))
 		}
 	}()
-	var id int64
-	err = tx.QueryRowContext(ctx, `UPDATE day SET record = ?
+	update, err := tx.PrepareContext(ctx, `UPDATE day SET record = ?
 		WHERE src = ? AND dst = ? AND test = ? AND from_ms = ? AND to_ms = ? AND circumstances = ? AND touched <= ?
-		RETURNING id`,
-		data, key.Src, key.Dst, key.Test, key.FromMS, key.ToMS, key.Circumstances[:], s.generation).Scan(&id)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return ignoreDone(tx.Rollback()) // spoilt
-	case err != nil:
+		RETURNING id`)
+	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO hours (day, bins) VALUES (?, ?)",
-		id, day.MarshalHours()); err != nil {
+	defer update.Close()
+	insert, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO hours (day, bins) VALUES (?, ?)")
+	if err != nil {
 		return err
+	}
+	defer insert.Close()
+	for i := range keys {
+		key := &keys[i]
+		data, err := days[i].MarshalBinary()
+		if err != nil {
+			return err
+		}
+		var id int64
+		err = update.QueryRowContext(ctx, data, key.Src, key.Dst, key.Test, key.FromMS, key.ToMS, key.Circumstances[:], s.generation).Scan(&id)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			continue // spoilt
+		case err != nil:
+			return err
+		}
+		if _, err := insert.ExecContext(ctx, id, days[i].MarshalHours()); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }
