@@ -1,4 +1,5 @@
-// Package api is what the analyzer says to other programs: the JSON of its
+// Package api is what the analyzer says to other programs, and a Client that asks
+// it: the JSON of its
 // report and of its errors. It imports nothing of Fibergauge, so that a client
 // takes no more than these types.
 //
