@@ -15,6 +15,14 @@ const maxYears = 10
 // Period is [From, To), in the time zone of the mesh.
 type Period struct{ From, To time.Time }
 
+// Span is a period as people write it, for ParsePeriod.
+type Span struct{ Period, From, To string }
+
+// Parse reads a period in a time zone, for Meshes.Plan.
+func (s Span) Parse(zone *time.Location) (Period, error) {
+	return ParsePeriod(s.Period, s.From, s.To, zone)
+}
+
 // ParsePeriod reads a period from what a person gives: either a year, month or
 // day such as 2025, 2025-06 or 2025-06-03, or both ends as dates or RFC 3339
 // times, of which the second is the first moment no longer in the period.
