@@ -20,7 +20,7 @@ type grammar struct {
 	cli.Globals
 
 	Report  reportCommand  `cmd:"" help:"Judge a period and print the result as a table or as JSON."`
-	Serve   serveCommand   `cmd:"" help:"Serve the same JSON over HTTP, to each reader what their role allows."`
+	Serve   serveCommand   `cmd:"" help:"Serve reports, series and windows over HTTP, to each reader what their role allows."`
 	Readers readersCommand `cmd:"" help:"Say who may ask serve --readers: add, list, revoke."`
 	Verify  verifyCommand  `cmd:"" help:"Check a filed report against its signed manifest, or what is stored of a period against what the sites stated and signed."`
 	Import  importCommand  `cmd:"" help:"Put measurements made elsewhere into the store: RIPE Atlas, CSV."`

@@ -38,7 +38,11 @@ type serveCommand struct {
 func (serveCommand) Help() string {
 	return `GET /api/v1/report?period=2025-06 (or from= and to=; and beside=1) answers with
 what report --format json prints. --period, or --from and --to, is the period of
-requests that name none; without it they are refused.`
+requests that name none; without it they are refused.
+
+GET /api/v1/months lists the months of which there is data, and leads to their
+reports in every form and to their pairs; /api/v1/series and /api/v1/windows give
+what was measured. /api/v1/openapi.yaml describes all of it.`
 }
 
 // Run serves reports until the context ends. A period on the command line is

@@ -44,6 +44,10 @@ type Options struct {
 	Format  Format
 	Samples bool   // a row each packet, not each window
 	Test    string // only this one; empty: all
+	// Link and Keep, if set, tell which links are read, and which of their
+	// windows are written.
+	Link func(src, dst string) bool
+	Keep func(*wire.Window) bool
 	// Progress, if set, is told after each link how many of all are written.
 	Progress func(done, total int)
 }
@@ -61,7 +65,7 @@ type link struct{ src, dst, test string }
 // Write writes the windows that start in a period, of the links of a mesh, of
 // the archived meshes and of the journal.
 func Write(ctx context.Context, w io.Writer, source Source, m *mesh.Mesh, period report.Period, o Options) (*Result, error) {
-	links, err := linksOf(ctx, source, m, period, o.Test)
+	links, err := linksOf(ctx, source, m, period, o)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +103,9 @@ func (r *Result) write(ctx context.Context, source Source, links []link, period 
 				return fmt.Errorf("read windows of %s>%s: %w", l.src, l.dst, err)
 			}
 			err := each(&record, func(w *wire.Window, conflict int32) error {
+				if o.Keep != nil && !o.Keep(w) {
+					return nil
+				}
 				r.Windows++
 				r.Origins[w.Origin]++
 				return do(w, conflict)
@@ -121,7 +128,7 @@ func (r *Result) write(ctx context.Context, source Source, links []link, period 
 }
 
 // linksOf lists all links that may have windows in the period, in order.
-func linksOf(ctx context.Context, source Source, m *mesh.Mesh, period report.Period, test string) ([]link, error) {
+func linksOf(ctx context.Context, source Source, m *mesh.Mesh, period report.Period, o Options) ([]link, error) {
 	links := map[link]bool{}
 	add := func(m *mesh.Mesh) {
 		for i := range m.Measure {
@@ -152,7 +159,9 @@ func linksOf(ctx context.Context, source Source, m *mesh.Mesh, period report.Per
 			}
 		}
 	}
-	maps.DeleteFunc(links, func(l link, _ bool) bool { return test != "" && l.test != test })
+	maps.DeleteFunc(links, func(l link, _ bool) bool {
+		return o.Test != "" && l.test != o.Test || o.Link != nil && !o.Link(l.src, l.dst)
+	})
 	return slices.SortedFunc(maps.Keys(links), func(a, b link) int {
 		return cmp.Or(cmp.Compare(a.src, b.src), cmp.Compare(a.dst, b.dst), cmp.Compare(a.test, b.test))
 	}), nil

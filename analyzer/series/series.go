@@ -311,7 +311,7 @@ func (r *reading) add(e *end, step int, fromMS, toMS int64, shares ...*latency.S
 	e.to = toMS
 	for i, share := range shares {
 		before := e.packets()
-		for _, h := range []*latency.Histogram{&share.Hardware, &share.Kernel, &share.User} {
+		for _, h := range share.Sources() {
 			if e.rtts == nil {
 				e.rtts = new(latency.Distribution)
 			}

@@ -20,7 +20,8 @@ import (
 // access decides who asks. Without a list of readers everybody does who can
 // connect, which is then this machine only.
 type access struct {
-	list    func() *readers.List // nil: nobody has to say who they are
+	list    func() *readers.List                // nil: nobody has to say who they are
+	session func(*http.Request) *readers.Reader // knows those who bring no token; nil: nobody does
 	now     func() time.Time
 	tries   *tries
 	metrics *Metrics
@@ -41,6 +42,11 @@ func (a *access) identify(w http.ResponseWriter, r *http.Request) *readers.Reade
 		return &readers.Reader{Role: readers.Admin}
 	}
 	token, err := bearer(r.Header)
+	if errors.Is(err, errMissing) && a.session != nil {
+		if reader := a.session(r); reader != nil {
+			return reader
+		}
+	}
 	var reader *readers.Reader
 	if err == nil {
 		reader, err = a.list().Find(token, a.now())

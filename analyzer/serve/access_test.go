@@ -101,12 +101,21 @@ func see(t *testing.T, body []byte, carrier string) string {
 // Who gets what: every kind of reader and of stranger at every path.
 func TestMatrix(t *testing.T) {
 	const period = "?from=2025-06-03T10:00:00%2B08:00&to=2025-06-03T10:01:00%2B08:00"
+	const june = MonthsPath + "/2025-06"
 	endpoints := []struct{ method, target string }{
 		{"GET", ReportPath}, {"GET", ReportPath + period}, {"HEAD", ReportPath}, {"POST", ReportPath}, {"GET", ReportPath + "?perod=2025"},
 		{"GET", ReadersPath}, {"DELETE", ReadersPath}, {"GET", metricsPath}, {"GET", healthPath}, {"GET", "/"}, {"GET", "/api/v1/readers/"}, {"OPTIONS", "*"},
+		{"GET", june}, {"GET", MonthsPath}, {"GET", june + "/report.html"}, {"GET", june + "/report.csv?lang=zh"}, {"GET", june + "/pairs"},
+		{"GET", june + "/pairs/a/b"}, {"GET", NetworkPath}, {"GET", StatusPath}, {"GET", OpenAPIPath}, {"GET", SchemaPath}, {"PUT", june},
+		{"GET", "/api/v1//report"}, {"GET", june + "/../2025-06/pairs"}, {"GET", june + "/"},
+		{"GET", SeriesPath + "?a=a&b=b&period=2025-06-03"}, {"GET", WindowsPath + "?period=2025-06-03"},
+		{"GET", SeriesPath + "?src=zq-two-a&dst=zq-two-b&period=2025-06-03"}, {"GET", WindowsPath + "?period=2025-06-03&src=zq-two-a"},
 	}
-	known := func(admin, minute int) []int {
-		return []int{200, minute, 200, 405, 400, admin, 405, admin, 200, 404, 404, 404}
+	known := func(admin, minute int, ends ...int) []int {
+		return append([]int{
+			200, minute, 200, 405, 400, admin, 405, admin, 200, 404, 404, 404,
+			200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 405, 404, 404, 404,
+		}, ends...)
 	}
 	refused := func(status int) []int {
 		all := make([]int, len(endpoints))
@@ -120,12 +129,12 @@ func TestMatrix(t *testing.T) {
 		one, two string // how much of each carrier's link is in a report
 		want     []int
 	}{
-		{"regulator", "full", "full", known(403, 200)},
-		{"one", "full", "public", known(403, 403)},
-		{"two", "public", "full", known(403, 403)},
-		{"both", "full", "full", known(403, 403)},
-		{"viewer", "public", "public", known(403, 403)},
-		{"admin", "full", "full", known(200, 200)},
+		{"regulator", "full", "full", known(403, 200, 200, 200, 200, 200)},
+		{"one", "full", "public", known(403, 403, 200, 200, 403, 200)},
+		{"two", "public", "full", known(403, 403, 200, 200, 200, 200)},
+		{"both", "full", "full", known(403, 403, 200, 200, 200, 200)},
+		{"viewer", "public", "public", known(403, 403, 403, 403, 403, 403)},
+		{"admin", "full", "full", known(200, 200, 200, 200, 200, 200)},
 		{"expired", "", "", refused(401)},
 		{"revoked", "", "", refused(401)},
 		{"unknown", "", "", refused(401)},
@@ -148,7 +157,7 @@ func TestMatrix(t *testing.T) {
 			}
 			body := response.Body.Bytes()
 			switch {
-			case response.Code == 200 && endpoint.method == "GET" && strings.HasPrefix(endpoint.target, ReportPath):
+			case response.Code == 200 && endpoint.method == "GET" && strings.HasPrefix(endpoint.target+"?", ReportPath+"?"):
 				if one, two := see(t, body, "one"), see(t, body, "two"); one != c.one || two != c.two {
 					t.Errorf("%s: sees %s of one and %s of two", at, one, two)
 				}
@@ -156,6 +165,12 @@ func TestMatrix(t *testing.T) {
 				t.Errorf("%s: %d %s", at, response.Code, body)
 			case response.Code == 401 && (!strings.HasPrefix(response.Header().Get("WWW-Authenticate"), `Bearer realm="fibergauge"`) || response.Header().Get("Connection") != "close"):
 				t.Errorf("%s: headers %v", at, response.Header())
+			}
+			// Whatever it is, it names no site of which the reader may not know.
+			for carrier, sees := range map[string]string{"one": c.one, "two": c.two} {
+				if sees != "full" && bytes.Contains(body, []byte("zq-"+carrier)) {
+					t.Errorf("%s: a site of carrier %s is in the answer: %s", at, carrier, body)
+				}
 			}
 			for name, token := range tokens {
 				if bytes.Contains(body, []byte(strings.TrimPrefix(token, "fgr1."))) {
@@ -411,4 +426,36 @@ func (s slow) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record
 	case <-s.leave:
 	}
 	return s.Store.Windows(ctx, q)
+}
+
+// Who brings no token may be known by something else; who brings a bad one is
+// not.
+func TestSession(t *testing.T) {
+	s, _, tokens, _ := guarded(t)
+	s.Session = func(r *http.Request) *readers.Reader {
+		if cookie, err := r.Cookie("session"); err == nil && cookie.Value == "good" {
+			return &readers.Reader{Name: "one", Role: readers.Carrier, Carriers: []string{"one"}}
+		}
+		return nil
+	}
+	handler := s.Handler(t.Context())
+	for _, c := range []struct {
+		cookie, token string
+		want          int
+	}{{"good", "", 200}, {"bad", "", 401}, {"", "", 401}, {"good", "unknown", 401}, {"good", "expired", 401}, {"bad", "admin", 200}} {
+		request := httptest.NewRequest("GET", ReportPath, nil)
+		if c.cookie != "" {
+			request.AddCookie(&http.Cookie{Name: "session", Value: c.cookie})
+		}
+		if c.token != "" {
+			request.Header.Set("Authorization", "Bearer "+tokens[c.token])
+		}
+		response := httptest.NewRecorder()
+		handler.ServeHTTP(response, request)
+		if response.Code != c.want {
+			t.Errorf("%+v: %d", c, response.Code)
+		} else if c.token == "" && c.want == 200 && see(t, response.Body.Bytes(), "two") != "public" {
+			t.Errorf("%+v: sees more than its own", c)
+		}
+	}
 }

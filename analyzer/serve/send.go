@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,7 +17,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, kind string, body 
 	header := w.Header()
 	header.Add("Vary", "Accept-Encoding")
 	header.Set("Cache-Control", "private, no-cache") // kept by whoever asked, and asked for again each time
-	header.Set("Last-Modified", modified.UTC().Format(http.TimeFormat))
+	if !modified.IsZero() {
+		header.Set("Last-Modified", modified.UTC().Format(http.TimeFormat))
+	}
 	packed := acceptable(r.Header.Values("Accept-Encoding"), "gzip") > 0
 	tag := body.ETag
 	if packed {
@@ -55,19 +59,21 @@ func (s *Server) deliver(w http.ResponseWriter, data []byte) {
 // the order of RFC 9110, section 13.2.2. What is there has any of the tags, each
 // of another coding.
 func condition(header http.Header, modified time.Time, tags ...string) int {
-	modified = modified.Truncate(time.Second) // as Last-Modified says it
+	if !modified.IsZero() { // zero: not known
+		modified = modified.Truncate(time.Second) // as Last-Modified says it
+	}
 	if match := header.Values("If-Match"); len(match) > 0 {
 		if !names(match, false, tags) {
 			return http.StatusPreconditionFailed
 		}
-	} else if at, err := http.ParseTime(header.Get("If-Unmodified-Since")); err == nil && modified.After(at) {
+	} else if at, err := http.ParseTime(header.Get("If-Unmodified-Since")); err == nil && (modified.IsZero() || modified.After(at)) {
 		return http.StatusPreconditionFailed
 	}
 	if match := header.Values("If-None-Match"); len(match) > 0 {
 		if names(match, true, tags) {
 			return http.StatusNotModified
 		}
-	} else if at, err := http.ParseTime(header.Get("If-Modified-Since")); err == nil && !modified.After(at) {
+	} else if at, err := http.ParseTime(header.Get("If-Modified-Since")); err == nil && !modified.IsZero() && !modified.After(at) {
 		return http.StatusNotModified
 	}
 	return http.StatusOK
@@ -125,4 +131,51 @@ func quality(parameters string) float64 {
 		return q
 	}
 	return 1
+}
+
+// wanted is how much a reader wants a media type, from 0 to 1, by the lines of
+// Accept: what names it best decides (RFC 9110, section 12.5.1).
+func wanted(lists []string, kind string) (q float64) {
+	kind, _, _ = strings.Cut(kind, ";")
+	group, _, _ := strings.Cut(kind, "/")
+	best := 0
+	for _, list := range lists {
+		for item := range strings.SplitSeq(list, ",") {
+			named, parameters, _ := strings.Cut(item, ";")
+			named = strings.TrimSpace(named)
+			how := 0
+			switch {
+			case strings.EqualFold(named, kind):
+				how = 3
+			case strings.EqualFold(named, group+"/*"):
+				how = 2
+			case named == "*/*":
+				how = 1
+			}
+			if how > best {
+				best, q = how, quality(parameters)
+			}
+		}
+	}
+	return q
+}
+
+// sendJSON answers with what is made for one request: readers can ask whether it
+// is what they have, but it is not kept.
+func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, v any, modified time.Time) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.send(w, r, "application/json", shelf.NewBody(body.Bytes()), modified)
+}
+
+// fresh answers with what is of this moment only.
+func (s *Server) fresh(w http.ResponseWriter, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
+	s.deliver(w, body)
 }

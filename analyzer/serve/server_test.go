@@ -113,7 +113,7 @@ func TestProblems(t *testing.T) {
 	}{
 		{"GET", ReportPath, false, 400, "no period is given; give period, such as 2025-06, or from and to"},
 		{"GET", ReportPath + "?period=June", false, 400, `period "June" is not a year, month or day such as 2025, 2025-06 or 2025-06-03`},
-		{"GET", ReportPath + "?perod=2025-06", false, 400, `"perod" is no parameter; allowed: period, from, to, beside`},
+		{"GET", ReportPath + "?perod=2025-06", false, 400, `"perod" is no parameter; allowed: period, from, to, beside, trend, lang`},
 		{"GET", ReportPath + "?period=2025-06&beside=yes", false, 400, `beside is "yes"; allowed: 1`},
 		{"GET", ReportPath + "?beside=1", false, 400, "no period is given; give period, such as 2025-06, or from and to"},
 		{"GET", ReportPath + "?period=2025-06&period=2025-07", false, 400, "period is given twice; keep one"},

@@ -30,14 +30,34 @@ type looking[T any] struct {
 	err   error
 }
 
-// get gives what was seen no longer than lookEvery ago. What is read, is read
-// under the context of the shelf: who came first may leave first.
+// get gives what was seen no longer than lookEvery ago. It is read again before
+// it is that old, so that many who ask all the time do not all wait now and then.
+// What is read, is read under the context of the shelf: who came first may leave
+// first.
 func (l *look[T]) get(ctx, shelf context.Context) (T, error) {
 	l.mu.Lock()
-	if l.ok && time.Since(l.began) < lookEvery {
-		defer l.mu.Unlock()
+	defer l.mu.Unlock()
+	age := time.Since(l.began)
+	if l.ok && age < lookEvery {
+		if age >= lookEvery/2 {
+			l.start(shelf)
+		}
 		return l.value, nil
 	}
+	under := l.start(shelf)
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	select {
+	case <-under.done:
+		return under.value, under.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// start begins to read, unless that is under way. The lock is held.
+func (l *look[T]) start(shelf context.Context) *looking[T] {
 	under := l.under
 	if under == nil {
 		under = &looking[T]{done: make(chan struct{})}
@@ -53,14 +73,7 @@ func (l *look[T]) get(ctx, shelf context.Context) (T, error) {
 			close(under.done)
 		})
 	}
-	l.mu.Unlock()
-	select {
-	case <-under.done:
-		return under.value, under.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
+	return under
 }
 
 // archive is what periods are judged by.
@@ -69,7 +82,7 @@ type archive struct {
 	print  [32]byte // tells one archive from another
 
 	mu      sync.Mutex // protects all following fields
-	periods map[Span]resolved
+	periods map[report.Span]resolved
 }
 
 type resolved struct {
@@ -88,7 +101,7 @@ func (s *Shelf) readArchive(ctx context.Context) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{meshes: meshes, periods: map[Span]resolved{}}
+	a := &archive{meshes: meshes, periods: map[report.Span]resolved{}}
 	sum := sha256.New()
 	for _, version := range meshes.Archive {
 		// When it was served decides what it judges, and what was announced.
@@ -105,13 +118,9 @@ func (s *Shelf) readArchive(ctx context.Context) (*archive, error) {
 	return a, nil
 }
 
-// Span is a period as people write it: Period, or From and To, as
-// report.ParsePeriod takes them.
-type Span struct{ Period, From, To string }
-
 // Resolve finds out which period is meant, by the time zone of the mesh that
 // judges it.
-func (s *Shelf) Resolve(ctx context.Context, span Span) (report.Period, error) {
+func (s *Shelf) Resolve(ctx context.Context, span report.Span) (report.Period, error) {
 	a, err := s.archive.get(ctx, s.ctx)
 	if err != nil {
 		return report.Period{}, fmt.Errorf("%w: %w", ErrStore, err)
@@ -124,7 +133,7 @@ func (s *Shelf) Resolve(ctx context.Context, span Span) (report.Period, error) {
 	}
 	var found resolved
 	plan, err := a.meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
-		period, err := report.ParsePeriod(span.Period, span.From, span.To, zone)
+		period, err := span.Parse(zone)
 		if err != nil {
 			err = &PeriodError{err}
 		}

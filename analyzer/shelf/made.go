@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -28,10 +27,12 @@ type Made struct {
 	restsOn    latency.Span // days of which any may change it
 	generation int64        // of the day records; 0: none were used
 	byDays     bool         // it is good until one of these days is touched
-	checked    atomic.Int64 // generation at which it was last found good
 	grow       func(*Made, int64)
 	weight     int64 // bytes, as counted by the shelf and protected by it
 	used       int64 // when it was last asked for, by a counter; protected as weight
+
+	checking sync.Mutex // protects checked
+	checked  int64      // generation at which it was last found good
 
 	mu       sync.Mutex // protects all following fields
 	excerpts map[string]func() *api.Report
@@ -103,13 +104,23 @@ func (m *Made) Body(form string, r *readers.Reader, write func(*api.Report) ([]b
 }
 
 func (m *Made) bodyOf(plain []byte) *Body {
-	sum := sha256.Sum256(plain)
 	m.grow(m, int64(len(plain)))
-	return &Body{Plain: plain, ETag: `"` + hex.EncodeToString(sum[:]) + `"`, gzip: sync.OnceValue(func() []byte {
+	body := NewBody(plain)
+	body.gzip = sync.OnceValue(func() []byte {
 		packed := pack(plain)
 		m.grow(m, int64(len(packed)))
 		return packed
-	})}
+	})
+	return body
+}
+
+// NewBody is an answer that nobody keeps.
+func NewBody(plain []byte) *Body {
+	sum := sha256.Sum256(plain)
+	return &Body{
+		Plain: plain, ETag: `"` + hex.EncodeToString(sum[:]) + `"`,
+		gzip: sync.OnceValue(func() []byte { return pack(plain) }),
+	}
 }
 
 func pack(plain []byte) []byte {

@@ -165,6 +165,25 @@ func (s *Shelf) Report(ctx context.Context, key Key, asker string) (*Made, error
 	}
 }
 
+// Soon gives the first report of some keys that is there and good. If there is
+// none and nothing else is being made, it begins to make that of the first key;
+// whoever asks later finds it.
+func (s *Shelf) Soon(ctx context.Context, keys ...Key) (*Made, error) {
+	for _, key := range keys {
+		kept := s.Kept(key)
+		if state, err := s.stateOf(ctx, kept); err != nil || state != stale {
+			return kept, err
+		}
+	}
+	s.mu.Lock()
+	idle, kept := len(s.flights) == 0, s.kept.at[keys[0]]
+	s.mu.Unlock()
+	if idle {
+		_, _ = s.join(keys[0], kept, "") // if there is no room, the next asker tries
+	}
+	return nil, nil
+}
+
 // Kept gives a report that is there, whether it is still good or not; nil if
 // there is none. Nothing is made.
 func (s *Shelf) Kept(key Key) *Made {
@@ -207,17 +226,20 @@ func (s *Shelf) stateOf(ctx context.Context, m *Made) (state, error) {
 	if err != nil {
 		return stale, fmt.Errorf("%w: %w", ErrStore, err)
 	}
-	if m.checked.Load() == generation {
+	// One looks for all who ask at the same time.
+	m.checking.Lock()
+	defer m.checking.Unlock()
+	if m.checked >= generation {
 		return good, nil
 	}
-	since, err := s.Days.Since(ctx, m.restsOn, m.generation)
+	since, err := s.Days.Since(s.ctx, m.restsOn, m.generation)
 	if err != nil {
 		return stale, fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	if since.Touched || !since.Kept {
 		return stale, nil
 	}
-	m.checked.Store(generation)
+	m.checked = generation
 	return good, nil
 }
 

@@ -121,7 +121,7 @@ func (s *stage) at(day, hour, minute int) time.Time {
 
 func (s *stage) key(span string) Key {
 	s.t.Helper()
-	period, err := s.Resolve(s.t.Context(), Span{Period: span})
+	period, err := s.Resolve(s.t.Context(), report.Span{Period: span})
 	if err != nil {
 		s.t.Fatal(err)
 	}

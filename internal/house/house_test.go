@@ -69,7 +69,8 @@ var rooms = map[string][]string{
 	"probe/wire":      {},
 	"collector":       {"internal/durable", "mesh", "probe/wire", "internal/cli", "internal/yamlfile"},
 	"collector/store": {"internal/durable", "probe/wire", "internal/yamlfile", "internal/cli"},
-	"analyzer":        {"internal/durable", "internal/keyfile", "mesh", "probe/wire", "collector/store", "internal/cli", "internal/yamlfile"},
+	"docs":            {},
+	"analyzer":        {"docs", "internal/durable", "internal/keyfile", "mesh", "probe/wire", "collector/store", "internal/cli", "internal/yamlfile"},
 	"analyzer/theory": {"mesh"},
 	"analyzer/api":    {},
 	// It says what a report has, and can say nothing else.

@@ -1,0 +1,124 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/shelf"
+)
+
+// Paths that are answered; docs/openapi-analyzer.yaml says how.
+const (
+	OpenAPIPath = "/api/v1/openapi.yaml"
+	SchemaPath  = "/api/v1/report.schema.json"
+	ReportPath  = "/api/v1/report"
+	MonthsPath  = "/api/v1/months"
+	monthPath   = MonthsPath + "/{month}"
+	filePath    = monthPath + "/{file}" // report.pdf and the like
+	pairsPath   = monthPath + "/pairs"
+	pairPath    = pairsPath + "/{a}/{b}"
+	SeriesPath  = "/api/v1/series"
+	WindowsPath = "/api/v1/windows"
+	NetworkPath = "/api/v1/network"
+	StatusPath  = "/api/v1/status"
+	ReadersPath = "/api/v1/readers"
+	metricsPath = "/metrics"
+	healthPath  = "/healthz"
+)
+
+// route is how one path is answered, and to whom.
+type route struct {
+	roles  []readers.Role
+	answer func(w http.ResponseWriter, r *http.Request, reader *readers.Reader)
+}
+
+// shelf is where the reports are from. What is made ends with the context.
+func (s *Server) shelf(ctx context.Context) *shelf.Shelf {
+	return shelf.New(ctx, shelf.Config{
+		Mesh: s.Mesh, Policy: s.Policy, Store: s.Store, Days: s.Days, GeneratedBy: s.GeneratedBy, Log: s.Log,
+	})
+}
+
+// Handler answers the requests until the context ends.
+func (s *Server) Handler(ctx context.Context) http.Handler { return s.handler(s.shelf(ctx)) }
+
+// routes are all paths, as patterns of http.ServeMux.
+func (s *Server) routes(made *shelf.Shelf) map[string]route {
+	everybody, admin := readers.Roles(), []readers.Role{readers.Admin}
+	// A series, as a window, is what an end measured.
+	ends := []readers.Role{readers.Regulator, readers.Carrier, readers.Admin}
+	metrics := s.Metrics.handler()
+	seen := newHistory(s.Store, made)
+	turns := newTurns()
+	return map[string]route{
+		OpenAPIPath: {everybody, s.openapi},
+		SchemaPath:  {everybody, s.reportSchema},
+		ReportPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.report(w, r, reader, made, turns)
+		}},
+		MonthsPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.months(w, r, reader, made, seen)
+		}},
+		monthPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.month(w, r, reader, made) }},
+		filePath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.file(w, r, reader, made, turns)
+		}},
+		pairsPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.pairs(w, r, reader, made) }},
+		pairPath:  {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.pair(w, r, reader, made) }},
+		SeriesPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.series(w, r, reader, made, turns)
+		}},
+		WindowsPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.windows(w, r, reader, made, turns)
+		}},
+		NetworkPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.network(w, r, reader, made) }},
+		StatusPath: {everybody, func(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
+			s.status(w, r, made, seen)
+		}},
+		ReadersPath: {admin, s.readers},
+		metricsPath: {admin, func(w http.ResponseWriter, r *http.Request, _ *readers.Reader) { metrics.ServeHTTP(w, r) }},
+		healthPath:  {everybody, s.health},
+	}
+}
+
+// asking is the reader of a request, in its context.
+type asking struct{}
+
+func (s *Server) handler(made *shelf.Shelf) http.Handler {
+	door := &access{list: s.Readers, session: s.Session, now: time.Now, tries: newTries(), metrics: s.Metrics, log: newQuiet(s.Log)}
+	mux := http.NewServeMux()
+	for pattern, route := range s.routes(made) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			reader := r.Context().Value(asking{}).(*readers.Reader)
+			switch {
+			case r.Method != http.MethodGet && r.Method != http.MethodHead:
+				w.Header().Set("Allow", "GET, HEAD")
+				problem(w, http.StatusMethodNotAllowed, fmt.Sprintf("%.20q is not answered here; use GET", r.Method))
+			case door.permit(w, reader, r, route.roles...):
+				route.answer(w, r, reader)
+			}
+		})
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &answer{ResponseWriter: w, status: http.StatusOK}
+		answer.Header().Set("X-Content-Type-Options", "nosniff")
+		pattern, role := "", ""
+		// Strangers do not even learn which paths there are.
+		if reader := door.identify(answer, r); reader != nil {
+			role = string(reader.Role)
+			// A path that is not clean would be redirected, which no reader needs.
+			if _, pattern = mux.Handler(r); pattern == "" || r.URL.Path != path.Clean(r.URL.Path) {
+				pattern = ""
+				problem(answer, http.StatusNotFound, fmt.Sprintf("there is nothing at %.80q; reports are at %s", r.URL.Path, ReportPath))
+			} else {
+				mux.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), asking{}, reader)))
+			}
+		}
+		s.Metrics.requests.WithLabelValues(pattern, role, strconv.Itoa(answer.status)).Inc()
+	})
+}
