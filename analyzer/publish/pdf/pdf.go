@@ -1,5 +1,5 @@
-// Package pdf writes a document (package document) as PDF, A4, to be filed and
-// printed. Fonts are embedded as far as they are used; nothing in the bytes
+// Package pdf writes a document (package document) as PDF/A-2b, A4, to be filed
+// and printed. Fonts are embedded as far as they are used; nothing in the bytes
 // hangs on the clock or the machine, so the same document gives the same file.
 package pdf
 
@@ -40,11 +40,10 @@ type page struct {
 func Write(d *document.Document, made time.Time) ([]byte, error) {
 	p := &page{Fpdf: fpdf.New("P", "pt", "A4", ""), doc: d}
 	p.SetCatalogSort(true)
-	p.SetCreationDate(made.UTC())
-	p.SetModificationDate(made.UTC())
-	p.SetTitle(d.Title+" "+d.Subtitle, true)
 	p.SetLang(d.Language.Tag())
-	p.SetProducer("Fibergauge", true)
+	if err := p.archivable(d, made.UTC()); err != nil {
+		return nil, err
+	}
 	p.SetAutoPageBreak(false, 0)
 	p.SetMargins(margin, top, margin)
 	p.SetDisplayMode("fullwidth", "continuous")
@@ -61,7 +60,7 @@ func Write(d *document.Document, made time.Time) ([]byte, error) {
 	if err := p.Output(&out); err != nil {
 		return nil, fmt.Errorf("write the PDF: %w", err)
 	}
-	return out.Bytes(), nil
+	return finished(out.Bytes())
 }
 
 func (p *page) header() {
