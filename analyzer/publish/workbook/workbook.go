@@ -6,6 +6,7 @@ package workbook
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/xuri/excelize/v2"
@@ -188,7 +189,8 @@ func (b *book) cell(sheet string, column, row int, c document.Cell, l look) erro
 		return err
 	}
 	if c.Number != nil {
-		return b.SetCellFloat(sheet, at, *c.Number, -1, 64)
+		// SetCellFloat would round to the 15 digits that Excel shows.
+		return b.SetCellDefault(sheet, at, strconv.FormatFloat(*c.Number, 'f', -1, 64))
 	}
 	return b.SetCellStr(sheet, at, c.Text)
 }
