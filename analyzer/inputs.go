@@ -108,13 +108,17 @@ func (k keeping) open(ctx context.Context, spec string, s store.Reader, log *slo
 	return cache, nil
 }
 
+// userCache is where programs of the user keep what may be lost. Tests have a
+// folder of their own.
+var userCache = os.UserCacheDir
+
 // folder is where things are kept that may be lost; empty for nowhere.
 func (k keeping) folder() string {
 	switch k.Cache {
 	case noCache:
 		return ""
 	case "":
-		user, err := os.UserCacheDir()
+		user, err := userCache()
 		if err != nil {
 			return ""
 		}

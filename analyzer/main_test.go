@@ -30,6 +30,20 @@ import (
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "fibergauge-analyzer-cache")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	userCache = func() (string, error) { return folder, nil }
+	status := m.Run()
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(status)
+}
+
 // run runs the program and gives what it printed and its exit status.
 func run(ctx context.Context, args ...string) (stdout, stderr string, status int) {
 	var out, err bytes.Buffer

@@ -66,7 +66,7 @@ func TestHistory(t *testing.T) {
 	said := program("lab", "generate", "--mesh", meshFile, "--wan", write(t, "wan.yaml", historyWAN), "--from", "2025-06", "--to", "2025-06", "--store", store)
 	t.Logf("%s", said)
 	r := &run{}
-	if err := json.Unmarshal(program("analyzer", "report", "--mesh", meshFile, "--store", store, "--period", "2025-06", "--format", "json"), &r.report); err != nil {
+	if err := json.Unmarshal(program("analyzer", "report", "--mesh", meshFile, "--store", store, "--period", "2025-06", "--cache", t.TempDir(), "--format", "json"), &r.report); err != nil {
 		t.Fatal(err)
 	}
 	if o := r.report.Data.Origins; o.Synthetic == 0 || o.Synthetic != r.report.Data.Windows {

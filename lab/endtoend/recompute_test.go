@@ -199,7 +199,7 @@ func (c *recomputed) compare(t *testing.T) {
 		files = append(files, c.export(t, "before-", c.before)...)
 		with = append(slices.Clone(c.of), "--trend")
 	}
-	c.program(t, "analyzer", append([]string{"report", "--mesh", c.mesh, "--store", c.store(), "--policy", c.policy, "--format", "json", "--out", file("report.json")}, with...)...)
+	c.program(t, "analyzer", append([]string{"report", "--mesh", c.mesh, "--store", c.store(), "--policy", c.policy, "--cache", t.TempDir(), "--format", "json", "--out", file("report.json")}, with...)...)
 	if err := os.WriteFile(file("input.json"), c.input(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
