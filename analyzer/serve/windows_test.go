@@ -17,26 +17,31 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/fibergauge/fibergauge/analyzer/export"
+	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/collector/store"
 )
 
 // Whose windows are in an export, in both forms.
 func TestWindowsOfWhom(t *testing.T) {
-	s, _, tokens, _ := guarded(t)
+	s, source, tokens, _ := guarded(t)
+	// The site was another carrier's once.
+	w := scenario.Window(s.Mesh, "zq-one-a", "zq-one-b", s.Fallback.To, scenario.Same(20_000, 60), 0)
+	w.Carrier = "two"
+	source.Put(t, w)
 	handler := s.Handler(t.Context())
 	for _, c := range []struct {
 		who, query string
 		want       []string // carriers
 	}{
-		{"regulator", "", []string{"one", "one", "two", "two"}},
-		{"regulator", "&carrier=two", []string{"two", "two"}},
+		{"regulator", "", []string{"one", "two", "one", "two", "two"}},
+		{"regulator", "&carrier=two", []string{"two", "two", "two"}},
 		{"regulator", "&src=zq-two-a", []string{"two"}},
 		{"regulator", "&plane=private-ip", nil},
 		{"regulator", "&test=stamp", nil},
 		{"one", "", []string{"one", "one"}},
 		{"one", "&carrier=two", nil},
 		{"one", "&src=zq-two-a", nil},
-		{"both", "", []string{"one", "one", "two", "two"}},
+		{"both", "", []string{"one", "two", "one", "two", "two"}},
 	} {
 		ask := func(query string) []byte {
 			request := httptest.NewRequest("GET", WindowsPath+"?period=2025-06-03"+c.query+query, nil)

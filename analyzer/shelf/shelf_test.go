@@ -227,6 +227,24 @@ func TestAnotherMesh(t *testing.T) {
 	})
 }
 
+// Another store that stands where this one stood has none of its days: nothing
+// that was made of them is good.
+func TestAnotherStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t, true, nil)
+		defer s.stop()
+		s.source.Admit(t, s.window("a1", "b1", s.at(3, 0, 0), 20_000))
+		first := s.ask("2025-06-03")
+		archive := s.source.Archive
+		s.source.Store = scenario.Store{Archive: archive}
+		s.source.Admit(t, s.window("b1", "a1", s.at(9, 0, 0), 20_000))
+		time.Sleep(lookEvery)
+		if second := s.ask("2025-06-03"); first.Report.Data.Windows != 1 || second.Report.Data.Windows != 0 {
+			t.Errorf("%d windows, and of the other store %d", first.Report.Data.Windows, second.Report.Data.Windows)
+		}
+	})
+}
+
 // Many who ask at once get one report, made once.
 func TestManyAskAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
