@@ -14,6 +14,7 @@ import (
 // look is something that is read when it is asked for, once for all who ask at
 // the same time, and counts for a while.
 type look[T any] struct {
+	every time.Duration // what was seen counts for so long
 	read  func(ctx context.Context) (T, error)
 	going *sync.WaitGroup // counts what is being read
 
@@ -30,16 +31,16 @@ type looking[T any] struct {
 	err   error
 }
 
-// get gives what was seen no longer than lookEvery ago. It is read again before
-// it is that old, so that many who ask all the time do not all wait now and then.
+// get gives what was seen no longer than every ago. It is read again before it is
+// that old, so that many who ask all the time do not all wait now and then.
 // What is read, is read under the context of the shelf: who came first may leave
 // first.
 func (l *look[T]) get(ctx, shelf context.Context) (T, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	age := time.Since(l.began)
-	if l.ok && age < lookEvery {
-		if age >= lookEvery/2 {
+	if l.ok && age < l.every {
+		if age >= l.every/2 {
 			l.start(shelf)
 		}
 		return l.value, nil

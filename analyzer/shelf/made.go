@@ -27,12 +27,10 @@ type Made struct {
 	restsOn    latency.Span // days of which any may change it
 	generation int64        // of the day records; 0: none were used
 	byDays     bool         // it is good until one of these days is touched
+	untouched  look[bool]   // whether none was
 	grow       func(*Made, int64)
 	weight     int64 // bytes, as counted by the shelf and protected by it
 	used       int64 // when it was last asked for, by a counter; protected as weight
-
-	checking sync.Mutex // protects checked
-	checked  int64      // generation at which it was last found good
 
 	mu       sync.Mutex // protects all following fields
 	excerpts map[string]func() *api.Report

@@ -35,7 +35,9 @@ const (
 	maxPending  = 32 // builds under way and waiting
 )
 
-// lookEvery is how long a look at the archive or the journal counts.
+// lookEvery is how long a look at the archive counts, or at what became of the
+// days of a report. One at the journal, which serves several reports, counts for
+// half of it: what was stored longer ago than both is in what is given.
 const lookEvery = 2 * time.Second
 
 // Store is what reports are made of; every store.Reader is one.
@@ -115,8 +117,8 @@ func New(ctx context.Context, c Config) *Shelf {
 		Config: c, ctx: ctx, slots: make(chan struct{}, atOnce),
 		kept: keeping{max: c.MaxBytes, at: map[Key]*Made{}}, flights: map[Key]*flight{}, causes: map[string]int{},
 	}
-	s.archive.read, s.archive.going = s.readArchive, &s.making
-	s.journal.read, s.journal.going = func(ctx context.Context) (int64, error) { return c.Days.Follow(ctx) }, &s.making
+	s.archive.every, s.archive.read, s.archive.going = lookEvery, s.readArchive, &s.making
+	s.journal.every, s.journal.read, s.journal.going = lookEvery/2, c.Days.Follow, &s.making
 	return s
 }
 
@@ -222,25 +224,23 @@ func (s *Shelf) stateOf(ctx context.Context, m *Made) (state, error) {
 		}
 		return good, nil
 	}
-	generation, err := s.journal.get(ctx, s.ctx)
-	if err != nil {
+	untouched, err := m.untouched.get(ctx, s.ctx)
+	switch {
+	case err != nil:
 		return stale, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	// One looks for all who ask at the same time.
-	m.checking.Lock()
-	defer m.checking.Unlock()
-	if m.checked >= generation {
-		return good, nil
-	}
-	since, err := s.Days.Since(s.ctx, m.restsOn, m.generation)
-	if err != nil {
-		return stale, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	if since.Touched || !since.Kept {
+	case !untouched:
 		return stale, nil
 	}
-	m.checked = generation
 	return good, nil
+}
+
+// untouchedDays tells whether the days that a report rests on are what they were.
+func (s *Shelf) untouchedDays(ctx context.Context, m *Made) (bool, error) {
+	if _, err := s.journal.get(ctx, s.ctx); err != nil {
+		return false, err
+	}
+	since, err := s.Days.Since(ctx, m.restsOn, m.generation)
+	return since.Kept && !since.Touched, err
 }
 
 // join finds the flight of a key or begins one, in place of the report that was
@@ -300,6 +300,8 @@ func (s *Shelf) build(key Key, f *flight) (made *Made, err error) {
 		Made: f.began, over: plan.Period.To, archive: archive.print,
 		restsOn: latency.Span{FromMS: key.FromMS, ToMS: key.ToMS}, grow: func(m *Made, by int64) { s.grow(key, m, by) },
 	}
+	made.untouched.every, made.untouched.going = lookEvery, &s.making
+	made.untouched.read = func(ctx context.Context) (bool, error) { return s.untouchedDays(ctx, made) }
 	if key.Trend {
 		// A day more, since an earlier mesh may have another time zone.
 		made.restsOn.FromMS = plan.Period.From.AddDate(0, -s.Policy.Diagnosis.Months-1, -1).UnixMilli()
