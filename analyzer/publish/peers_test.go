@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,37 +68,46 @@ func threeDays(t *testing.T) *api.Report {
 	return r
 }
 
-// filed are reports that differ in what is in them.
-func filed(t *testing.T) map[string]*api.Report {
-	t.Helper()
-	two := ofTwoCarriers(t)
-	return map[string]*api.Report{
-		"day": made(t), "days": threeDays(t),
-		"carrier": (&readers.Reader{Role: readers.Carrier, Carriers: []string{"one"}}).Excerpt(two),
-		"viewer":  (&readers.Reader{Role: readers.Viewer}).Excerpt(two),
-	}
+// filed are reports that differ in what is in them, and their files. Every reader
+// reads the same: they are made once.
+var filed struct {
+	sync.Once
+	reports map[string]*api.Report
+	files   []File
 }
 
-// allWritten puts every form of some reports into a folder and gives the files of
-// one ending.
-func allWritten(t *testing.T, reports map[string]*api.Report, ending string) (files []string) {
+func makeFiled(t *testing.T) {
 	t.Helper()
-	dir := t.TempDir()
-	for name, r := range reports {
-		all, err := All(r, []byte("{}"), name, true)
-		if err != nil {
-			t.Fatal(err)
+	filed.Do(func() {
+		two := ofTwoCarriers(t)
+		filed.reports = map[string]*api.Report{
+			"day": made(t), "days": threeDays(t),
+			"carrier": (&readers.Reader{Role: readers.Carrier, Carriers: []string{"one"}}).Excerpt(two),
+			"viewer":  (&readers.Reader{Role: readers.Viewer}).Excerpt(two),
 		}
-		for _, f := range all {
-			if file := filepath.Join(dir, f.Name); strings.HasSuffix(f.Name, ending) {
-				if err := os.WriteFile(file, f.Data, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				files = append(files, file)
+		for _, name := range slices.Sorted(maps.Keys(filed.reports)) {
+			files, err := All(filed.reports[name], []byte("{}"), name, true)
+			if err != nil {
+				t.Fatal(err)
 			}
+			filed.files = append(filed.files, files...)
+		}
+	})
+}
+
+// allFiled puts the files of one ending into a folder.
+func allFiled(t *testing.T, ending string) (files []string) {
+	t.Helper()
+	makeFiled(t)
+	dir := t.TempDir()
+	for _, f := range filed.files {
+		if file := filepath.Join(dir, f.Name); strings.HasSuffix(f.Name, ending) {
+			if err := os.WriteFile(file, f.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, file)
 		}
 	}
-	slices.Sort(files)
 	if len(files) == 0 {
 		t.Fatalf("no file ends in %s", ending)
 	}
@@ -125,10 +136,10 @@ func readByPython(t *testing.T, files []string) map[string]sheets {
 // TestWorkbookByOpenpyxl: every cell of every sheet is what the document has, and
 // those of pairs and ends what the JSON report has.
 func TestWorkbookByOpenpyxl(t *testing.T) {
-	reports := filed(t)
-	for file, book := range readByPython(t, allWritten(t, reports, ".xlsx")) {
+	for file, book := range readByPython(t, allFiled(t, ".xlsx")) {
 		name, lang := nameOf(file)
-		d := laidOut(t, reports[name], lang)
+		r := filed.reports[name]
+		d := laidOut(t, r, lang)
 		tables := d.Tables()
 		if len(book) != len(tables)+1 {
 			t.Errorf("%s has %d sheets, want %d", file, len(book), len(tables)+1)
@@ -147,7 +158,7 @@ func TestWorkbookByOpenpyxl(t *testing.T) {
 		}
 		for _, id := range []string{document.Pairs, document.Ends} {
 			if table := d.Table(id); table != nil {
-				asInJSON(t, reports[name], table)
+				asInJSON(t, r, table)
 			}
 		}
 	}
@@ -264,12 +275,16 @@ func field(of map[string]any, name string) (any, bool) {
 }
 
 func TestCSVByPython(t *testing.T) {
-	reports := filed(t)
-	files := allWritten(t, reports, ".csv")
+	files := allFiled(t, ".csv")
 	read := readByPython(t, files)
+	laid := map[string]*document.Document{}
 	for _, file := range files {
 		name, lang := nameOf(file)
-		table := laidOut(t, reports[name], lang).Table(strings.Split(filepath.Base(file), ".")[2])
+		of := name + string(lang)
+		if laid[of] == nil {
+			laid[of] = laidOut(t, filed.reports[name], lang)
+		}
+		table := laid[of].Table(strings.Split(filepath.Base(file), ".")[2])
 		rows := read[file][""]
 		if table == nil || len(rows) != len(table.Rows)+1 {
 			t.Fatalf("%s: %d rows of %v", file, len(rows), table)
@@ -295,7 +310,7 @@ func TestCSVByPython(t *testing.T) {
 // its SVG and of its style.
 func TestWebPageByVNU(t *testing.T) {
 	jar := peer(t, "vnu-jar")
-	files := allWritten(t, filed(t), ".html")
+	files := allFiled(t, ".html")
 	if said := output(t, "java", append([]string{"-jar", jar, "--stdout", "--format", "gnu"}, files...)...); said != "" {
 		t.Error(said)
 	}
@@ -327,7 +342,7 @@ func byVeraPDF(t *testing.T, files ...string) string {
 
 // TestPDFA: the reference checker takes every PDF as PDF/A-2b.
 func TestPDFA(t *testing.T) {
-	files := allWritten(t, filed(t), ".pdf")
+	files := allFiled(t, ".pdf")
 	said := byVeraPDF(t, files...)
 	if strings.Count(said, "PASS ") != len(files) || strings.Contains(said, "FAIL") {
 		t.Errorf("of %d files:\n%s", len(files), said)
@@ -350,7 +365,7 @@ func TestPDFA(t *testing.T) {
 // a line at least.
 func TestNoPageIsBlank(t *testing.T) {
 	needs(t, "pdftoppm")
-	for _, file := range allWritten(t, filed(t), ".pdf") {
+	for _, file := range allFiled(t, ".pdf") {
 		pages := strings.TrimSuffix(file, ".pdf")
 		output(t, "pdftoppm", "-r", "40", "-gray", file, pages)
 		rendered, err := filepath.Glob(pages + "-*.pgm")
