@@ -92,8 +92,7 @@ func compareCells(a, b [][]string, differ func(row, column int, was, is string))
 // compareXLSX goes by sheets and cells. Nothing where the workbook found cannot be
 // read, or has other formats only.
 func compareXLSX(want, found []byte) (all []Difference) {
-	// What it reads may be anything, and the library was not written for that: a
-	// workbook that makes it fall is one that cannot be read.
+	// A workbook that makes the library fall is one that cannot be read.
 	defer func() {
 		if recover() != nil {
 			all = nil

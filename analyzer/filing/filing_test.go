@@ -268,6 +268,47 @@ func TestOneByte(t *testing.T) {
 	}
 }
 
+// A report whose parts are missing or do not fit each other cannot be laid out.
+// It is refused like any other that was altered, and verify does not fall over
+// it.
+func TestWhatCannotBeLaidOut(t *testing.T) {
+	for _, change := range []struct {
+		name string
+		to   func(*api.Report)
+	}{
+		{"no planes", func(r *api.Report) { r.Planes = nil }},
+		{"no statistic", func(r *api.Report) { r.Policy.Statistic = "" }},
+		{"a verdict of no target", func(r *api.Report) { r.Rate.Target = nil }},
+		{"points without packets", func(r *api.Report) { r.Distributions[0].ECDF.Within = nil }},
+	} {
+		t.Run(change.name, func(t *testing.T) {
+			dir, key := signed(t)
+			r := made(t)
+			change.to(r)
+			data, err := report.JSON(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			overwrite(t, data, dir, theJSON)
+			got := check(t, dir, key)
+			want(t, got, "file_changed "+theJSON)
+			if f := got.Findings[0]; f.Detail == "" {
+				t.Error("nothing is said of it")
+			}
+			// Nor if it is what was filed, and another form has to be held against it.
+			other := t.TempDir()
+			files := []publish.File{{Name: theJSON, Data: data}, {Name: name + ".en.html", Data: []byte("<html>")}}
+			if _, err := Write(other, name, files, ManifestFor(r, nil), key); err != nil {
+				t.Fatal(err)
+			}
+			overwrite(t, []byte("<HTML>"), other, name+".en.html")
+			if got := check(t, other, key); got.Counts[FileChanged] != 1 {
+				t.Errorf("findings are %q", found(got))
+			}
+		})
+	}
+}
+
 // A file cut off or added to at any place is refused as well.
 func TestOtherLength(t *testing.T) {
 	dir, key := signed(t)
