@@ -11,16 +11,25 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
+// Bounds of what is compared: what was found may have been made to take all
+// memory, and twenty differences are told.
+const (
+	mostDifferences = 10_000
+	mostLonger      = 256 << 10 // bytes by which one text may have more than twice as many as the other
+)
+
 // compare says in what two files of a form differ, by its terms or, where these
-// are the same, by bytes.
+// are the same, by bytes; so too where one is so much longer that it is no
+// altered form of the other.
 func compare(ext string, want, found []byte) []Difference {
 	var all []Difference
-	switch ext {
-	case ".csv":
-		all = compareCSV(want, found)
-	case ".xlsx":
+	alike := max(len(want), len(found)) <= 2*min(len(want), len(found))+mostLonger
+	switch {
+	case ext == ".xlsx":
 		all = compareXLSX(want, found)
-	case ".html":
+	case ext == ".csv" && alike:
+		all = compareCSV(want, found)
+	case ext == ".html" && alike:
 		all = compareLines(want, found)
 	}
 	if len(all) == 0 {
@@ -45,20 +54,30 @@ func compareCSV(want, found []byte) (all []Difference) {
 	if a == nil || b == nil {
 		return nil
 	}
-	compareCells(a, b, func(row, column int, was, is string) {
-		where := fmt.Sprintf("row %d", row+1)
-		if row < len(a) && row > 0 {
-			where += " (" + plain(strings.Join(a[row][:min(2, len(a[row]))], ", ")) + ")"
+	cells := func(rows [][]string, row int) []string {
+		if row < len(rows) {
+			return rows[row]
 		}
-		all = append(all, Difference{where + ", " + head(a, column), was, is})
-	})
+		return nil
+	}
+	heads := cells(a, 0)
+	for row := 0; row < max(len(a), len(b)) && len(all) < mostDifferences; row++ {
+		filed := cells(a, row)
+		compareRow(filed, cells(b, row), func(column int, was, is string) {
+			where := fmt.Sprintf("row %d", row+1)
+			if row < len(a) && row > 0 {
+				where += " (" + plain(strings.Join(filed[:min(2, len(filed))], ", ")) + ")"
+			}
+			all = append(all, Difference{where + ", " + head(heads, column), was, is})
+		})
+	}
 	return all
 }
 
 // head names a column by its head, or else by its letter.
-func head(rows [][]string, column int) string {
-	if len(rows) > 0 && column < len(rows[0]) && rows[0][column] != "" {
-		return plain(rows[0][column])
+func head(heads []string, column int) string {
+	if column < len(heads) && heads[column] != "" {
+		return plain(heads[column])
 	}
 	letter, err := excelize.ColumnNumberToName(column + 1)
 	if err != nil {
@@ -67,24 +86,17 @@ func head(rows [][]string, column int) string {
 	return "column " + letter
 }
 
-func compareCells(a, b [][]string, differ func(row, column int, was, is string)) {
-	at := func(rows [][]string, row, column int) string {
-		if row < len(rows) && column < len(rows[row]) {
-			return rows[row][column]
+// compareRow goes by cells; one that is not there is empty.
+func compareRow(a, b []string, differ func(column int, was, is string)) {
+	at := func(cells []string, column int) string {
+		if column < len(cells) {
+			return cells[column]
 		}
 		return ""
 	}
-	for row := range max(len(a), len(b)) {
-		columns := 0
-		for _, rows := range [][][]string{a, b} {
-			if row < len(rows) {
-				columns = max(columns, len(rows[row]))
-			}
-		}
-		for column := range columns {
-			if was, is := at(a, row, column), at(b, row, column); was != is {
-				differ(row, column, was, is)
-			}
+	for column := range max(len(a), len(b)) {
+		if was, is := at(a, column), at(b, column); was != is {
+			differ(column, was, is)
 		}
 	}
 }
@@ -122,16 +134,41 @@ func compareXLSX(want, found []byte) (all []Difference) {
 		}
 	}
 	for _, sheet := range sheets {
-		was, err := a.GetRows(sheet)
-		is, errOfFound := b.GetRows(sheet)
+		was, err := a.Rows(sheet)
+		is, errOfFound := b.Rows(sheet)
 		if err != nil || errOfFound != nil {
 			all = append(all, Difference{"sheets", sheet, ""})
 			continue
 		}
-		compareCells(was, is, func(row, column int, from, to string) {
-			cell, err := excelize.CoordinatesToCellName(column+1, row+1)
+		all = append(all, compareSheet(sheet, was, is)...)
+	}
+	return all[:min(len(all), mostDifferences)]
+}
+
+// compareSheet holds one row at a time: a few bytes of a workbook can be a
+// million rows of sixteen thousand cells.
+func compareSheet(sheet string, a, b *excelize.Rows) (all []Difference) {
+	next := func(rows *excelize.Rows) (cells []string, more bool) {
+		if !rows.Next() {
+			return nil, false
+		}
+		cells, err := rows.Columns()
+		return cells, err == nil
+	}
+	var heads []string
+	for row := 1; len(all) < mostDifferences; row++ {
+		was, more := next(a)
+		is, moreFound := next(b)
+		if !more && !moreFound {
+			break
+		}
+		if row == 1 {
+			heads = was
+		}
+		compareRow(was, is, func(column int, from, to string) {
+			cell, err := excelize.CoordinatesToCellName(column+1, row)
 			if err == nil {
-				all = append(all, Difference{fmt.Sprintf("sheet %q, cell %s (%s)", sheet, cell, head(was, column)), from, to})
+				all = append(all, Difference{fmt.Sprintf("sheet %q, cell %s (%s)", sheet, cell, head(heads, column)), from, to})
 			}
 		})
 	}
@@ -141,7 +178,7 @@ func compareXLSX(want, found []byte) (all []Difference) {
 // compareLines goes by lines.
 func compareLines(want, found []byte) (all []Difference) {
 	a, b := strings.Split(string(want), "\n"), strings.Split(string(found), "\n")
-	for i := range max(len(a), len(b)) {
+	for i := 0; i < max(len(a), len(b)) && len(all) < mostDifferences; i++ {
 		var was, is string
 		if i < len(a) {
 			was = a[i]

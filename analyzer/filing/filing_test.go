@@ -825,3 +825,57 @@ func TestStem(t *testing.T) {
 		}
 	}
 }
+
+// What is put into the place of a form may be made to be large when it is read:
+// it is refused all the same, and no more differences are collected than are
+// worth it.
+func TestWhatGrowsWhenItIsRead(t *testing.T) {
+	dir, key := signed(t)
+	wide := excelize.NewFile()
+	const sheet = "Every pair of clusters"
+	if err := wide.SetSheetName("Sheet1", sheet); err != nil {
+		t.Fatal(err)
+	}
+	w, err := wide.NewStreamWriter(sheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, columns = mostDifferences + 100, 500 // of which only the last has something
+	for row := range rows {
+		cell, err := excelize.CoordinatesToCellName(columns, row+1)
+		if err == nil {
+			err = w.SetRow(cell, []any{1})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var workbook bytes.Buffer
+	if err := wide.Write(&workbook); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		ext  string
+		data []byte
+		told int // differences
+	}{
+		{".en.xlsx", workbook.Bytes(), mostDifferences},
+		{".en.pairs.csv", bytes.Repeat([]byte("a\n"), 4<<20), 1},
+		{".en.html", bytes.Repeat([]byte("\n"), 8<<20), 1},
+	} {
+		whole := read(t, dir, name+test.ext)
+		if all := compare(filepath.Ext(test.ext), whole, test.data); len(all) < 1 || len(all) > test.told {
+			t.Errorf("%s: %d differences, want at most %d", test.ext, len(all), test.told)
+		}
+		overwrite(t, test.data, dir, name+test.ext)
+		want(t, check(t, dir, key), "file_changed "+name+test.ext)
+		overwrite(t, whole, dir, name+test.ext)
+	}
+	deep := bytes.Repeat([]byte("["), 1<<20)
+	if got := pathAt(deep, len(deep)-1); got != "byte 1048576" {
+		t.Errorf("the path of a byte a million levels deep is %.40s", got)
+	}
+}

@@ -114,11 +114,11 @@ const maxTries = 400
 // stands in the JSON, until the bytes have the digest that was filed. It gives
 // these and the place; nil if there is none.
 func (e *explainer) restore(found []byte, candidates []Difference) (whole []byte, was Difference, at int) {
-	filed := e.filed(e.json).SHA256
+	filed, size := e.filed(e.json).SHA256, int(e.filed(e.json).SizeBytes)
 	tries := 0
 	seen := map[[2]string]bool{}
 	for _, d := range candidates {
-		if d.Found == "" || d.Filed == "" || seen[[2]string{d.Filed, d.Found}] {
+		if d.Found == "" || d.Filed == "" || seen[[2]string{d.Filed, d.Found}] || len(found)-len(d.Found)+len(d.Filed) != size {
 			continue
 		}
 		seen[[2]string{d.Filed, d.Found}] = true
@@ -154,6 +154,10 @@ func standsAlone(data []byte, at, length int) bool {
 	return !part(at-1) && !part(at+length)
 }
 
+// maxDepth is how deep JSON may lie, as in encoding/json, whose tokens know no
+// such bound.
+const maxDepth = 10_000
+
 // pathAt names the value of a JSON text that holds a byte: planes[0].rate.total.
 func pathAt(data []byte, at int) string {
 	type level struct {
@@ -187,11 +191,11 @@ func pathAt(data []byte, at int) string {
 	}
 	for {
 		token, err := dec.Token()
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				return fmt.Sprintf("byte %d", at+1)
-			}
+		if err != nil && errors.Is(err, io.EOF) {
 			return path()
+		}
+		if err != nil || len(levels) > maxDepth {
+			return fmt.Sprintf("byte %d", at+1)
 		}
 		over := dec.InputOffset() > int64(at)
 		n := len(levels)
