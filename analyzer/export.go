@@ -27,7 +27,7 @@ type exportCommand struct {
 
 // Run writes what the store holds of a period as a table.
 func (c *exportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
-	if err := noFolder(c.Out); err != nil {
+	if err := checkOut(c.Out); err != nil {
 		return err
 	}
 	if file, ok := env.Stdout.(*os.File); ok && c.Out == "" && c.Format == "parquet" && term.IsTerminal(int(file.Fd())) {

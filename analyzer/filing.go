@@ -19,7 +19,7 @@ import (
 const maxReason = 500
 
 // checkSigning refuses, before any work is done, what could not be signed, and
-// what would take the place of a file that is.
+// what would take the place of something that is filed.
 func (f formed) checkSigning() error {
 	if f.Reason != "" && f.Format != allForms {
 		return cli.Usage(errors.New("--reason goes with --format all, which keeps revisions"))
@@ -27,9 +27,9 @@ func (f formed) checkSigning() error {
 	if len([]rune(f.Reason)) > maxReason || strings.ContainsFunc(f.Reason, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return cli.Usage(fmt.Errorf("--reason has to be one line of at most %d characters", maxReason))
 	}
-	if f.Out != "" && f.Format != allForms {
-		if _, err := os.Lstat(filing.ManifestOf(f.Out)); err == nil {
-			return cli.Usage(fmt.Errorf("--out %s is signed in %s, and a signed file is never replaced; name another, or use --format all, which keeps revisions", f.Out, filing.ManifestOf(f.Out)))
+	if f.Format != allForms {
+		if err := checkOut(f.Out); err != nil {
+			return err
 		}
 	}
 	if f.Sign == "" {

@@ -93,6 +93,19 @@ func TestRevisionsOfAReport(t *testing.T) {
 	}
 	good("revision  2, in the place of 1\n", folder)
 	const stem = "report-20250603T020000Z-to-20250603T020100Z"
+	link := filepath.Join(t.TempDir(), "link.html")
+	if err := os.Symlink(filepath.Join(folder, stem+".en.html"), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{filepath.Join(folder, stem+".json"), filepath.Join(folder, stem+"_r02.manifest.json"), filepath.Join(folder, stem+".manifest.json.sig"), link} {
+		for _, command := range [][]string{{"report", "--format", "json"}, {"report"}, {"export"}} {
+			args := append(append(command, "--mesh", meshFile, "--store", spec, "--out", out), minute()...)
+			if _, stderr, status := run(t.Context(), args...); status != 2 || !strings.Contains(stderr, "which is never replaced") {
+				t.Errorf("%s over %s: status %d, %s", command, out, status, stderr)
+			}
+		}
+	}
+	good("revision  2, in the place of 1\n", folder)
 	data, err := os.ReadFile(filepath.Join(folder, stem+"_r02.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +152,7 @@ func TestOneSignedForm(t *testing.T) {
 	if stdout, stderr, status := run(t.Context(), "verify", "--key", public, out); status != 0 {
 		t.Errorf("status %d, %s%s", status, stderr, stdout)
 	}
-	if _, stderr, status := run(t.Context(), args...); status != 2 || !strings.Contains(stderr, "a signed file is never replaced") {
+	if _, stderr, status := run(t.Context(), args...); status != 2 || !strings.Contains(stderr, "which is never replaced") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }

@@ -8,15 +8,26 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fibergauge/fibergauge/analyzer/filing"
 	"github.com/fibergauge/fibergauge/internal/cli"
 	"github.com/fibergauge/fibergauge/internal/durable"
 )
 
-// noFolder refuses a folder as --out, before any work is done; empty is standard
-// output.
-func noFolder(out string) error {
-	if info, err := os.Stat(out); out != "" && err == nil && info.IsDir() {
+// checkOut refuses a folder as --out, and what would take the place of something
+// that is filed, before any work is done; empty is standard output.
+func checkOut(out string) error {
+	if out == "" {
+		return nil
+	}
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
 		return cli.Usage(fmt.Errorf("--out %s is a folder; name a file in it", out))
+	}
+	filed, err := filing.Guarding(out)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("--out: %w", err))
+	}
+	if filed != "" {
+		return cli.Usage(fmt.Errorf("--out %s is of what is filed by %s, which is never replaced; name another file, or use report --format all, which keeps revisions", out, filed))
 	}
 	return nil
 }

@@ -142,6 +142,38 @@ func Names(dir string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
+// Guarding is the manifest that a file would take something from if it were
+// written: one that names it, or that it would be itself, with its signature. A
+// link is followed, as who writes does. Empty: there is none.
+func Guarding(path string) (string, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	if m := strings.TrimSuffix(name, signatureSuffix); strings.HasSuffix(m, manifestSuffix) {
+		return filepath.Join(dir, m), nil
+	}
+	manifests, _, err := list(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, file := range manifests {
+		data, err := readUpTo(filepath.Join(dir, file), manifest.MaxBytes)
+		if err != nil {
+			return "", err
+		}
+		m, err := manifest.Parse(data)
+		if file == ManifestOf(name) || err == nil && slices.ContainsFunc(m.Files, func(f manifest.File) bool { return strings.EqualFold(f.Name, name) }) {
+			return filepath.Join(dir, file), nil
+		}
+	}
+	return "", nil
+}
+
 // As is how a report is filed.
 type As struct {
 	Key    *manifest.PrivateKey // nil: nobody signs
