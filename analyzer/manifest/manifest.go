@@ -64,12 +64,17 @@ type File struct {
 	SHA256    string `json:"sha256"`
 	// BlockSHA256 are the digests of its blocks of BlockBytes, one after the
 	// other, the last of what is left; of the JSON report only, of which all other
-	// files are made. They show where an altered one differs, and decide nothing.
+	// files are made, and only up to maxBlocked. They show where an altered one
+	// differs, and decide nothing.
 	BlockSHA256 []byte `json:"block_sha256,omitempty"`
 }
 
 // BlockBytes is the size of the blocks of a file.
 const BlockBytes = 1024
+
+// maxBlocked is how many bytes a file may have of whose blocks there are digests:
+// these are two thirds of MaxBytes then.
+const maxBlocked = 16 << 20
 
 // Is tells whether two are the same file.
 func (f File) Is(other File) bool {
@@ -79,6 +84,9 @@ func (f File) Is(other File) bool {
 // WithBlocks adds the digests of the blocks of what is in the file.
 func (f File) WithBlocks(data []byte) File {
 	f.BlockSHA256 = nil
+	if len(data) > maxBlocked {
+		return f
+	}
 	for block := range slices.Chunk(data, BlockBytes) {
 		sum := sha256.Sum256(block)
 		f.BlockSHA256 = append(f.BlockSHA256, sum[:]...)
@@ -122,6 +130,9 @@ func (m *Manifest) Encode() ([]byte, error) {
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(m); err != nil {
 		return nil, fmt.Errorf("write the manifest: %w", err)
+	}
+	if out.Len() > MaxBytes {
+		return nil, fmt.Errorf("write the manifest: it would have more than %d bytes, and nobody could read it", MaxBytes)
 	}
 	return out.Bytes(), m.check()
 }

@@ -59,6 +59,24 @@ func TestParseIsTheWayBack(t *testing.T) {
 	}
 }
 
+// What is written can be read, however large the report is.
+func TestLargeReport(t *testing.T) {
+	for _, test := range []struct{ size, blocks int }{{0, 0}, {BlockBytes, 1}, {maxBlocked, maxBlocked / BlockBytes}, {maxBlocked + 1, 0}, {40 << 20, 0}} {
+		m := sample(t, nil)
+		data := make([]byte, test.size)
+		m.Files[1] = FileOf(m.Files[1].Name, data).WithBlocks(data)
+		got, err := Parse(encoded(t, m))
+		if err != nil || len(got.Files[1].BlockSHA256) != test.blocks*sha256.Size {
+			t.Errorf("%d bytes: %v", test.size, err)
+		}
+	}
+	m := sample(t, nil)
+	m.GeneratedBy = strings.Repeat("x", MaxBytes)
+	if _, err := m.Encode(); err == nil {
+		t.Error("a manifest is written that nobody can read")
+	}
+}
+
 // What is not canonical, or could mean another file than one beside the manifest,
 // is refused.
 func TestParseRefuses(t *testing.T) {
