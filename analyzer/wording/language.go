@@ -14,6 +14,7 @@
 //	figures.go                captions of figures, and words within
 //	recompute.go              how to get the same figures
 //	revisions.go              what a revision of a report changed
+//	portal.go                 what the pages of the portal say besides
 //	format.go                 numbers, lists, dates
 //
 // To add a sentence: write a function there that takes what the sentence needs

@@ -105,6 +105,7 @@ func samples() []sample {
 	all := append(sampleHeadings(), sampleResults()...)
 	all = append(all, sampleMethod()...)
 	all = append(all, sampleData()...)
+	all = append(all, samplePortal()...)
 	return append(all, sampleFormats()...)
 }
 
