@@ -181,7 +181,7 @@ func (s *source) rateRow(name string, r api.Rate) []Cell {
 func (s *source) carriers() []Block {
 	var blocks []Block
 	for _, plane := range s.planes() {
-		t := s.rateTable("carriers_"+id(plane.Plane), wording.Plane(s.lang, plane.Plane), wording.ColumnCarrier)
+		t := s.rateTable("carriers_"+ID(plane.Plane), wording.Plane(s.lang, plane.Plane), wording.ColumnCarrier)
 		for _, c := range plane.Carriers {
 			t.Rows = append(t.Rows, s.rateRow(c.Carrier, c.Rate))
 		}
@@ -214,8 +214,9 @@ func (s *source) trend() []Block {
 	return []Block{s.trendFigure(), t}
 }
 
-// id makes the end of an ID out of a name of the mesh.
-func id(name string) string {
+// ID is the end that tables of one plane, or of another name of the mesh, have
+// in their IDs.
+func ID(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r

@@ -17,7 +17,7 @@ const (
 func (s *source) pairs() []Block {
 	blocks := []Block{s.ranked(), s.matrix()}
 	for _, plane := range s.planes() {
-		t := s.table("pairs_"+id(plane.Plane), wording.Plane(s.lang, plane.Plane), heads{
+		t := s.table("pairs_"+ID(plane.Plane), wording.Plane(s.lang, plane.Plane), heads{
 			{"pair", wording.ColumnPair, 18}, {"carrier", wording.ColumnCarrier, 9}, {"distance_km", wording.ColumnDistance, 10}, {"distance_class", wording.ColumnDistanceClass, 9},
 			{"limit_rtt_ms", wording.ColumnLimit, 9}, {"measured_rtt_ms", wording.ColumnMeasured, 11}, {"ratio", wording.ColumnRatio, 7},
 			{"interval", wording.ColumnInterval, 13}, {"loss_percent", wording.ColumnLoss, 7}, {"verdict", wording.ColumnVerdict, 11}, {"guarded", wording.ColumnGuarded, 13},

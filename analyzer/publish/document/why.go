@@ -9,7 +9,7 @@ import (
 func (s *source) because(about cause) []Block {
 	var blocks []Block
 	for _, plane := range s.planes() {
-		t := s.table(about.id+"_"+id(plane.Plane), wording.Plane(s.lang, plane.Plane), heads{
+		t := s.table(about.id+"_"+ID(plane.Plane), wording.Plane(s.lang, plane.Plane), heads{
 			{"pair", wording.ColumnPair, 20}, {"carrier", wording.ColumnCarrier, 10}, {"ratio", wording.ColumnRatio, 9}, {"why", wording.ColumnReason, 75},
 		})
 		for i := range plane.Pairs {

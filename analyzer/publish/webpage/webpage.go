@@ -26,7 +26,7 @@ func Write(d *document.Document) ([]byte, error) {
 		"table": as[*document.Table], "picture": as[*document.Picture],
 		// The figure's own writer escapes its words.
 		"svg":     func(p *document.Picture) template.HTML { return template.HTML(p.Figure.SVG("figure-" + p.ID)) },
-		"style":   func() template.CSS { return template.CSS(pageStyle + chart.CSS()) },
+		"style":   func() template.CSS { return template.CSS(CSS()) },
 		"numeric": func(t *document.Table) []bool { return t.NumericColumns() },
 		"lang":    func() string { return d.Language.Tag() },
 	}).Parse(pageText)
@@ -47,3 +47,7 @@ func as[T document.Block](b document.Block) any {
 	}
 	return nil
 }
+
+// CSS is what a page of a report looks like, its figures included; other pages
+// begin with it.
+func CSS() string { return pageStyle + chart.CSS() }
