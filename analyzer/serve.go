@@ -36,7 +36,10 @@ type serveCommand struct {
 
 // Help says what a request is, and what the flags of a period do here.
 func (serveCommand) Help() string {
-	return `GET /api/v1/report?period=2025-06 (or from= and to=; and beside=1) answers with
+	return `In a browser / is a web site: the month so far, every month, each pair. With
+--readers people log in there with their token.
+
+GET /api/v1/report?period=2025-06 (or from= and to=; and beside=1) answers with
 what report --format json prints. --period, or --from and --to, is the period of
 requests that name none; without it they are refused.
 

@@ -180,7 +180,7 @@ func (w *pairWriter) days(series *api.Series) (all []daysOf) {
 }
 
 func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Location) daysOf {
-	title, description := wording.DaysOf(w.lang, s.Src, s.Dst)
+	title, description := wording.EndByDays(w.lang, s.Src, s.Dst)
 	title = s.Carrier + wording.Colon(w.lang) + title
 	bands := chart.Bands{
 		Size: chart.Size{WidthPT: 400}, Caption: chart.Caption{Title: title, Description: description},

@@ -115,3 +115,13 @@ func (l *List) Revoke(name string) (*List, error) {
 	}
 	return newList(left), nil
 }
+
+// Still gives a reader as the list has it now, who was found by a token before:
+// nil if that token was revoked or has expired since.
+func (l *List) Still(r *Reader, now time.Time) *Reader {
+	i, ok := l.byToken[r.token]
+	if !ok || l.readers[i].Expired(now) {
+		return nil
+	}
+	return &l.readers[i]
+}

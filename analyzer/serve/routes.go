@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"strconv"
@@ -48,12 +49,11 @@ func (s *Server) shelf(ctx context.Context) *shelf.Shelf {
 func (s *Server) Handler(ctx context.Context) http.Handler { return s.handler(s.shelf(ctx)) }
 
 // routes are all paths, as patterns of http.ServeMux.
-func (s *Server) routes(made *shelf.Shelf) map[string]route {
+func (s *Server) routes(made *shelf.Shelf, seen *history) map[string]route {
 	everybody, admin := readers.Roles(), []readers.Role{readers.Admin}
 	// A series, as a window, is what an end measured.
 	ends := []readers.Role{readers.Regulator, readers.Carrier, readers.Admin}
 	metrics := s.Metrics.handler()
-	seen := newHistory(s.Store, made)
 	turns := newTurns()
 	return map[string]route{
 		OpenAPIPath: {everybody, s.openapi},
@@ -90,9 +90,14 @@ func (s *Server) routes(made *shelf.Shelf) map[string]route {
 type asking struct{}
 
 func (s *Server) handler(made *shelf.Shelf) http.Handler {
-	door := &access{list: s.Readers, session: s.Session, now: time.Now, tries: newTries(), metrics: s.Metrics, log: newQuiet(s.Log)}
+	seen := newHistory(s.Store, made)
+	site := s.site(made, seen)
+	door := &access{list: s.Readers, session: site.session, now: time.Now, tries: newTries(), metrics: s.Metrics, log: newQuiet(s.Log)}
+	site.door = door
 	mux := http.NewServeMux()
-	for pattern, route := range s.routes(made) {
+	routes := s.routes(made, seen)
+	maps.Copy(routes, site.routes())
+	for pattern, route := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			reader := r.Context().Value(asking{}).(*readers.Reader)
 			switch {
@@ -108,13 +113,17 @@ func (s *Server) handler(made *shelf.Shelf) http.Handler {
 		answer := &answer{ResponseWriter: w, status: http.StatusOK}
 		answer.Header().Set("X-Content-Type-Options", "nosniff")
 		pattern, role := "", ""
-		// Strangers do not even learn which paths there are.
-		if reader := door.identify(answer, r); reader != nil {
+		reader := (*readers.Reader)(nil)
+		if pattern = site.open(answer, r); pattern == "" {
+			// Strangers do not even learn which paths there are.
+			reader = door.identify(answer, r)
+		}
+		if reader != nil {
 			role = string(reader.Role)
 			// A path that is not clean would be redirected, which no reader needs.
 			if _, pattern = mux.Handler(r); pattern == "" || r.URL.Path != path.Clean(r.URL.Path) {
 				pattern = ""
-				problem(answer, http.StatusNotFound, fmt.Sprintf("there is nothing at %.80q; reports are at %s", r.URL.Path, ReportPath))
+				site.nothing(answer, r, reader)
 			} else {
 				mux.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), asking{}, reader)))
 			}

@@ -4,6 +4,9 @@
 // from package series, windows from package export; routes.go lists what there is
 // and who may have it. Errors are problems in the form of RFC 9457.
 //
+// It is also a web site for people, drawn by package portal: site.go says to whom
+// and from which report, login.go and session.go who a browser is.
+//
 // Who asks is said by a token (package readers). Without a list of readers
 // everybody who can connect sees everything, so the command then listens on
 // loopback only.
@@ -49,15 +52,12 @@ type Store interface {
 
 // Server answers from one policy and store.
 type Server struct {
-	Mesh     *mesh.Mesh // judges every period; nil: the archive of the store does
-	Policy   *policy.Policy
-	Store    Store
-	Days     *records.Cache       // day records; nil: every report reads all windows
-	Fallback *report.Period       // of requests that name no period; nil: they are refused
-	Readers  func() *readers.List // who may ask; nil: everybody, everything
-	// Session, if set, knows readers who bring no token by something else, such
-	// as a cookie; nil for a stranger.
-	Session     func(*http.Request) *readers.Reader
+	Mesh        *mesh.Mesh // judges every period; nil: the archive of the store does
+	Policy      *policy.Policy
+	Store       Store
+	Days        *records.Cache       // day records; nil: every report reads all windows
+	Fallback    *report.Period       // of requests that name no period; nil: they are refused
+	Readers     func() *readers.List // who may ask; nil: everybody, everything
 	GeneratedBy string
 	Metrics     *Metrics
 	Log         *slog.Logger

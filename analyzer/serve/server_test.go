@@ -121,7 +121,7 @@ func TestProblems(t *testing.T) {
 		{"GET", ReportPath + "?period=2025-06-03", true, 503, "the store cannot be read now; the log of the analyzer says why"},
 		{"GET", "/healthz", true, 503, "the store does not answer; the log of the analyzer says why"},
 		{"POST", ReportPath, false, 405, `"POST" is not answered here; use GET`},
-		{"GET", "/", false, 404, `there is nothing at "/"; reports are at /api/v1/report`},
+		{"GET", "/elsewhere", false, 404, `there is nothing at "/elsewhere"; reports are at /api/v1/report`},
 	} {
 		s, source, _ := minute(t)
 		if c.broken {

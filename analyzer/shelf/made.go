@@ -98,7 +98,13 @@ func (m *Made) Body(form string, r *readers.Reader, write func(*api.Report) ([]b
 		m.bodies[name] = body
 	}
 	m.mu.Unlock()
-	return body()
+	made, err := body()
+	if err != nil { // whoever asks next may have better luck
+		m.mu.Lock()
+		delete(m.bodies, name)
+		m.mu.Unlock()
+	}
+	return made, err
 }
 
 func (m *Made) bodyOf(plain []byte) *Body {

@@ -217,9 +217,9 @@ func PairResult(lang Language, p *api.Pair, factor float64) string {
 	}, v)
 }
 
-// DaysOf is the title of a figure of one end day by day, and what there is to
+// EndByDays is the title of a figure of one end day by day, and what there is to
 // see in it.
-func DaysOf(lang Language, src, dst string) (title, description string) {
+func EndByDays(lang Language, src, dst string) (title, description string) {
 	v := values{"src": src, "dst": dst}
 	return say(lang, Text{EN: "RTT of each day, measured from {src} to {dst}", ZH: "逐日往返时延：由{src}测向{dst}"}, v),
 		Text{

@@ -36,7 +36,7 @@ func samplePortal() (all []sample) {
 		}},
 		sample{"PairResult without a carrier", func(l Language) string { return PairResult(l, &api.Pair{}, 1.5) }},
 		sample{"DaysOf", func(l Language) string {
-			title, description := DaysOf(l, "a1", "b1")
+			title, description := EndByDays(l, "a1", "b1")
 			return title + Stop(l) + description
 		}},
 		sample{"DaysWithheld", func(l Language) string { return DaysWithheld(l, []string{"telecom", "mobile"}) }},

@@ -97,6 +97,9 @@ var rooms = map[string][]string{
 	"analyzer/manifest": {"internal/keyfile"},
 	// What is published follows from the report, and from nothing else.
 	"analyzer/publish": {"analyzer/api", "analyzer/policy", "analyzer/wording", "mesh"},
+	// A page follows from what a reader may have over the API, and from nothing
+	// else.
+	"analyzer/portal": {"analyzer/api", "analyzer/publish", "analyzer/publish/chart", "analyzer/wording"},
 	// A figure is made of numbers and words; what a report is it need not know.
 	"analyzer/publish/chart": {},
 }
