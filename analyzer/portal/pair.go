@@ -186,6 +186,7 @@ func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Lo
 		Size: chart.Size{WidthPT: 400}, Caption: chart.Caption{Title: title, Description: description},
 		AxisLabel: wording.Word(w.lang, wording.SignRTTAxis), P95Label: wording.Word(w.lang, wording.SignP95OfDay), P50Label: wording.Word(w.lang, wording.SignP50OfDay),
 		InnerLabel: wording.Word(w.lang, wording.SignInnerBand), OuterLabel: wording.Word(w.lang, wording.SignOuterBand),
+		BeyondLabel: wording.Label(w.lang, wording.LabelBeyond), NoDataLabel: wording.Label(w.lang, wording.LabelNoData),
 	}
 	if len(s.Limits) == 1 { // else it changed within the period, and each day has its own
 		bands.LimitUS, bands.LimitLabel = s.Limits[0].LimitRTTMS*1000, wording.Label(w.lang, wording.LabelLimit)
@@ -208,11 +209,6 @@ func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Lo
 				row[0], count(p.Packets), count(p.Lost), ms(p.MinMS, false),
 				ms(p.P50MS, p.P50Unbounded), ms(p.P95MS, p.P95Unbounded), ms(p.P99MS, p.P99Unbounded),
 			}
-		}
-		if of.MinUS == nil {
-			bands.NoDataLabel = wording.Label(w.lang, wording.LabelNoData)
-		} else if of.P95US == nil || bands.LimitUS > 0 && *of.P95US > 2*bands.LimitUS-*of.MinUS { // the axis may end there
-			bands.BeyondLabel = wording.Label(w.lang, wording.LabelBeyond)
 		}
 		bands.Days = append(bands.Days, of)
 		t.Rows = append(t.Rows, row)

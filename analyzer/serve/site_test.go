@@ -2,7 +2,9 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -33,16 +35,20 @@ type browserOf struct {
 	cookies map[string]*http.Cookie
 	header  http.Header // of each request, besides
 	address string
+	tls     bool
 }
 
 func visit(t *testing.T, handler http.Handler) *browserOf {
 	t.Helper()
-	return &browserOf{t, handler, map[string]*http.Cookie{}, http.Header{}, "192.0.2.9:1"}
+	return &browserOf{t: t, handler: handler, cookies: map[string]*http.Cookie{}, header: http.Header{}, address: "192.0.2.9:1"}
 }
 
 func (v *browserOf) do(r *http.Request) *httptest.ResponseRecorder {
 	v.t.Helper()
 	r.RemoteAddr = v.address
+	if v.tls {
+		r.TLS = &tls.ConnectionState{}
+	}
 	if r.Header.Get("Accept") == "" {
 		r.Header.Set("Accept", pageAccept)
 	}
@@ -238,12 +244,14 @@ func TestCookies(t *testing.T) {
 	for _, c := range []struct {
 		name, prefix string
 		proto        string
-		secure       bool
+		tls, secure  bool
 	}{
-		{"plain on loopback", "", "", false},
-		{"behind a proxy with TLS", "__Host-", "https", true},
+		{"plain on loopback", "", "", false, false},
+		{"with TLS", "__Host-", "", true, true},
+		{"behind a proxy with TLS", "__Host-", "https", false, true},
 	} {
 		v := visit(t, handler)
+		v.tls = c.tls
 		if c.proto != "" {
 			v.header.Set("X-Forwarded-Proto", c.proto)
 		}
@@ -597,6 +605,14 @@ func TestMonthSoFar(t *testing.T) {
 			if body := v.get(target).Body.String(); !strings.Contains(body, soFar) || !strings.Contains(body, "June 2025 so far") {
 				t.Errorf("%s\n%.3000s", target, body)
 			}
+		}
+		link := regexp.MustCompile(`href="(/api/v1/report\?[^"]+)" download`).FindStringSubmatch(v.get("/").Body.String())
+		if link == nil {
+			t.Fatal("the month so far cannot be downloaded")
+		}
+		response := v.get(html.UnescapeString(link[1]))
+		if body := response.Body.String(); response.Code != http.StatusOK || !strings.Contains(body, "1 June 2025 to 16 June 2025") {
+			t.Errorf("%s: %d\n%.500s", link[1], response.Code, body)
 		}
 		sleepUntil("2025-07-01T05:00:00+08:00")
 		if body := v.get("/").Body.String(); strings.Contains(body, soFar) || !strings.Contains(body, "Of July 2025 there is no whole day of data yet. This is June 2025") {

@@ -97,7 +97,7 @@ func (s *stage) serve(ctx context.Context) error {
 	if err := s.answers(ctx, analyzer, url); err != nil {
 		return errors.Join(err, analyzer.kill())
 	}
-	if _, err := fmt.Fprintf(s.out.Results, "\nThe analyzer serves this report until Ctrl-C:\n  curl %s\n", url); err != nil {
+	if _, err := fmt.Fprintf(s.out.Results, "\nThe analyzer serves this report until Ctrl-C, in a browser and as JSON:\n  http://%s/\n  curl %s\n", address, url); err != nil {
 		return errors.Join(fmt.Errorf("show where the report is: %w", err), analyzer.kill())
 	}
 	if s.past != "" {

@@ -1,6 +1,9 @@
 package chart
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Bands is how the RTT of one link lay day by day: from the shortest to the
 // 99th percentile, with the 95th as a line against the limit. A day is a step
@@ -12,7 +15,7 @@ type Bands struct {
 	LimitUS float64 // 0: none
 
 	AxisLabel   string // such as "RTT, ms"
-	P95Label    string // of the legend, as are the next; empty ones are left out
+	P95Label    string // of the legend, as are the next; left out are empty ones, and what does not occur
 	P50Label    string
 	InnerLabel  string // the band from p50 to p95
 	OuterLabel  string // the band from the shortest to p99
@@ -166,11 +169,16 @@ func (p *bandsPlot) beyond() {
 	r := min(0.36*p.em, 0.4*p.step)
 	var heads [][]Point
 	for i, d := range p.in.Days {
-		if v, ok := known(d.P95US); !d.empty() && (!ok || v/1e3 > p.y.hi) {
+		if p.isBeyond(d) {
 			heads = append(heads, p.head(p.x(i)+p.step/2, p.frame.y0, r))
 		}
 	}
 	p.fill(InkNonCompliant, heads...)
+}
+
+func (p *bandsPlot) isBeyond(d BandDay) bool {
+	v, ok := known(d.P95US)
+	return !d.empty() && (!ok || v/1e3 > p.y.hi)
 }
 
 // head of an arrow that points up to y.
@@ -218,7 +226,12 @@ func (p *bandsPlot) items() []item {
 	add(p.in.InnerLabel, area(InkAccentMid))
 	add(p.in.OuterLabel, area(InkAccentSoft))
 	add(p.in.LimitLabel, line(Stroke{Ink: InkLimit, Width: 1.2, Dash: Dashed}))
-	add(p.in.BeyondLabel, func(x, y float64) { p.fill(InkNonCompliant, p.head(x, y-0.36*e, 0.36*e)) })
+	if slices.ContainsFunc(p.in.Days, p.isBeyond) {
+		add(p.in.BeyondLabel, func(x, y float64) { p.fill(InkNonCompliant, p.head(x, y-0.36*e, 0.36*e)) })
+	}
+	if !slices.ContainsFunc(p.in.Days, BandDay.empty) {
+		return items
+	}
 	add(p.in.NoDataLabel, func(x, y float64) { p.hatch([]box{{x - e, y - 0.5*e, x + e, y + 0.5*e}}, InkFrame) })
 	return items
 }
