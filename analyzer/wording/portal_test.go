@@ -35,7 +35,7 @@ func samplePortal() (all []sample) {
 			return PairResult(l, &p, 1.5)
 		}},
 		sample{"PairResult without a carrier", func(l Language) string { return PairResult(l, &api.Pair{}, 1.5) }},
-		sample{"DaysOf", func(l Language) string {
+		sample{"EndByDays", func(l Language) string {
 			title, description := EndByDays(l, "a1", "b1")
 			return title + Stop(l) + description
 		}},
