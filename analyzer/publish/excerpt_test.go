@@ -43,20 +43,21 @@ func ofTwoCarriers(t *testing.T) *api.Report {
 		t.Fatal(err)
 	}
 	s := &scenario.Store{}
-	us := uint32(16_117)
+	us := uint32(19_117)
 	for i, carrier := range []string{"one", "two"} {
 		for j, link := range []string{"ab", "ba", "ac", "ca", "bc", "cb"} {
 			// Its least, median, most frequent and worst RTT.
 			us += 1_013
-			rtts := append(append(scenario.Same(us, 12), scenario.Same(us+307, 6)...), us+701, us+3_119)
+			lost := j % 2
+			rtts := slices.Concat(scenario.Same(us, 36-lost), scenario.Same(us+307, 18), scenario.Same(us+701, 4), scenario.Same(us+3_119, 2))
 			if carrier == "two" && link == "ca" {
-				rtts = scenario.Same(5_003, 20)
+				rtts = scenario.Same(5_003, 60-lost)
 			}
 			keep := func(at int) bool { return i+j != 3 || at > 5 }
 			src, dst := fmt.Sprintf("zq-%s-%c", carrier, link[0]), fmt.Sprintf("zq-%s-%c", carrier, link[1])
 			for at := period.From; at.Before(period.To); at = at.Add(time.Hour) {
 				if keep(at.Hour()) {
-					s.Fill(t, m, src, dst, at, at.Add(time.Hour), rtts, j%2, nil)
+					s.Fill(t, m, src, dst, at, at.Add(time.Hour), rtts, lost, nil)
 				}
 			}
 		}
@@ -68,6 +69,9 @@ func ofTwoCarriers(t *testing.T) *api.Report {
 	r, err := report.Build(t.Context(), plan, s, report.Options{GeneratedBy: "test", Complete: true, Trend: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(r.Distributions) == 0 || r.Pairs[0].Verdict != api.Compliant {
+		t.Fatalf("%d pairs are diagnosed, the first is %s", len(r.Distributions), r.Pairs[0].Verdict)
 	}
 	return r
 }
@@ -140,6 +144,9 @@ func TestFormsOfExcerpts(t *testing.T) {
 		if len(texts) < 15 {
 			t.Fatalf("only %d secrets of %s: %v", len(texts), carrier, texts)
 		}
+	}
+	if d := (&readers.Reader{Role: readers.Carrier, Carriers: []string{"one"}}).Excerpt(whole).Distributions; len(d) == 0 {
+		t.Fatal("no pair of carrier one is diagnosed")
 	}
 	for _, c := range []struct {
 		reader readers.Reader
@@ -231,6 +238,9 @@ func checkExcerpt(t *testing.T, r *api.Report, d *document.Document) {
 		if len(sections[id].Blocks) == 0 {
 			t.Errorf("%+v: no section %s", r.Excerpt, id)
 		}
+	}
+	if drawn := len(sections["distributions"].Blocks) > 0; drawn != (len(r.Distributions) > 0) {
+		t.Errorf("%+v: %d distributions, drawn: %v", r.Excerpt, len(r.Distributions), drawn)
 	}
 	if !pictures["map"] || !pictures["ranked"] || !pictures["matrix"] {
 		t.Errorf("%+v: pictures are %v", r.Excerpt, pictures)

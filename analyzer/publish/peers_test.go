@@ -53,10 +53,10 @@ func threeDays(t *testing.T) *api.Report {
 		t.Fatal(err)
 	}
 	s := &scenario.Store{}
-	evening := func(at time.Time) bool { return at.In(m.Location()).Hour() >= 20 }
-	s.Both(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_123, 20), 0, func(at time.Time) bool { return !evening(at) })
-	s.Both(t, m, "a1", "b1", period.From, period.To, append(scenario.Same(22_000, 15), 23_000, 24_000), 3, evening)
-	s.Both(t, m, "a1", "c1", period.From, period.To, scenario.Same(21_000, 20), 0, nil)
+	evening := func(at time.Time) bool { return at.In(m.Location()).Hour() >= 19 }
+	s.Both(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_123, 60), 0, func(at time.Time) bool { return !evening(at) })
+	s.Both(t, m, "a1", "b1", period.From, period.To, append(scenario.Same(22_000, 45), 23_000, 23_000, 23_000, 24_000, 24_000, 24_000), 9, evening)
+	s.Both(t, m, "a1", "c1", period.From, period.To, scenario.Same(21_000, 60), 0, nil)
 	plan, err := report.NewPlan(m, policy.Default(), period, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +64,9 @@ func threeDays(t *testing.T) *api.Report {
 	r, err := report.Build(t.Context(), plan, s, report.Options{GeneratedBy: "test", Complete: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(r.Distributions) != 2 || r.Pairs[0].Verdict != api.NonCompliant {
+		t.Fatalf("%d pairs are diagnosed, the first is %s", len(r.Distributions), r.Pairs[0].Verdict)
 	}
 	return r
 }

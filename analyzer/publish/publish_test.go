@@ -38,10 +38,10 @@ func made(t *testing.T) *api.Report {
 		t.Fatal(err)
 	}
 	s := &scenario.Store{}
-	s.Both(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_123, 20), 0, nil)
-	s.Both(t, m, "a1", "c1", period.From, period.To, append(scenario.Same(21_000, 18), 30_000, 31_000), 0, nil)
-	s.Both(t, m, "b1", "c1", period.From, period.To, scenario.Same(24_000, 14), 6, nil)
-	s.Both(t, m, "a2", "b2", period.From, period.To, scenario.Same(22_578, 20), 0, func(at time.Time) bool { return at.Hour() > 7 })
+	s.Both(t, m, "a1", "b1", period.From, period.To, scenario.Same(20_123, 60), 0, nil)
+	s.Both(t, m, "a1", "c1", period.From, period.To, append(scenario.Same(21_000, 54), 30_000, 30_000, 30_000, 31_000, 31_000, 31_000), 0, nil)
+	s.Both(t, m, "b1", "c1", period.From, period.To, scenario.Same(24_000, 42), 18, nil)
+	s.Both(t, m, "a2", "b2", period.From, period.To, scenario.Same(22_578, 60), 0, func(at time.Time) bool { return at.Hour() > 7 })
 	plan, err := report.NewPlan(m, policy.Default(), period, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +49,13 @@ func made(t *testing.T) *api.Report {
 	r, err := report.Build(t.Context(), plan, s, report.Options{GeneratedBy: "test", Complete: true, Trend: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	var verdicts []string
+	for i := range r.Pairs {
+		verdicts = append(verdicts, fmt.Sprint(r.Pairs[i].Verdict, " ", r.Pairs[i].Unbounded))
+	}
+	if diff := cmp.Diff([]string{"compliant false", "non-compliant false", "non-compliant true"}, verdicts); diff != "" {
+		t.Fatalf("the report is not what the tests are about (-want +got):\n%s", diff)
 	}
 	return r
 }
