@@ -22,9 +22,10 @@ func Refusal(lang wording.Language, status int, detail string) (Content, error) 
 	return Content{title, main}, err
 }
 
-// Empty is the page of a store without data.
-func Empty(lang wording.Language) (Content, error) {
-	title := wording.Word(lang, wording.SignNow)
+// Empty is the page of a store without data, in place of the one that the sign
+// names.
+func Empty(lang wording.Language, of wording.Sign) (Content, error) {
+	title := wording.Word(lang, of)
 	main, err := execute("months.html", lang, map[string]any{"Title": title})
 	return Content{title, main}, err
 }

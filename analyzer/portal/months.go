@@ -21,6 +21,7 @@ func Months(months *api.Months, lang wording.Language) (Content, error) {
 	} {
 		t.Columns = append(t.Columns, document.Column{Name: wording.Head(lang, c)})
 	}
+	t.Columns = append(t.Columns, document.Column{Name: wording.Word(lang, wording.SignData)})
 	to := map[string]string{}
 	for i := range months.Months {
 		m := &months.Months[i]
@@ -31,7 +32,7 @@ func Months(months *api.Months, lang wording.Language) (Content, error) {
 		to[name] = MonthsPath + "/" + m.Month
 		t.Rows = append(t.Rows, append([]document.Cell{text(name)}, monthCells(lang, m)...))
 	}
-	data := map[string]any{"Title": title}
+	data := map[string]any{"Title": title, "Warnings": marks(months, lang)}
 	if len(t.Rows) > 0 {
 		data["Table"] = view(t, func(name string) string { return to[name] })
 	}
@@ -43,6 +44,19 @@ func Months(months *api.Months, lang wording.Language) (Content, error) {
 	}
 	main, err := execute("months.html", lang, data)
 	return Content{title, main}, err
+}
+
+// marks are what must not be overlooked of some month: that its data is not of a
+// real network.
+func marks(months *api.Months, lang wording.Language) (all []string) {
+	for i := range months.Months {
+		if o := months.Months[i].Origins; o != nil {
+			if mark := wording.Watermark(lang, *o); mark != "" && !slices.Contains(all, mark) {
+				all = append(all, mark)
+			}
+		}
+	}
+	return all
 }
 
 // trend has the months that are over, and holes where there is none.
@@ -78,7 +92,7 @@ func trend(months *api.Months, lang wording.Language) chart.Trend {
 func monthCells(lang wording.Language, m *api.MonthSummary) []document.Cell {
 	r := m.Rate
 	if r == nil {
-		return []document.Cell{text(wording.Word(lang, wording.SignPending)), dash, dash, dash, dash, dash, dash, dash, dash}
+		return []document.Cell{text(wording.Word(lang, wording.SignPending)), dash, dash, dash, dash, dash, dash, dash, dash, dash}
 	}
 	rate := number(wording.RateDigits(*r), r.Fraction*100)
 	rate.Strong = true
@@ -95,6 +109,22 @@ func monthCells(lang wording.Language, m *api.MonthSummary) []document.Cell {
 	}
 	n := func(n int) document.Cell { return count(int64(n)) }
 	return []document.Cell{
-		rate, target, n(r.Compliant), n(r.Total), n(r.NonCompliant), n(r.NotDemonstrated), n(r.Proven), n(r.Possible), text(wording.Plane(lang, m.Plane)),
+		rate, target, n(r.Compliant), n(r.Total), n(r.NonCompliant), n(r.NotDemonstrated), n(r.Proven), n(r.Possible), text(wording.Plane(lang, m.Plane)), text(originsOf(lang, m.Origins)),
 	}
+}
+
+// originsOf names where the data of a month comes from.
+func originsOf(lang wording.Language, o *api.Origins) string {
+	var names []string
+	if o != nil {
+		for _, of := range []struct {
+			windows int
+			name    string
+		}{{o.Measured, "measured"}, {o.Emulated, "emulated"}, {o.Synthetic, "synthetic"}, {o.Imported, "imported"}} {
+			if of.windows > 0 {
+				names = append(names, wording.Origin(lang, of.name))
+			}
+		}
+	}
+	return wording.List(lang, names)
 }

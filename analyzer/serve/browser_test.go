@@ -25,6 +25,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/fibergauge/fibergauge/analyzer/portal"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // tab is a page of a real browser.
@@ -269,6 +270,28 @@ func TestBrowserPages(t *testing.T) {
 				b.save(at)
 			}
 		}
+	}
+}
+
+// Names that are long, and have no place to break, widen no page.
+func TestBrowserLongNames(t *testing.T) {
+	ctx := chromium(t)
+	s := month(t)
+	long, err := mesh.Parse("mesh.yaml", []byte(strings.NewReplacer(
+		"en: Alpha", "en: "+strings.Repeat("Donaudampfschiff", 8), "zq-one-a", "zq-one-a"+strings.Repeat("-and-so-on", 4), "name: scenario", "name: "+strings.Repeat("scenario", 8),
+	).Replace(string(s.Mesh.Bytes()))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Mesh = long
+	b := openTab(t, ctx, s)
+	b.size(400)
+	for target := range pagePaths() {
+		b.visit(target)
+		if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > 400 {
+			t.Errorf("%s is %d px wide", target, wide)
+		}
+		b.save("long " + target)
 	}
 }
 

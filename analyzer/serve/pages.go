@@ -49,9 +49,7 @@ func (s *site) home(w http.ResponseWriter, r *http.Request, reader *readers.Read
 		return
 	}
 	if len(months) == 0 {
-		f := s.frame(w, r, reader)
-		page, err := portal.Empty(f.Language)
-		s.show(w, r, f, http.StatusOK, page, err)
+		s.empty(w, r, reader, wording.SignNow)
 		return
 	}
 	what, err := s.newest(r.Context(), months[0])
@@ -60,6 +58,13 @@ func (s *site) home(w http.ResponseWriter, r *http.Request, reader *readers.Read
 		return
 	}
 	s.periodPage(w, r, reader, what)
+}
+
+// empty is shown where there is no data at all.
+func (s *site) empty(w http.ResponseWriter, r *http.Request, reader *readers.Reader, of wording.Sign) {
+	f := s.frame(w, r, reader)
+	page, err := portal.Empty(f.Language, of)
+	s.show(w, r, f, http.StatusOK, page, err)
 }
 
 // newest is the last month with data as a whole, or so far; where it has no
@@ -176,7 +181,8 @@ func (s *site) methodsPage(w http.ResponseWriter, r *http.Request, reader *reade
 		var months []string
 		months, _, err = s.seen.months(r.Context(), "", 1)
 		if err == nil && len(months) == 0 {
-			err = errNoData
+			s.empty(w, r, reader, wording.SignMethods)
+			return
 		}
 		if err == nil {
 			var newest shown

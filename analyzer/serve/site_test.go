@@ -574,7 +574,7 @@ func TestRefusals(t *testing.T) {
 		{"broken months", "/months", broken, 503, "The data cannot be read now"},
 		{"empty", "/", empty, 200, "The store has no data yet"},
 		{"empty months", "/months", empty, 200, "The store has no data yet"},
-		{"empty methods", "/methods", empty, 404, "There is no such page"},
+		{"empty methods", "/methods", empty, 200, "The store has no data yet"},
 	} {
 		response := visit(t, c.server.Handler(t.Context())).get(c.target)
 		if response.Code != c.want || !strings.Contains(response.Body.String(), c.say) || strings.Count(response.Body.String(), "<h1") != 1 {
@@ -715,6 +715,36 @@ func TestSizeOfANationalMonth(t *testing.T) {
 			t.Errorf("%s: %d, %d bytes", target, response.Code, response.Body.Len())
 		}
 		t.Logf("%s: %d bytes", target, response.Body.Len())
+	}
+}
+
+// A mesh of 29 clusters has 406 pairs, and one of two clusters has one.
+func TestManyPairsAndOne(t *testing.T) {
+	s := month(t)
+	var more strings.Builder
+	for i := range 26 {
+		fmt.Fprintf(&more, "  - {id: m%d, hub: hub, name: {en: Cluster %[1]d}, location: {lat: %d, lon: 110}}\n", i, 10+i)
+	}
+	many, err := mesh.Parse("mesh.yaml", []byte(strings.Replace(string(s.Mesh.Bytes()), "carriers:\n", more.String()+"carriers:\n", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lone, err := mesh.Parse("mesh.yaml", []byte(regexp.MustCompile(`(?m)^  - \{id: (c|zq-one-c),.*\n`).ReplaceAllString(string(s.Mesh.Bytes()), "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pairs, m := range map[int]*mesh.Mesh{406: many, 1: lone} {
+		s.Mesh = m
+		v := visit(t, s.Handler(t.Context()))
+		body := v.get("/months/2025-06").Body.String()
+		table := body[strings.Index(body, `id="table-pairs_optical"`):]
+		table = table[:strings.Index(table, "</table>")]
+		if n := strings.Count(table, "/months/2025-06/pairs/"); n != pairs {
+			t.Errorf("of %d pairs %d lead to a page", pairs, n)
+		}
+		if response := v.get("/months/2025-06/pairs/a/b"); response.Code != http.StatusOK {
+			t.Errorf("of %d pairs: %d", pairs, response.Code)
+		}
 	}
 }
 

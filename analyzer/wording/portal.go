@@ -37,6 +37,7 @@ const (
 	SignEnds
 	SignDay
 	SignPackets
+	SignData
 	SignP95OfDay
 	SignP50OfDay
 	SignInnerBand
@@ -139,6 +140,8 @@ func pageText(s Sign) Text {
 		return Text{EN: "Both ends of each link", ZH: "各链路两端测量结果"}
 	case SignDay:
 		return Text{EN: "Day", ZH: "日期"}
+	case SignData:
+		return Text{EN: "Data", ZH: "数据来源"}
 	case SignPackets:
 		return Text{EN: "Packets", ZH: "包数"}
 	case SignP95OfDay:
