@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 
@@ -103,6 +104,28 @@ func miscounted(r *api.Report) (all []Difference) {
 				all = append(all, Difference{fmt.Sprintf("planes[%d].rate.%s", i, c.field), strconv.Itoa(c.counted), strconv.Itoa(c.is)})
 			}
 		}
+		fraction, met := follows(&p.Rate)
+		differ(fmt.Sprintf("planes[%d].rate.fraction", i), tree(fraction), tree(p.Rate.Fraction), &all)
+		differ(fmt.Sprintf("planes[%d].rate.met", i), tree(met), tree(p.Rate.Met), &all)
 	}
 	return all
+}
+
+// follows is what comes of the numbers of a rate: its fraction, and whether it
+// meets the target.
+func follows(r *api.Rate) (fraction float64, met *bool) {
+	if r.Total <= 0 {
+		return 0, nil
+	}
+	fraction = float64(r.Compliant) / float64(r.Total)
+	if r.Target == nil {
+		return fraction, nil
+	}
+	// The target is the decimal that was written, not the double next to it.
+	target, ok := new(big.Rat).SetString(strconv.FormatFloat(*r.Target, 'g', -1, 64))
+	if !ok {
+		return fraction, nil
+	}
+	is := big.NewRat(int64(r.Compliant), int64(r.Total)).Cmp(target) >= 0
+	return fraction, &is
 }

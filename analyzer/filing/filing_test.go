@@ -409,6 +409,8 @@ func TestContradictsItself(t *testing.T) {
 		"rate.compliant is 3, and by the rest of the report 1":                                               func(r *api.Report) { r.Rate.Compliant = 3 },
 		"planes[0].rate.non_compliant is 0, and by the rest of the report 1":                                 func(r *api.Report) { r.Planes[0].Rate.NonCompliant, r.Rate.NonCompliant = 0, 0 },
 		"pairs[0].measured_rtt_ms is 7.5, and by the rest of the report 20.123":                              func(r *api.Report) { ms := 7.5; r.Pairs = slices.Clone(r.Pairs); r.Pairs[0].MeasuredRTTMS = &ms },
+		"planes[0].rate.fraction is 0.9, and by the rest of the report 0.3333333333333333":                   func(r *api.Report) { r.Planes[0].Rate.Fraction, r.Rate.Fraction = 0.9, 0.9 },
+		"planes[0].rate.met is true, and by the rest of the report false":                                    func(r *api.Report) { met := true; r.Planes[0].Rate.Met, r.Rate.Met = &met, &met },
 		"period.to is 2025-06-05T00:00:00+08:00 in the report and 2025-06-04T00:00:00+08:00 in the manifest": nil,
 	} {
 		dir, key := t.TempDir(), newKey(t, manifest.Ed25519)
