@@ -367,19 +367,39 @@ func (c *checker) chain(r *Report, m *manifest.Manifest) {
 			c.add(Finding{Code: ChainBroken, Manifest: r.Manifest, Detail: fmt.Sprintf("it takes the place of a manifest with the SHA-256 %s, and %s is another", m.Replaces.ManifestSHA256, plain(before))})
 		}
 	}
-	if _, err := os.Lstat(filepath.Join(dir, ManifestOf(Stem(base, m.Revision+1)))); err == nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("revision %d is here and takes its place", m.Revision+1))
+	// A later one takes its place too, if the next is not here.
+	manifests, _, err := list(dir)
+	if err != nil {
+		c.add(Finding{Code: FileUnreadable, File: dir, Detail: err.Error()})
+		return
+	}
+	after := 0
+	for _, file := range manifests {
+		if name, n := split(strings.TrimSuffix(file, manifestSuffix)); name == base && n > m.Revision && (after == 0 || n < after) {
+			after = n
+		}
+	}
+	if after > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("revision %d is here and takes its place", after))
 	}
 }
 
 // report holds the JSON report against what the manifest says of it, and against
 // itself.
 func (c *checker) report(r *Report, m *manifest.Manifest, e *explainer) {
-	if e.json == "" || e.report == nil || !e.intact(e.json) {
+	if e.json == "" || !e.intact(e.json) {
 		return
 	}
 	contradicts := func(detail string) {
 		c.add(Finding{Code: ReportContradicts, Manifest: r.Manifest, File: filepath.Join(e.dir, e.json), Detail: detail})
+	}
+	if e.report == nil {
+		if size := e.filed(e.json).SizeBytes; size > maxExplained {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s has %d bytes, too many to hold it against its manifest and itself", plain(e.json), size))
+		} else {
+			contradicts("it is not a report of " + api.SchemaReport)
+		}
+		return
 	}
 	for _, fact := range facts(m, e.report) {
 		if fact.Filed != fact.Found {

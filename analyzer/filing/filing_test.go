@@ -720,6 +720,18 @@ func TestRevisions(t *testing.T) {
 		t.Error("the first revision has a table of revisions")
 	}
 
+	// Nor does the first pass for the newest where the second was taken away.
+	middle := filepath.Join(dir, name+"_r02.manifest.json")
+	if err := os.Rename(middle, middle+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if notes := check(t, filepath.Join(dir, theJSON), key).Reports[0].Notes; !slices.Equal(notes, []string{"revision 3 is here and takes its place"}) {
+		t.Errorf("without the second: %q", notes)
+	}
+	if err := os.Rename(middle+".away", middle); err != nil {
+		t.Fatal(err)
+	}
+
 	// Without the first the second is good, and says so.
 	alone := t.TempDir()
 	entries, err := os.ReadDir(dir)
@@ -761,6 +773,17 @@ func TestChainBroken(t *testing.T) {
 	}
 	if r := check(t, filepath.Join(dir, name+"_r07.manifest.json"), key); r.Counts[ChainBroken] != 1 {
 		t.Errorf("a third revision passes for a seventh: %q", found(r))
+	}
+}
+
+// What is filed as the JSON report has to be one.
+func TestNoReport(t *testing.T) {
+	for _, text := range []string{"", "{}", `{"schema": "fibergauge.report/1", "planes": 1}`} {
+		dir, key := t.TempDir(), newKey(t, manifest.Ed25519)
+		if _, err := Write(dir, name, []publish.File{{Name: theJSON, Data: []byte(text)}}, ManifestFor(made(t), nil), key); err != nil {
+			t.Fatal(err)
+		}
+		want(t, check(t, dir, key), "report_contradicts "+theJSON)
 	}
 }
 
