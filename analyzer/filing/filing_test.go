@@ -776,6 +776,28 @@ func TestChainBroken(t *testing.T) {
 	}
 }
 
+// Who files the same period into the same folder at the same moment waits, and
+// makes a revision of what the other filed.
+func TestFileAtOnce(t *testing.T) {
+	dir, key := t.TempDir(), newKey(t, manifest.SM2)
+	var filing sync.WaitGroup
+	for i := range 3 {
+		r := made(t)
+		r.DataSHA256 = strings.Repeat(string(rune('d'+i)), 64)
+		filing.Go(func() {
+			if _, err := File(dir, name, r, As{Key: key}); err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	filing.Wait()
+	r := check(t, dir, key)
+	want(t, r)
+	if len(r.Reports) != 3 {
+		t.Errorf("%d revisions are filed", len(r.Reports))
+	}
+}
+
 // What is filed as the JSON report has to be one.
 func TestNoReport(t *testing.T) {
 	for _, text := range []string{"", "{}", `{"schema": "fibergauge.report/1", "planes": 1}`} {

@@ -189,8 +189,14 @@ type Outcome struct {
 }
 
 // File files a report in every form and language, as the next revision of what
-// the folder holds under the name.
+// the folder holds under the name. Whoever files into the folder at the same
+// moment waits.
 func File(dir, name string, r *api.Report, as As) (*Outcome, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	before, err := Newest(dir, name)
 	if err != nil {
 		return nil, err
@@ -214,7 +220,7 @@ func File(dir, name string, r *api.Report, as As) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := Write(dir, stem, files, m, as.Key)
+	path, err := write(dir, stem, files, m, as.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -245,6 +251,15 @@ func ManifestFor(r *api.Report, replaced *Filed) *manifest.Manifest {
 // already with the same bytes, after a crash say, is taken as it is. It gives the
 // path of the manifest.
 func Write(dir, stem string, files []publish.File, m *manifest.Manifest, key *manifest.PrivateKey) (string, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	return write(dir, stem, files, m, key)
+}
+
+func write(dir, stem string, files []publish.File, m *manifest.Manifest, key *manifest.PrivateKey) (string, error) {
 	path := filepath.Join(dir, ManifestOf(stem))
 	if _, err := os.Lstat(path); err == nil {
 		return "", fmt.Errorf("%s is there already; a filed report is never replaced", path)
