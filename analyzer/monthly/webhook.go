@@ -190,7 +190,12 @@ func (w *Webhook) post(ctx context.Context, client *http.Client, n *Notice) (ret
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return true, err
+		// Its text has the whole address, which often is the secret itself.
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err
+		}
+		return true, fmt.Errorf("%s: %w", w.URL.Host, err)
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be used again

@@ -1,6 +1,7 @@
 package monthly
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -203,6 +204,33 @@ func TestWebhookRemembers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Path and query of an address are what lets anybody post to it: no log has
+// them.
+func TestWebhookAddressIsNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		to := &receiver{answers: []int{0, 302, 500, 403}}
+		hook := &Webhook{
+			URL:    &url.URL{Scheme: "https", Host: "example.org", Path: "/hooks/T0PS3CRET", RawQuery: "key=T0PS3CRET"},
+			Client: &http.Client{Transport: to, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+			Log:    slog.New(slog.NewTextHandler(&logged, nil)),
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { hook.Run(ctx); close(done) }()
+		for _, sha := range []string{"a", "b", "c", "d"} {
+			filed, r := outcome(sha)
+			hook.Tell(ctx, filed, r)
+			time.Sleep(4 * time.Second)
+		}
+		stop()
+		<-done
+		if text := logged.String(); len(to.got) != 4 || strings.Count(text, "error=") != 4 || strings.Contains(text, "T0PS3CRET") || !strings.Contains(text, "connection refused") {
+			t.Errorf("of %d posts the log has:\n%s", len(to.got), text)
+		}
+	})
 }
 
 func TestParseWebhook(t *testing.T) {
