@@ -82,15 +82,20 @@ func (c *Config) fileDue(ctx context.Context, now time.Time) error {
 
 const monthLayout = "2006-01"
 
-// missing are the months that are due behind the newest that is filed. Of a
-// folder without any only the last one is: history is filed by people.
+// missing are the months that are due behind the newest that is filed, and that
+// one if it was filed before it was over. Of a folder without any only the last
+// one is: history is filed by people.
 func (c *Config) missing(now time.Time) ([]string, error) {
-	newest, err := c.newestFiled()
+	// What people filed of the month under way says nothing of those before it.
+	newest, err := c.newestFiled(now.Format(monthLayout))
 	if err != nil {
 		return nil, err
 	}
 	var months []string
-	for month := monthOf(now, -1); newest < month.Format(monthLayout); month = monthOf(month, -1) {
+	for month := monthOf(now, -1); newest <= month.Format(monthLayout); month = monthOf(month, -1) {
+		if newest == month.Format(monthLayout) && c.whole(newest) {
+			break
+		}
 		if now.Before(c.due(month)) {
 			continue
 		}
@@ -118,15 +123,22 @@ func (c *Config) due(month time.Time) time.Time {
 	return at
 }
 
-// newestFiled is the newest month of which the folder holds a report; empty for
-// none.
-func (c *Config) newestFiled() (newest string, err error) {
+// whole tells whether the report of a month that is filed is of all of it. One
+// that cannot be read is left to verify, and to people.
+func (c *Config) whole(month string) bool {
+	filed, err := filing.Newest(c.Folder, filing.NameOf(month))
+	return err != nil || filed == nil || filed.Report.Period.Complete
+}
+
+// newestFiled is the newest month of which the folder holds a report, of those
+// before another where one is given; empty for none.
+func (c *Config) newestFiled(before string) (newest string, err error) {
 	names, err := filing.Names(c.Folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	for _, name := range names {
-		if month, ok := monthNamed(name); ok {
+		if month, ok := monthNamed(name); ok && (before == "" || month < before) {
 			newest = max(newest, month)
 		}
 	}
@@ -136,7 +148,7 @@ func (c *Config) newestFiled() (newest string, err error) {
 // tellNewest tells of what is filed already: the program may have ended between
 // filing a report and telling of it.
 func (c *Config) tellNewest(ctx context.Context) error {
-	month, err := c.newestFiled()
+	month, err := c.newestFiled("")
 	if err != nil || month == "" || c.Told == nil {
 		return err
 	}
@@ -164,7 +176,7 @@ func (c *Config) file(ctx context.Context, month string) error {
 		return err
 	}
 	if r.Data.Windows == 0 {
-		newest, err := c.newestFiled()
+		newest, err := c.newestFiled("")
 		if err != nil {
 			return err
 		}

@@ -79,7 +79,8 @@ func TestMissing(t *testing.T) {
 		{"a gap before the newest is left to people", []string{"report-2025-03", "report-2025-06"}, "2025-07-15 00:00", nil},
 		{"revisions are of their month", []string{"report-2025-05", "report-2025-05_r02"}, "2025-07-02 06:00", []string{"2025-06"}},
 		{"other periods are no months", []string{"report-2025", "report-2025-06-10", "report-x"}, "2025-07-15 00:00", []string{"2025-06"}},
-		{"a month to come", []string{"report-2025-09"}, "2025-07-15 00:00", nil},
+		{"a month to come", []string{"report-2025-09"}, "2025-07-15 00:00", []string{"2025-06"}},
+		{"the month under way", []string{"report-2025-05", "report-2025-07"}, "2025-07-15 00:00", []string{"2025-06"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -120,6 +121,50 @@ func made(t *testing.T, m *mesh.Mesh, month string, windows int) *api.Report {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// Who files the month under way, to see how it stands, keeps nobody from filing
+// the month before, nor that month itself when it is over.
+func TestRunAfterAPreview(t *testing.T) {
+	m := scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
+	folder := t.TempDir()
+	for month, complete := range map[string]bool{"2025-04": true, "2025-06": false} {
+		r := made(t, m, month, 3)
+		r.Period.Complete = complete
+		if _, err := filing.File(folder, filing.NameOf(month), r, filing.As{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(text string) time.Time {
+		when, err := time.ParseInLocation("2006-01-02 15:04", text, m.Location())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	var filed []string
+	config := Config{
+		Folder: folder, Settle: 24 * time.Hour, Hour: 6,
+		Zone: func(context.Context) (*time.Location, error) { return m.Location(), nil },
+		Make: func(_ context.Context, month string) (*api.Report, error) { return made(t, m, month, 3), nil },
+		Told: func(_ context.Context, f *filing.Outcome, _ *api.Report) {
+			filed = append(filed, filepath.Base(f.File))
+		},
+		Log: slog.New(slog.DiscardHandler),
+	}
+	for _, when := range []string{"2025-06-01 12:00", "2025-06-02 06:00", "2025-06-20 00:00", "2025-07-02 05:59", "2025-07-02 06:00", "2025-07-02 06:10"} {
+		filed = append(filed, when)
+		if err := config.fileDue(t.Context(), at(when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		"2025-06-01 12:00", "2025-06-02 06:00", "report-2025-05.manifest.json", "2025-06-20 00:00",
+		"2025-07-02 05:59", "2025-07-02 06:00", "report-2025-06_r02.manifest.json", "2025-07-02 06:10",
+	}
+	if diff := cmp.Diff(want, filed); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 // A year goes by, in which a report cannot be made for a while and the program
