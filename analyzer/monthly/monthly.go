@@ -35,6 +35,8 @@ type Config struct {
 	Told   func(ctx context.Context, filed *filing.Outcome, r *api.Report) // after each that was filed; may be nil
 	Failed func()                                                          // after each time that something could not be filed; may be nil
 	Log    *slog.Logger
+
+	known string // month whose report is known to be of all of it
 }
 
 // look is how often the clock is asked: a machine that slept does not count the
@@ -126,8 +128,17 @@ func (c *Config) due(month time.Time) time.Time {
 // whole tells whether the report of a month that is filed is of all of it. One
 // that cannot be read is left to verify, and to people.
 func (c *Config) whole(month string) bool {
+	if month == c.known {
+		return true // nothing that is filed is replaced, and to read it takes a while
+	}
 	filed, err := filing.Newest(c.Folder, filing.NameOf(month))
-	return err != nil || filed == nil || filed.Report.Period.Complete
+	if err != nil || filed == nil {
+		return true
+	}
+	if filed.Report.Period.Complete {
+		c.known = month
+	}
+	return filed.Report.Period.Complete
 }
 
 // newestFiled is the newest month of which the folder holds a report, of those
