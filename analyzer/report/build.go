@@ -206,6 +206,7 @@ func (l *PlannedLink) judge(ctx context.Context, by judging, from feed) (*compli
 			if result, err = by.rules.Judge(l.Subject, l.Stretches, l.endsOf(links, false)); err != nil {
 				return nil, err
 			}
+			asked = !result.Bounded() && by.why.Asks(result) // by these windows it may be clear
 		}
 	}
 	if len(l.Subject.Works.Spans) > 0 {
