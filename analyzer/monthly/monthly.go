@@ -19,6 +19,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/filing"
 	"github.com/fibergauge/fibergauge/analyzer/manifest"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // Config is what is filed, where and when.
@@ -94,11 +95,17 @@ func (c *Config) missing(now time.Time) ([]string, error) {
 		return nil, err
 	}
 	var months []string
-	for month := monthOf(now, -1); newest <= month.Format(monthLayout); month = monthOf(month, -1) {
+	// Dates, and no moments: a month does not everywhere begin at midnight.
+	underWay := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for month := underWay.AddDate(0, -1, 0); newest <= month.Format(monthLayout); month = month.AddDate(0, -1, 0) {
 		if newest == month.Format(monthLayout) && c.whole(newest) {
 			break
 		}
-		if now.Before(c.due(month)) {
+		due, err := c.due(month, now.Location())
+		if err != nil {
+			return nil, err
+		}
+		if now.Before(due) {
 			continue
 		}
 		months = append([]string{month.Format(monthLayout)}, months...)
@@ -109,20 +116,19 @@ func (c *Config) missing(now time.Time) ([]string, error) {
 	return months, nil
 }
 
-// monthOf begins the month so many after that of t.
-func monthOf(t time.Time, after int) time.Time {
-	return time.Date(t.Year(), t.Month()+time.Month(after), 1, 0, 0, 0, 0, t.Location())
-}
-
-// due is when the report of a month is made: the first time that the clock
-// shows the hour after the month has settled.
-func (c *Config) due(month time.Time) time.Time {
-	settled := monthOf(month, 1).Add(c.Settle)
-	at := time.Date(settled.Year(), settled.Month(), settled.Day(), c.Hour, 0, 0, 0, settled.Location())
-	for day := 1; at.Before(settled); day++ {
-		at = time.Date(settled.Year(), settled.Month(), settled.Day()+day, c.Hour, 0, 0, 0, settled.Location())
+// due is when the report of a month, given by its first date, is made: the first
+// time that the clock of a zone shows the hour after the month has settled.
+func (c *Config) due(month time.Time, zone *time.Location) (time.Time, error) {
+	next, err := mesh.Moment(month.AddDate(0, 1, 0).Format(time.DateOnly)).In(zone)
+	if err != nil {
+		return time.Time{}, err
 	}
-	return at
+	settled := next.Add(c.Settle)
+	at := time.Date(settled.Year(), settled.Month(), settled.Day(), c.Hour, 0, 0, 0, zone)
+	for day := 1; at.Before(settled); day++ {
+		at = time.Date(settled.Year(), settled.Month(), settled.Day()+day, c.Hour, 0, 0, 0, zone)
+	}
+	return at, nil
 }
 
 // whole tells whether the report of a month that is filed is of all of it. One

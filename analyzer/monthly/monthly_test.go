@@ -41,16 +41,18 @@ func TestDue(t *testing.T) {
 		{"settled on the hour", "Asia/Shanghai", "2025-06", 6, 6 * time.Hour, "2025-07-01T06:00:00+08:00"},
 		{"settled a moment later", "Asia/Shanghai", "2025-06", 6, 6*time.Hour + 1, "2025-07-02T06:00:00+08:00"},
 		{"two days", "Asia/Shanghai", "2025-12", 6, 48 * time.Hour, "2026-01-03T06:00:00+08:00"},
+		{"before a month without its midnight", "America/Asuncion", "2023-09", 6, time.Hour, "2023-10-01T06:00:00-03:00"},
 		{"over the change of the clock", "Europe/Berlin", "2025-02", 2, 30*24*time.Hour - 22*time.Hour, "2025-03-30T03:00:00+02:00"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			month, err := time.ParseInLocation(monthLayout, c.month, zone(t, c.zone))
+			month, err := time.Parse(monthLayout, c.month)
 			if err != nil {
 				t.Fatal(err)
 			}
 			config := Config{Settle: c.settle, Hour: c.hour}
-			if got := config.due(month).Format(time.RFC3339); got != c.want {
-				t.Errorf("due at %s, want %s", got, c.want)
+			got, err := config.due(month, zone(t, c.zone))
+			if err != nil || got.Format(time.RFC3339) != c.want {
+				t.Errorf("due at %s, %v, want %s", got.Format(time.RFC3339), err, c.want)
 			}
 		})
 	}
@@ -98,6 +100,23 @@ func TestMissing(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Where the clock is set forward over midnight, the first of a month begins at
+// one o'clock, and the month is filed like any other.
+func TestMissingWithoutMidnight(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, filing.ManifestOf("report-2023-08")), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := Config{Folder: folder, Settle: 24 * time.Hour, Hour: 6}
+	got, err := config.missing(time.Date(2023, 11, 2, 6, 0, 0, 0, zone(t, "America/Asuncion")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"2023-09", "2023-10"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
