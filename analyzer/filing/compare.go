@@ -23,8 +23,7 @@ const (
 // altered form of the other.
 func compare(ext string, want, found []byte) []Difference {
 	var all []Difference
-	alike := max(len(want), len(found)) <= 2*min(len(want), len(found))+mostLonger
-	switch {
+	switch alike := alike(len(want), len(found)); {
 	case ext == ".xlsx":
 		all = compareXLSX(want, found)
 	case ext == ".csv" && alike:
@@ -37,6 +36,10 @@ func compare(ext string, want, found []byte) []Difference {
 	}
 	return all
 }
+
+// alike tells of two lengths whether one text may be an altered form of the
+// other.
+func alike(a, b int) bool { return max(a, b) <= 2*min(a, b)+mostLonger }
 
 // compareCSV goes by rows, counted from 1 for the heads as spreadsheets do, and
 // columns. Nothing where one of the two cannot be read.

@@ -3,6 +3,7 @@ package filing
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -920,6 +921,13 @@ func TestWhatGrowsWhenItIsRead(t *testing.T) {
 		overwrite(t, test.data, dir, name+test.ext)
 		want(t, check(t, dir, key), "file_changed "+name+test.ext)
 		overwrite(t, whole, dir, name+test.ext)
+	}
+	empty := slices.Concat([]byte(`{"schema": "fibergauge.report/1", "links": [{}`), bytes.Repeat([]byte(",{}"), 1<<20), []byte("]}"))
+	overwrite(t, empty, dir, theJSON)
+	r := check(t, dir, key)
+	want(t, r, "file_changed "+theJSON)
+	if got := r.Findings[0].Detail; !strings.HasPrefix(got, fmt.Sprintf("it has %d bytes, and ", len(empty))) {
+		t.Errorf("of a report of a million empty links it is said: %s", got)
 	}
 	deep := bytes.Repeat([]byte("["), 1<<20)
 	if got := pathAt(deep, len(deep)-1); got != "byte 1048576" {
