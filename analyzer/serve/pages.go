@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -255,12 +256,16 @@ func (s *site) daysOf(ctx context.Context, reader *readers.Reader, span report.S
 	if s.Days != nil {
 		session, err := s.Days.Begin(ctx)
 		if err != nil {
-			return nil, errors.Join(shelf.ErrStore, err)
+			return nil, fmt.Errorf("%w: %w", shelf.ErrStore, err)
 		}
 		from.Days = latency.Records(session)
 	}
 	wanted := series.Wanted{A: pair[0], B: pair[1], Plane: plane, Own: ownOf(reader)}
-	return series.Read(ctx, from, series.Query{Period: period, Step: series.Day, MaxPoints: pointsAtOnce, Wanted: wanted.Takes})
+	days, err := series.Read(ctx, from, series.Query{Period: period, Step: series.Day, MaxPoints: pointsAtOnce, Wanted: wanted.Takes})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", shelf.ErrStore, err)
+	}
+	return days, nil
 }
 
 func (s *site) monthsPage(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {

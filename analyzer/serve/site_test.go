@@ -3,8 +3,10 @@ package serve
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"html"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +25,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/portal"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/report"
-	"github.com/fibergauge/fibergauge/analyzer/shelf"
+	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -748,19 +751,33 @@ func TestManyPairsAndOne(t *testing.T) {
 	}
 }
 
+// flaky is a store that fails while it is broken.
+type flaky struct {
+	Store
+	broken atomic.Bool
+}
+
+func (f *flaky) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
+	if f.broken.Load() {
+		return func(yield func(store.Record, error) bool) { yield(store.Record{}, errors.New("broken")) }
+	}
+	return f.Store.Windows(ctx, q)
+}
+
 // A page that could not be made is made when it is asked for again.
 func TestFailedPagesAreNotKept(t *testing.T) {
 	s := month(t)
+	store := &flaky{Store: s.Store}
+	s.Store = store
 	v := visit(t, s.Handler(t.Context()))
 	if response := v.get("/months/2025-06"); response.Code != http.StatusOK {
 		t.Fatal(response.Code)
 	}
-	store := s.Store.(*scenario.Store)
-	store.Err = shelf.ErrStore
+	store.broken.Store(true)
 	if response := v.get("/months/2025-06/pairs/a/b"); response.Code != http.StatusServiceUnavailable {
 		t.Errorf("with a broken store: %d", response.Code)
 	}
-	store.Err = nil
+	store.broken.Store(false)
 	if response := v.get("/months/2025-06/pairs/a/b"); response.Code != http.StatusOK {
 		t.Errorf("after it: %d", response.Code)
 	}
