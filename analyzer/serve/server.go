@@ -76,7 +76,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, encryption *tls
 		listener = tls.NewListener(listener, encryption)
 	}
 	server := &http.Server{
-		Handler:                      s.handler(made),
+		Handler:                      s.ownNames(s.handler(made)),
 		DisableGeneralOptionsHandler: true, // its answer asks nobody who they are
 		ReadHeaderTimeout:            readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,

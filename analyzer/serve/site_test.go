@@ -809,3 +809,24 @@ func TestSessionAndToken(t *testing.T) {
 		}
 	}
 }
+
+// Without readers a page from elsewhere, whose name was made to point at this
+// machine, reads nothing.
+func TestOwnNames(t *testing.T) {
+	open, _, _ := minute(t)
+	guarded, _ := siteOf(t)
+	for host, own := range map[string]bool{
+		"127.0.0.1:8470": true, "127.0.0.1": true, "127.8.9.1": true, "[::1]:8470": true, "localhost": true, "LocalHost.:8470": true, "a.localhost:1": true, "[::ffff:127.0.0.1]": true,
+		"evil.example:8470": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false, "192.0.2.1:8470": false, "": false, "0.0.0.0": false, "notlocalhost": false,
+	} {
+		for name, s := range map[string]*Server{"open": open, "guarded": guarded} {
+			r := httptest.NewRequest(http.MethodGet, "/login", nil)
+			r.Host = host
+			response := httptest.NewRecorder()
+			s.ownNames(s.Handler(t.Context())).ServeHTTP(response, r)
+			if refused := response.Code == http.StatusMisdirectedRequest; refused != (name == "open" && !own) {
+				t.Errorf("%s as %q: %d", name, host, response.Code)
+			}
+		}
+	}
+}
