@@ -10,7 +10,6 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/shelf"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
-	"github.com/fibergauge/fibergauge/docs"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -130,21 +129,14 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request, made *shelf.Shel
 	s.fresh(w, "application/json", append(body, '\n'))
 }
 
-// openapi gives the description of all this.
-func (s *Server) openapi(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
-	s.document(w, r, "application/yaml", docs.AnalyzerOpenAPI)
-}
-
-// reportSchema gives the JSON Schema of a report, to which the description
-// refers.
-func (s *Server) reportSchema(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
-	s.document(w, r, "application/schema+json", api.ReportSchema)
-}
-
-func (s *Server) document(w http.ResponseWriter, r *http.Request, kind string, text []byte) {
-	if _, err := queryOf(r); err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
-		return
+// document answers with what does not change while the program runs.
+func (s *Server) document(kind string, text []byte) func(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
+	body := shelf.NewBody(text)
+	return func(w http.ResponseWriter, r *http.Request, _ *readers.Reader) {
+		if _, err := queryOf(r); err != nil {
+			problem(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		s.send(w, r, kind, body, time.Time{})
 	}
-	s.send(w, r, kind, shelf.NewBody(text), time.Time{})
 }

@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
 	"github.com/fibergauge/fibergauge/analyzer/shelf"
+	"github.com/fibergauge/fibergauge/docs"
 )
 
 // Paths that are answered; docs/openapi-analyzer.yaml says how.
@@ -56,8 +58,8 @@ func (s *Server) routes(made *shelf.Shelf, seen *history) map[string]route {
 	metrics := s.Metrics.handler()
 	turns := newTurns()
 	return map[string]route{
-		OpenAPIPath: {everybody, s.openapi},
-		SchemaPath:  {everybody, s.reportSchema},
+		OpenAPIPath: {everybody, s.document("application/yaml", docs.AnalyzerOpenAPI)},
+		SchemaPath:  {everybody, s.document("application/schema+json", api.ReportSchema)},
 		ReportPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.report(w, r, reader, made, turns)
 		}},
