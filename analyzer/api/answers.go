@@ -25,6 +25,7 @@ type MonthSummary struct {
 	// Pending says that the report is not made yet, so that there is no rate: it
 	// is being made, and whoever asks later finds it.
 	Pending bool     `json:"pending"`
+	AsOf    string   `json:"as_of,omitempty"` // what was stored before is in the figures
 	Plane   string   `json:"plane,omitempty"` // of the headline
 	Rate    *Rate    `json:"rate"`            // null while it is pending
 	Origins *Origins `json:"origins"`         // null while it is pending

@@ -77,7 +77,7 @@ func (s *Server) month(w http.ResponseWriter, r *http.Request, reader *readers.R
 		return
 	}
 	summary := summaryOf(span.Period)
-	summary.take(taken.Report)
+	summary.take(taken)
 	s.sendJSON(w, r, &summary.MonthSummary, taken.Modified)
 }
 
@@ -92,7 +92,7 @@ func (s *Server) summary(ctx context.Context, made *shelf.Shelf, month string) (
 	summary.Complete = !time.Now().Before(period.To)
 	kept, err := made.Soon(ctx, shelf.KeyOf(period, false, false), shelf.KeyOf(period, true, false))
 	if kept != nil {
-		summary.take(kept.Report)
+		summary.take(kept)
 	}
 	return summary.MonthSummary, err
 }
@@ -108,7 +108,9 @@ func summaryOf(month string) summary {
 }
 
 // take puts the public headline of a report there.
-func (m *summary) take(r *api.Report) {
+func (m *summary) take(made *shelf.Made) {
+	r := made.Report
+	m.AsOf = made.Made.UTC().Format(time.RFC3339)
 	m.Pending, m.Complete, m.Plane = false, r.Period.Complete, r.Plane
 	m.Rate, m.Origins = &r.Rate, &r.Data.Origins
 }

@@ -167,23 +167,34 @@ func (s *Shelf) Report(ctx context.Context, key Key, asker string) (*Made, error
 	}
 }
 
-// Soon gives the first report of some keys that is there and good. If there is
-// none and nothing else is being made, it begins to make that of the first key;
-// whoever asks later finds it.
+// Soon gives the first report of some keys that is there and good, or one of a
+// period that is not over, however old it is: Made says so. Unless one is good,
+// and nothing else is being made, it begins to make one; whoever asks later finds
+// it.
 func (s *Shelf) Soon(ctx context.Context, keys ...Key) (*Made, error) {
+	begin := keys[0]
+	var shown *Made
 	for _, key := range keys {
 		kept := s.Kept(key)
-		if state, err := s.stateOf(ctx, kept); err != nil || state != stale {
-			return kept, err
+		state, err := s.stateOf(ctx, kept)
+		if err != nil {
+			return nil, err
+		}
+		if state == good {
+			return kept, nil
+		}
+		running := kept != nil && !kept.Report.Period.Complete && time.Now().Before(kept.over)
+		if shown == nil && (state == ageing || running) {
+			begin, shown = key, kept
 		}
 	}
 	s.mu.Lock()
-	idle, kept := len(s.flights) == 0, s.kept.at[keys[0]]
+	idle, kept := len(s.flights) == 0, s.kept.at[begin]
 	s.mu.Unlock()
 	if idle {
-		_, _ = s.join(keys[0], kept, "") // if there is no room, the next asker tries
+		_, _ = s.join(begin, kept, "") // if there is no room, the next asker tries
 	}
-	return nil, nil
+	return shown, nil
 }
 
 // Kept gives a report that is there, whether it is still good or not; nil if

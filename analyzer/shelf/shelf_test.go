@@ -355,6 +355,55 @@ func TestRunning(t *testing.T) {
 	})
 }
 
+// Who lists months does not wait: what is there is shown, of a day that is not
+// over also if it is old, and what is not is made meanwhile, one at a time.
+func TestSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t, true, nil)
+		defer s.stop()
+		today := s.key(time.Now().In(s.mesh.Location()).Format(time.DateOnly))
+		past, other := s.key("2025-06-03"), s.key("2025-06-04")
+		soon := func(keys ...Key) *Made {
+			t.Helper()
+			made, err := s.Soon(t.Context(), keys...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return made
+		}
+		if soon(past) != nil || soon(other) != nil {
+			t.Error("there is a report that nobody has made")
+		}
+		synctest.Wait()
+		first := soon(past)
+		if first == nil || soon(other) != nil {
+			t.Errorf("the first was made: %v; so was the other, beside it", first != nil)
+		}
+		synctest.Wait()
+		trend := past
+		trend.Trend = true
+		if soon(trend, past) != first {
+			t.Error("one that is there is not shown if it is named second")
+		}
+		soon(today)
+		synctest.Wait()
+		old := soon(today)
+		time.Sleep(time.Hour)
+		if got := soon(today); old == nil || got != old {
+			t.Error("that of today is not shown after an hour")
+		}
+		synctest.Wait()
+		if soon(today) == old {
+			t.Error("that of today was not made again")
+		}
+		s.source.Admit(t, s.window("a1", "b1", s.at(3, 0, 0), 20_000))
+		time.Sleep(2 * lookEvery)
+		if soon(past) != nil {
+			t.Error("a report is shown that lacks a window of its day")
+		}
+	})
+}
+
 // Without day records nothing tells what changed, so age does.
 func TestWithoutDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
