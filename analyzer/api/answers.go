@@ -7,6 +7,8 @@ const (
 	SchemaSeries  = "fibergauge.series/1"
 	SchemaNetwork = "fibergauge.network/1"
 	SchemaStatus  = "fibergauge.status/1"
+
+	SchemaAnnotations = "fibergauge.annotations/1"
 )
 
 // Months are the months of which there is data, newest first.
@@ -180,4 +182,34 @@ type Status struct {
 	PolicySHA256 string  `json:"policy_sha256"`
 	TimeZone     string  `json:"time_zone"`
 	NewestEnd    *string `json:"newest_end"` // of the window that ended last; null without any
+}
+
+// Annotations are what happened on links, in the order of its beginning.
+type Annotations struct {
+	Schema      string       `json:"schema"`
+	From        string       `json:"from"`
+	To          string       `json:"to"`
+	TimeZone    string       `json:"time_zone"`
+	Test        string       `json:"test"`
+	Annotations []Annotation `json:"annotations"`
+}
+
+// Kinds of an annotation.
+const (
+	Maintenance = "maintenance" // works, reason, sites: whether they excuse anything, the report says
+	PathChange  = "path_change" // src, dst, ttl_changes, traces: in this hour
+)
+
+// Annotation is something in [From, To).
+type Annotation struct {
+	Kind       string   `json:"kind"` // maintenance or path_change
+	From       string   `json:"from"`
+	To         string   `json:"to"`
+	Works      string   `json:"works,omitempty"`       // entry of the mesh
+	Reason     string   `json:"reason,omitempty"`      // as it stands there
+	Sites      []string `json:"sites,omitempty"`       // of the links that were asked for
+	Src        string   `json:"src,omitempty"`         // the end that saw it
+	Dst        string   `json:"dst,omitempty"`         // towards which
+	TTLChanges int      `json:"ttl_changes,omitempty"` // replies whose TTL differed from the one before
+	Traces     int      `json:"traces,omitempty"`      // times that the probe traced the path because it seemed to change
 }

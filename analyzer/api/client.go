@@ -226,6 +226,10 @@ func (c *Client) Pair(ctx context.Context, month, a, b string) (*Pairs, error) {
 
 // Series gives what links measured over a time, in steps.
 func (c *Client) Series(ctx context.Context, ask SeriesQuery) (*Series, error) {
+	return get[Series](ctx, c, "/api/v1/series", ask.into())
+}
+
+func (ask SeriesQuery) into() url.Values {
 	q := url.Values{}
 	ask.Period.into(q)
 	for name, value := range map[string]string{
@@ -234,7 +238,14 @@ func (c *Client) Series(ctx context.Context, ask SeriesQuery) (*Series, error) {
 		set(q, name, value)
 	}
 	setInt(q, "max_points", ask.MaxPoints)
-	return get[Series](ctx, c, "/api/v1/series", q)
+	return q
+}
+
+// Annotations gives what happened on links over a time; Step and MaxPoints of the
+// query do not matter.
+func (c *Client) Annotations(ctx context.Context, ask SeriesQuery) (*Annotations, error) {
+	ask.Step, ask.MaxPoints = "", 0
+	return get[Annotations](ctx, c, "/api/v1/annotations", ask.into())
 }
 
 // Windows streams windows. An error that a read gives says that they are not all

@@ -113,15 +113,8 @@ func Read(ctx context.Context, from Source, q Query) (*api.Series, error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.Test == "" {
-		q.Test = newest.Judged
-	}
-	if newest.Test(q.Test) == nil {
-		e := &TestError{Test: q.Test}
-		for i := range newest.Measure {
-			e.Tests = append(e.Tests, newest.Measure[i].Name)
-		}
-		return nil, e
+	if q.Test, err = testOf(newest, q.Test); err != nil {
+		return nil, err
 	}
 	r := &reading{Source: from, Query: q, ends: map[[2]string]*end{}, out: &api.Series{
 		Schema: api.SchemaSeries, From: stamp(q.Period.From), To: stamp(q.Period.To), TimeZone: newest.TimeZone,
@@ -139,6 +132,21 @@ func Read(ctx context.Context, from Source, q Query) (*api.Series, error) {
 		r.out.Series = append(r.out.Series, e.LinkSeries)
 	}
 	return r.out, nil
+}
+
+// testOf is the test of a name, and without one that which is judged.
+func testOf(m *mesh.Mesh, name string) (string, error) {
+	if name == "" {
+		return m.Judged, nil
+	}
+	if m.Test(name) != nil {
+		return name, nil
+	}
+	e := &TestError{Test: name}
+	for i := range m.Measure {
+		e.Tests = append(e.Tests, m.Measure[i].Name)
+	}
+	return "", e
 }
 
 // merged is how many steps a point has to take.

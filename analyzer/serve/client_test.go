@@ -92,6 +92,9 @@ func TestClient(t *testing.T) {
 	if err != nil || len(series.Series) != 2 || *series.Series[0].Points[0].P95MS != 20 {
 		t.Errorf("series: %v, %+v", err, series)
 	}
+	if happened, err := one.Annotations(ctx, api.SeriesQuery{A: "a", B: "b", Period: day}); err != nil || len(happened.Annotations) != 0 {
+		t.Errorf("annotations: %v, %+v", err, happened)
+	}
 	if network, err := one.Network(ctx); err != nil || len(network.Sites) != 2 || len(network.Links) != 2 {
 		t.Errorf("network: %v, %+v", err, network)
 	}
@@ -172,7 +175,7 @@ func TestExamplesOfTheDocument(t *testing.T) {
 		}
 	}
 	slices.Sort(asked)
-	want := []string{MonthsPath, NetworkPath, ReportPath, SeriesPath, StatusPath, WindowsPath}
+	want := []string{AnnotationsPath, MonthsPath, NetworkPath, ReportPath, SeriesPath, StatusPath, WindowsPath}
 	if diff := cmp.Diff(want, slices.Compact(asked)); diff != "" {
 		t.Errorf("examples (-there should be +there are):\n%s", diff)
 	}

@@ -245,7 +245,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		ReportPath: ReportPath + "?period=2025-06-03", MonthsPath: MonthsPath, monthPath: june,
 		filePath: june + "/report.json", pairsPath: june + "/pairs", pairPath: june + "/pairs/b/a",
 		SeriesPath: SeriesPath + "?src=zq-one-a&dst=zq-one-b&period=2025-06-03", WindowsPath: WindowsPath + "?period=2025-06-03",
-		NetworkPath: NetworkPath, StatusPath: StatusPath, ReadersPath: ReadersPath, OpenAPIPath: OpenAPIPath, SchemaPath: SchemaPath,
+		AnnotationsPath: AnnotationsPath + "?a=a&b=b&period=2025-06-03", NetworkPath: NetworkPath, StatusPath: StatusPath, ReadersPath: ReadersPath, OpenAPIPath: OpenAPIPath, SchemaPath: SchemaPath,
 	}
 	ask(monthPath, "admin", "GET", june) // so that it is there when the months are listed
 	for path := range mapOf(d.tree["paths"]) {
@@ -308,6 +308,12 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{SeriesPath, "admin", SeriesPath + "?a=a&b=b&period=2025-06&test=stamp", 400, nil},
 		{SeriesPath, "admin", SeriesPath + "?a=a&b=b&period=2025-06&max_points=0", 400, nil},
 		{SeriesPath, "admin", SeriesPath + "?a=a&b=b", 400, nil},
+		{AnnotationsPath, "one", AnnotationsPath + "?a=a&b=b&period=2025-06", 200, nil},
+		{AnnotationsPath, "one", AnnotationsPath + "?a=a&b=b&carrier=two&period=2025-06", 403, nil},
+		{AnnotationsPath, "admin", AnnotationsPath + "?a=a&b=z&period=2025-06", 404, nil},
+		{AnnotationsPath, "admin", AnnotationsPath + "?a=a&period=2025-06", 400, nil},
+		{AnnotationsPath, "admin", AnnotationsPath + "?a=a&b=b&from=2023-01-01&to=2025-06-01", 400, nil},
+		{AnnotationsPath, "admin", AnnotationsPath + "?a=a&b=b&test=x&period=2025-06", 400, nil},
 		{WindowsPath, "two", WindowsPath + "?period=2025-06-03&format=parquet&samples=1", 200, nil},
 		{WindowsPath, "two", WindowsPath + "?period=2025-06-03", 200, []string{"Accept", "application/vnd.apache.parquet"}},
 		{WindowsPath, "two", WindowsPath + "?period=2025-06-03", 406, []string{"Accept", "application/json"}},

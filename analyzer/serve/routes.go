@@ -17,21 +17,22 @@ import (
 
 // Paths that are answered; docs/openapi-analyzer.yaml says how.
 const (
-	OpenAPIPath = "/api/v1/openapi.yaml"
-	SchemaPath  = "/api/v1/report.schema.json"
-	ReportPath  = "/api/v1/report"
-	MonthsPath  = "/api/v1/months"
-	monthPath   = MonthsPath + "/{month}"
-	filePath    = monthPath + "/{file}" // report.pdf and the like
-	pairsPath   = monthPath + "/pairs"
-	pairPath    = pairsPath + "/{a}/{b}"
-	SeriesPath  = "/api/v1/series"
-	WindowsPath = "/api/v1/windows"
-	NetworkPath = "/api/v1/network"
-	StatusPath  = "/api/v1/status"
-	ReadersPath = "/api/v1/readers"
-	metricsPath = "/metrics"
-	healthPath  = "/healthz"
+	OpenAPIPath     = "/api/v1/openapi.yaml"
+	SchemaPath      = "/api/v1/report.schema.json"
+	ReportPath      = "/api/v1/report"
+	MonthsPath      = "/api/v1/months"
+	monthPath       = MonthsPath + "/{month}"
+	filePath        = monthPath + "/{file}" // report.pdf and the like
+	pairsPath       = monthPath + "/pairs"
+	pairPath        = pairsPath + "/{a}/{b}"
+	SeriesPath      = "/api/v1/series"
+	AnnotationsPath = "/api/v1/annotations"
+	WindowsPath     = "/api/v1/windows"
+	NetworkPath     = "/api/v1/network"
+	StatusPath      = "/api/v1/status"
+	ReadersPath     = "/api/v1/readers"
+	metricsPath     = "/metrics"
+	healthPath      = "/healthz"
 )
 
 // route is how one path is answered, and to whom.
@@ -74,6 +75,9 @@ func (s *Server) routes(made *shelf.Shelf, seen *history) map[string]route {
 		pairPath:  {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.pair(w, r, reader, made) }},
 		SeriesPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.series(w, r, reader, made, turns)
+		}},
+		AnnotationsPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.annotations(w, r, reader, made, turns)
 		}},
 		WindowsPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.windows(w, r, reader, made, turns)

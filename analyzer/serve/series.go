@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/latency"
@@ -26,12 +27,9 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	wanted := series.Wanted{
-		Src: query.Get("src"), Dst: query.Get("dst"), A: query.Get("a"), B: query.Get("b"),
-		Carrier: query.Get("carrier"), Plane: query.Get("plane"), Own: ownOf(reader),
-	}
-	if (wanted.Src == "" || wanted.Dst == "") && (wanted.A == "" || wanted.B == "") {
-		problem(w, http.StatusBadRequest, "say of which link: src and dst are two sites, a and b two clusters")
+	wanted, err := wantedOf(query, reader)
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	points, err := number(query, "max_points", 1, maxPointsAtOnce, pointsAtOnce)
@@ -70,18 +68,77 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.
 	out, err := series.Read(r.Context(), source, series.Query{
 		Period: period, Test: query.Get("test"), Step: step, MaxPoints: points, Wanted: wanted.Takes,
 	})
+	if err != nil || len(out.Series) == 0 {
+		s.noLink(w, r, reader, err)
+		return
+	}
+	s.sendJSON(w, r, out, time.Time{})
+}
+
+// annotations answers with what happened on links over a time.
+func (s *Server) annotations(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns) {
+	query, err := queryOf(r, "src", "dst", "a", "b", "carrier", "plane", "test", "period", "from", "to")
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	wanted, err := wantedOf(query, reader)
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	period, err := made.Resolve(r.Context(), spanOf(query))
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if longest := series.Hour.Longest(); period.To.Sub(period.From) > longest {
+		problem(w, http.StatusBadRequest, fmt.Sprintf("a time of at most %d days is answered; ask for less", int(longest/(24*time.Hour))))
+		return
+	}
+	done := turns.take(w, r, reader)
+	if done == nil {
+		return
+	}
+	defer done()
+	source, err := s.source(r.Context(), made, series.Hour)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	out, links, err := series.Annotations(r.Context(), source, series.Query{Period: period, Test: query.Get("test"), Wanted: wanted.Takes})
+	if err != nil || links == 0 {
+		s.noLink(w, r, reader, err)
+		return
+	}
+	s.sendJSON(w, r, out, time.Time{})
+}
+
+// wantedOf is of which links a query asks, as far as the reader may see them.
+func wantedOf(query url.Values, reader *readers.Reader) (*series.Wanted, error) {
+	wanted := &series.Wanted{
+		Src: query.Get("src"), Dst: query.Get("dst"), A: query.Get("a"), B: query.Get("b"),
+		Carrier: query.Get("carrier"), Plane: query.Get("plane"), Own: ownOf(reader),
+	}
+	if (wanted.Src == "" || wanted.Dst == "") && (wanted.A == "" || wanted.B == "") {
+		return nil, errors.New("say of which link: src and dst are two sites, a and b two clusters")
+	}
+	return wanted, nil
+}
+
+// noLink says why nothing of any link is answered. Readers who see their own
+// links only do not learn whether there are others.
+func (s *Server) noLink(w http.ResponseWriter, r *http.Request, reader *readers.Reader, err error) {
 	var test *series.TestError
 	switch {
 	case errors.As(err, &test):
 		problem(w, http.StatusBadRequest, err.Error())
 	case err != nil:
 		s.unavailable(w, r, err)
-	case len(out.Series) == 0 && wanted.Own != nil:
-		problem(w, http.StatusForbidden, fmt.Sprintf("role %s reads series of its own links only, and none of them is asked for", reader.Role))
-	case len(out.Series) == 0:
-		problem(w, http.StatusNotFound, "the mesh of that time measures no such link by this test; "+NetworkPath+" lists the links of now")
+	case ownOf(reader) != nil:
+		problem(w, http.StatusForbidden, fmt.Sprintf("role %s reads of its own links only, and none of them is asked for", reader.Role))
 	default:
-		s.sendJSON(w, r, out, time.Time{})
+		problem(w, http.StatusNotFound, "the mesh of that time measures no such link by this test; "+NetworkPath+" lists the links of now")
 	}
 }
 
