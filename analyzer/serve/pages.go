@@ -315,7 +315,7 @@ func (s *site) rateOf(ctx context.Context, month string) (api.MonthSummary, erro
 	}
 	kept, err := s.made.Soon(ctx, shelf.KeyOf(period, false, false))
 	if kept != nil {
-		soFar.take(kept.Report)
+		soFar.take(kept)
 	}
 	soFar.Complete = false
 	return soFar.MonthSummary, err
