@@ -36,12 +36,17 @@ func (s *spoilt) Load(_ context.Context, keys []latency.DayKey, hours bool) ([]*
 func (s *spoilt) LoadHours(context.Context, []latency.DayKey, []*latency.Day) error { return nil }
 func (s *spoilt) Reserve(context.Context, []latency.DayKey) error                   { return nil }
 
-func (s *spoilt) Save(_ context.Context, key latency.DayKey, day *latency.Day) error {
+func (s *spoilt) Save(_ context.Context, keys []latency.DayKey, days []*latency.Day) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, err := day.MarshalBinary()
-	s.days[key] = data
-	return err
+	for i, key := range keys {
+		data, err := days[i].MarshalBinary()
+		if err != nil {
+			return err
+		}
+		s.days[key] = data
+	}
+	return nil
 }
 
 // By the windows that came meanwhile a link may be clear of the limit: then
