@@ -52,7 +52,7 @@ func (h *history) load(ctx context.Context) (*mesh.Mesh, error) {
 	if err != nil {
 		return nil, err
 	}
-	newest, err := meshes.Newest()
+	newest, err := h.made.Newest(ctx)
 	if err != nil {
 		return nil, err
 	}

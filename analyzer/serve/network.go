@@ -19,12 +19,7 @@ func (s *Server) network(w http.ResponseWriter, r *http.Request, reader *readers
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	meshes, err := made.Meshes(r.Context())
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	m, err := meshes.Newest()
+	m, err := made.Newest(r.Context())
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -98,12 +93,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request, made *shelf.Shel
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	meshes, err := made.Meshes(r.Context())
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	m, err := meshes.Newest()
+	m, err := made.Newest(r.Context())
 	if err != nil {
 		s.refuse(w, r, err)
 		return

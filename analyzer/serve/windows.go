@@ -80,7 +80,7 @@ func (s *Server) windows(w http.ResponseWriter, r *http.Request, reader *readers
 		s.refuse(w, r, err)
 		return
 	}
-	newest, err := meshes.Newest()
+	newest, err := made.Newest(r.Context())
 	if err != nil {
 		s.refuse(w, r, err)
 		return

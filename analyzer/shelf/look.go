@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // look is something that is read when it is asked for, once for all who ask at
@@ -81,6 +82,7 @@ func (l *look[T]) start(shelf context.Context) *looking[T] {
 type archive struct {
 	meshes report.Meshes
 	print  [32]byte // tells one archive from another
+	newest func() (*mesh.Mesh, error)
 
 	mu      sync.Mutex // protects all following fields
 	periods map[report.Span]resolved
@@ -102,7 +104,7 @@ func (s *Shelf) readArchive(ctx context.Context) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{meshes: meshes, periods: map[report.Span]resolved{}}
+	a := &archive{meshes: meshes, newest: sync.OnceValues(meshes.Newest), periods: map[report.Span]resolved{}}
 	sum := sha256.New()
 	for _, version := range meshes.Archive {
 		// When it was served decides what it judges, and what was announced.
@@ -159,6 +161,15 @@ func (s *Shelf) Meshes(ctx context.Context) (report.Meshes, error) {
 		return report.Meshes{}, fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	return a.meshes, nil
+}
+
+// Newest is the mesh of what is measured now.
+func (s *Shelf) Newest(ctx context.Context) (*mesh.Mesh, error) {
+	a, err := s.archive.get(ctx, s.ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return a.newest()
 }
 
 // KeyOf names the report of a period.
