@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +16,12 @@ func TestLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var going sync.WaitGroup
 		defer going.Wait()
-		reads, fails := 0, false
+		reads, fails := 0, atomic.Bool{}
 		l := look[int]{every: 2 * time.Second, going: &going, read: func(context.Context) (int, error) {
 			reads++
 			n := reads
 			time.Sleep(500 * time.Millisecond)
-			if fails {
+			if fails.Load() {
 				return 0, errors.New("no answer")
 			}
 			return n, nil
@@ -42,7 +43,7 @@ func TestLook(t *testing.T) {
 			{0, 0, 500 * time.Millisecond, true},
 		} {
 			time.Sleep(c.sleep)
-			fails = c.err
+			fails.Store(c.err)
 			asked := time.Now()
 			value, err := l.get(t.Context(), t.Context())
 			if waited := time.Since(asked); value != c.value || waited != c.waited || (err != nil) != c.err {
