@@ -222,9 +222,9 @@ func (c *checker) manifest(dir, name string) {
 	}
 	r.Period, r.Revision, r.Replaces, r.Files = &m.Period, m.Revision, m.Replaces, len(m.Files)
 	c.signature(&r, m, data)
-	c.files(&r, m)
+	is := c.files(&r, m)
 	c.extra(dir, name, m)
-	c.chain(&r, m)
+	c.chain(&r, m, is)
 }
 
 // signature checks who signed.
@@ -261,8 +261,9 @@ func (c *checker) signature(r *Report, m *manifest.Manifest, canonical []byte) {
 }
 
 // files holds each file against its size and digest, and says of one that
-// differs in what.
-func (c *checker) files(r *Report, m *manifest.Manifest) {
+// differs in what. It gives the JSON report as it was filed; nil if that is not
+// known.
+func (c *checker) files(r *Report, m *manifest.Manifest) *api.Report {
 	dir := filepath.Dir(r.Manifest)
 	found := map[string]manifest.File{}
 	var changed []Finding
@@ -299,6 +300,7 @@ func (c *checker) files(r *Report, m *manifest.Manifest) {
 		c.add(changed[i])
 	}
 	c.report(r, m, e)
+	return e.report
 }
 
 // digest reads a file. It follows no link: what a link leads to is not what lies
@@ -349,8 +351,9 @@ func (c *checker) extra(dir, name string, m *manifest.Manifest) {
 	}
 }
 
-// chain looks at the revisions before and after, as far as they are there.
-func (c *checker) chain(r *Report, m *manifest.Manifest) {
+// chain looks at the revisions before and after, as far as they are there. is is
+// the report; nil if it is not known.
+func (c *checker) chain(r *Report, m *manifest.Manifest, is *api.Report) {
 	dir := filepath.Dir(r.Manifest)
 	base, revision := split(strings.TrimSuffix(filepath.Base(r.Manifest), manifestSuffix))
 	if revision != m.Revision && (revision > 1 || m.Revision > 1) {
@@ -365,6 +368,8 @@ func (c *checker) chain(r *Report, m *manifest.Manifest) {
 			r.Notes = append(r.Notes, fmt.Sprintf("revision %d, which it takes the place of, is not here", m.Replaces.Revision))
 		case err != nil || manifest.Hash(data) != m.Replaces.ManifestSHA256:
 			c.add(Finding{Code: ChainBroken, Manifest: r.Manifest, Detail: fmt.Sprintf("it takes the place of a manifest with the SHA-256 %s, and %s is another", m.Replaces.ManifestSHA256, plain(before))})
+		default:
+			c.revised(r, filedWith(dir, Stem(base, m.Replaces.Revision)+".json", data), is)
 		}
 	}
 	// A later one takes its place too, if the next is not here.
@@ -381,6 +386,35 @@ func (c *checker) chain(r *Report, m *manifest.Manifest) {
 	}
 	if after > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("revision %d is here and takes its place", after))
+	}
+}
+
+// filedWith reads the JSON report of a manifest; nil if it is not there as it was
+// filed, which is told of that manifest.
+func filedWith(dir, name string, canonical []byte) *api.Report {
+	m, err := manifest.Parse(canonical)
+	if err != nil {
+		return nil
+	}
+	got, problem := digest(filepath.Join(dir, name), name)
+	if problem != nil || !slices.ContainsFunc(m.Files, got.Is) {
+		return nil
+	}
+	data, err := readUpTo(filepath.Join(dir, name), maxExplained)
+	if err != nil {
+		return nil
+	}
+	return reportOf(data)
+}
+
+// revised holds what a report says of the one that it replaces against that one.
+func (c *checker) revised(r *Report, was, is *api.Report) {
+	if was == nil || is == nil {
+		return
+	}
+	for _, d := range misquoted(was, is) {
+		c.add(Finding{Code: ReportContradicts, Manifest: r.Manifest, File: strings.TrimSuffix(r.Manifest, manifestSuffix) + ".json",
+			Detail: fmt.Sprintf("%s is %s, and by the revision before %s", d.Where, shown(d.Found), shown(d.Filed))})
 	}
 }
 

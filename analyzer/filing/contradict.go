@@ -129,3 +129,36 @@ func follows(r *api.Rate) (fraction float64, met *bool) {
 	is := big.NewRat(int64(r.Compliant), int64(r.Total)).Cmp(target) >= 0
 	return fraction, &is
 }
+
+// misquoted are what a revision says of the one before that this does not say of
+// itself: the entries of revisions before it, its rates and its verdicts. Filed is
+// what it does say.
+func misquoted(was, is *api.Report) (all []Difference) {
+	n := len(is.Revisions) - 1
+	if n < 0 {
+		return nil // facts tell
+	}
+	differ("revisions", tree(append([]api.Revision{}, was.Revisions...)), tree(is.Revisions[:n]), &all)
+	planes := map[string]*api.Plane{}
+	for i := range was.Planes {
+		planes[was.Planes[i].Plane] = &was.Planes[i]
+	}
+	last := &is.Revisions[n]
+	for i, c := range last.Rates {
+		var rate *api.Rate
+		if p := planes[c.Plane]; p != nil {
+			rate = &p.Rate
+		}
+		differ(fmt.Sprintf("revisions[%d].rates[%d].was", n, i), tree(rate), tree(c.Was), &all)
+	}
+	for i, c := range last.Verdicts {
+		var verdict api.Verdict
+		if p := planes[c.Plane]; p != nil {
+			if at := slices.IndexFunc(p.Pairs, func(p api.Pair) bool { return p.Pair == c.Pair }); at >= 0 {
+				verdict = p.Pairs[at].Verdict
+			}
+		}
+		differ(fmt.Sprintf("revisions[%d].verdicts[%d].was", n, i), tree(verdict), tree(c.Was), &all)
+	}
+	return all
+}

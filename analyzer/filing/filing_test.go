@@ -777,6 +777,66 @@ func TestChainBroken(t *testing.T) {
 	}
 }
 
+// A revision that says something else of the one before than this says itself is
+// found, whoever signed both.
+func TestMisquoted(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		alter func(r *api.Report)
+		want  string // of the text of each finding
+	}{
+		{"as it was", func(*api.Report) {}, ""},
+		{"a rate", func(r *api.Report) {
+			was := r.Planes[0].Rate
+			was.Compliant = 2
+			r.Revisions[1].Rates = []api.RevisedRate{{Plane: "optical", Was: &was, Is: &r.Planes[0].Rate}}
+		}, "revisions[1].rates[0].was.compliant is 2, and by the revision before 1"},
+		{"a verdict", func(r *api.Report) {
+			r.Revisions[1].Verdicts = []api.RevisedVerdict{{Plane: "optical", Pair: r.Pairs[0].Pair, Was: api.NonCompliant, Is: api.Compliant}}
+		}, `revisions[1].verdicts[0].was is "non-compliant", and by the revision before "compliant"`},
+		{"a plane that was not there", func(r *api.Report) {
+			r.Revisions[1].Rates = []api.RevisedRate{{Plane: "elsewhere", Was: &api.Rate{}}}
+		}, "revisions[1].rates[0].was is "},
+		{"an earlier reason", func(r *api.Report) { r.Revisions[0].Reason = "another" }, `revisions[0].reason is "another", and by the revision before "why"`},
+		{"an earlier entry", func(r *api.Report) { r.Revisions = r.Revisions[1:] }, "revisions is [], and by the revision before "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir, key := signed(t)
+			for i, sha := range []string{"e", "f"} {
+				before, err := Newest(dir, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := made(t)
+				r.DataSHA256 = strings.Repeat(sha, 64)
+				if _, err := report.Revise(before.Report, r, api.Replaced{Number: before.Manifest.Revision, ManifestSHA256: before.SHA256}, "why"); err != nil {
+					t.Fatal(err)
+				}
+				if i == 1 {
+					test.alter(r)
+				}
+				data, err := report.JSON(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := ManifestFor(r, before)
+				if _, err := Write(dir, Stem(name, m.Revision), []publish.File{{Name: Stem(name, m.Revision) + ".json", Data: data}}, m, key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := check(t, dir, key)
+			if test.want == "" {
+				want(t, r)
+				return
+			}
+			want(t, r, "report_contradicts "+name+"_r03.json")
+			if text := r.Findings[0].Text(); !strings.Contains(text, ": "+test.want) {
+				t.Errorf("%s, want %s", text, test.want)
+			}
+		})
+	}
+}
+
 // Who files the same period into the same folder at the same moment waits, and
 // makes a revision of what the other filed.
 func TestFileAtOnce(t *testing.T) {
