@@ -85,7 +85,7 @@ type Finding struct {
 	Filed       *manifest.File `json:"filed,omitempty"`
 	Found       *manifest.File `json:"found,omitempty"`
 	Differences []Difference   `json:"differences,omitempty"`
-	LeftOut     int            `json:"left_out,omitempty"` // differences that are not listed
+	LeftOut     int            `json:"left_out,omitempty"` // differences that are not listed; after ten thousand no more are looked for
 }
 
 // Difference is a place in a file that says something else than what was filed.
