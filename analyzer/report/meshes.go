@@ -32,21 +32,9 @@ func ReadMeshes(ctx context.Context, s interface {
 // Plan plans a period by the mesh of that period. When a period ends may hang
 // on the time zone of the mesh, so parse is asked with it.
 func (m Meshes) Plan(p *policy.Policy, parse func(zone *time.Location) (Period, error)) (*Plan, error) {
-	by, err := m.Newest()
+	period, by, err := m.Period(parse)
 	if err != nil {
 		return nil, err
-	}
-	period, err := parse(by.Location())
-	if err != nil {
-		return nil, err
-	}
-	if m.File == nil {
-		if by, err = parseVersion(inForce(m.Archive, period.To)); err != nil {
-			return nil, err
-		}
-		if period, err = parse(by.Location()); err != nil {
-			return nil, err
-		}
 	}
 	plan, err := NewPlan(by, p, period, m.Archive)
 	if err != nil {
@@ -54,6 +42,24 @@ func (m Meshes) Plan(p *policy.Policy, parse func(zone *time.Location) (Period, 
 	}
 	plan.meshes = m
 	return plan, nil
+}
+
+// Period finds out which period is meant, and the mesh that judges it. That takes
+// as long for ten years as for a day, which a Plan does not.
+func (m Meshes) Period(parse func(zone *time.Location) (Period, error)) (Period, *mesh.Mesh, error) {
+	by, err := m.Newest()
+	if err != nil {
+		return Period{}, nil, err
+	}
+	period, err := parse(by.Location())
+	if err != nil || m.File != nil {
+		return period, by, err
+	}
+	if by, err = parseVersion(inForce(m.Archive, period.To)); err != nil {
+		return Period{}, nil, err
+	}
+	period, err = parse(by.Location())
+	return period, by, err
 }
 
 // Newest is the mesh of what is measured now.

@@ -125,3 +125,29 @@ func tableOf(t *testing.T, r *api.Report) string {
 	}
 	return b.String()
 }
+
+// Which period is meant costs as little for ten years as for a day: readers may
+// ask it as often as they like.
+func TestPeriodIsNotPlanned(t *testing.T) {
+	m := scenario.Mesh(t, "Asia/Shanghai", []string{"a1 a one optical both", "b1 b one optical both"}, nil)
+	archive := []store.MeshVersion{{SHA256: m.SHA256(), Bytes: m.Bytes(), ServedFrom: time.Unix(0, 0)}}
+	for _, meshes := range []Meshes{{File: m, Archive: archive}, {Archive: archive}} {
+		cost := func(span Span) float64 {
+			plan, err := meshes.Plan(policy.Default(), span.Parse)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if period, by, err := meshes.Period(span.Parse); err != nil || !period.From.Equal(plan.Period.From) || !period.To.Equal(plan.Period.To) || by.SHA256() != m.SHA256() {
+				t.Errorf("%+v: %+v by %s, %v; planned %+v", span, period, by.SHA256(), err, plan.Period)
+			}
+			return testing.AllocsPerRun(5, func() { _, _, _ = meshes.Period(span.Parse) })
+		}
+		day, years := cost(Span{From: "2015-01-01", To: "2015-01-02"}), cost(Span{From: "2015-01-01", To: "2024-12-31"})
+		if years > day*1.1+1 {
+			t.Errorf("ten years take %v allocations, a day %v", years, day)
+		}
+	}
+	if _, _, err := (Meshes{}).Period(inItsZone("2025-08")); err == nil || !strings.Contains(err.Error(), "--mesh FILE") {
+		t.Errorf("without any mesh: %v", err)
+	}
+}

@@ -85,6 +85,11 @@ func (s *Server) windows(w http.ResponseWriter, r *http.Request, reader *readers
 		s.refuse(w, r, err)
 		return
 	}
+	done := turns.take(w, r, reader)
+	if done == nil {
+		return
+	}
+	defer done()
 	own := ownOf(reader)
 	is := func(name, have string) bool { return !query.Has(name) || query.Get(name) == have }
 	options := export.Options{
@@ -103,11 +108,6 @@ func (s *Server) windows(w http.ResponseWriter, r *http.Request, reader *readers
 			return everything(src, dst) && (!known || slices.ContainsFunc(own, func(c string) bool { return of[c] }))
 		}
 	}
-	done := turns.take(w, r, reader)
-	if done == nil {
-		return
-	}
-	defer done()
 	ctx, cancel := context.WithTimeout(r.Context(), longest)
 	defer cancel()
 	kind := csvKind

@@ -128,23 +128,21 @@ func (s *Shelf) Resolve(ctx context.Context, span report.Span) (report.Period, e
 	if err != nil {
 		return report.Period{}, fmt.Errorf("%w: %w", ErrStore, err)
 	}
-	// One at a time: to plan takes a while, and many ask for the same.
+	// One at a time: many ask for the same. Who asks for years keeps nobody waiting,
+	// since nothing is planned here.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if found, ok := a.periods[span]; ok {
 		return found.period, found.err
 	}
 	var found resolved
-	plan, err := a.meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
+	found.period, _, found.err = a.meshes.Period(func(zone *time.Location) (report.Period, error) {
 		period, err := span.Parse(zone)
 		if err != nil {
 			err = &PeriodError{err}
 		}
 		return period, err
 	})
-	if found.err = err; err == nil {
-		found.period = plan.Period
-	}
 	if len(a.periods) >= maxPeriods {
 		clear(a.periods)
 	}
