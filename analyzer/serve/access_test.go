@@ -208,6 +208,48 @@ func TestWholeDays(t *testing.T) {
 	}
 }
 
+// Just after midnight the day has a window of each link, and the public figures
+// of a link would be those of that window.
+func TestFirstDayIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, tokens, _ := guarded(t)
+		s.Fallback = nil
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		made := s.shelf(ctx)
+		handler := s.handler(made)
+		for _, step := range []struct {
+			at    string
+			today int // of the days whose first has begun
+		}{
+			{"2025-06-03T00:01:00+08:00", 403}, {"2025-06-03T23:59:59.999+08:00", 403}, {"2025-06-04T00:00:00+08:00", 200},
+		} {
+			at, err := time.Parse(time.RFC3339, step.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Until(at))
+			for who, today := range map[string]int{"regulator": 200, "one": step.today, "viewer": step.today} {
+				for target, want := range map[string]int{
+					ReportPath + "?period=2025-06-03": today, ReportPath + "?from=2025-06-03&to=2025-06-05": today,
+					ReportPath + "?period=2025-06-02": 200, ReportPath + "?from=2025-06-02&to=2025-06-04": 200,
+					MonthsPath + "/2025-06": 200, MonthsPath + "/2025-06/report.json": 200, MonthsPath + "/2025-06/pairs/a/b": 200,
+				} {
+					request := httptest.NewRequest("GET", target, nil)
+					request.Header.Set("Authorization", "Bearer "+tokens[who])
+					response := httptest.NewRecorder()
+					handler.ServeHTTP(response, request)
+					if response.Code != want {
+						t.Errorf("%s, %s %s: %d, want %d: %.200s", step.at, who, target, response.Code, want, response.Body)
+					}
+				}
+			}
+		}
+		cancel()
+		made.Wait()
+	})
+}
+
 func TestBearer(t *testing.T) {
 	for _, c := range []struct {
 		values []string

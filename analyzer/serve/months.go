@@ -72,7 +72,7 @@ func (s *Server) month(w http.ResponseWriter, r *http.Request, reader *readers.R
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	taken := s.take(w, r, reader, made, asked{span: span})
+	taken := s.take(w, r, reader, made, asked{span: span, rates: true})
 	if taken == nil {
 		return
 	}

@@ -276,6 +276,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		header            []string
 	}{
 		{ReportPath, "viewer", ReportPath + "?from=2025-06-03T10:00:00Z&to=2025-06-04", 403, nil},
+		{ReportPath, "viewer", ReportPath + "?period=2199-01", 403, nil},
+		{filePath, "one", MonthsPath + "/2199-01/report.json", 403, nil},
+		{pairsPath, "one", MonthsPath + "/2199-01/pairs", 403, nil},
+		{pairPath, "viewer", MonthsPath + "/2199-01/pairs/a/b", 403, nil},
 		{ReportPath, "viewer", ReportPath + "?period=2025-06-03&lang=zh", 200, []string{"Accept", "text/html"}},
 		{ReportPath, "one", ReportPath + "?period=2025-06-03&trend=1&beside=1", 200, nil},
 		{ReportPath, "admin", ReportPath + "?period=2025-06-03", 406, []string{"Accept", "image/png, application/json;q=0"}},

@@ -72,6 +72,7 @@ func kinds() string {
 type asked struct {
 	span          report.Span
 	fallback      bool // the request names no period
+	rates         bool // of the report nothing else is given
 	trend, beside bool
 	language      wording.Language
 }
@@ -279,9 +280,16 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, reader *readers.Re
 		s.refuse(w, r, err)
 		return nil
 	}
-	if !asked.fallback && !reader.Whole() && !wholeDays(period) {
-		problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
-		return nil
+	if !asked.fallback && !reader.Whole() {
+		switch {
+		case !wholeDays(period):
+			problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for whole days only, by the mesh's time zone; the figures of a minute would tell how well others measure", reader.Role))
+			return nil
+		case !asked.rates && time.Now().Before(midnight(period.From, 1)):
+			// A minute after midnight the day is a minute.
+			problem(w, http.StatusForbidden, fmt.Sprintf("role %s may ask for this once a day of it is over, by the mesh's time zone; the figures of its first minutes would tell how well others measure", reader.Role))
+			return nil
+		}
 	}
 	made, err := from.Report(r.Context(), shelf.KeyOf(period, asked.trend, asked.beside), reader.Name)
 	if err != nil {
