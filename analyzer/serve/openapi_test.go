@@ -167,7 +167,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 	}
 	s, _, _ := minute(t)
 	var routes []string
-	for pattern := range s.routes(s.shelf(t.Context()), nil) {
+	for pattern := range s.routes(s.shelf(t.Context()), nil, nil) {
 		if strings.HasPrefix(pattern, "/api/") {
 			routes = append(routes, pattern)
 		}

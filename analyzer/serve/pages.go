@@ -239,6 +239,15 @@ func (s *site) ofPair(w http.ResponseWriter, r *http.Request, reader *readers.Re
 	})
 }
 
+// pagesOf names a reader whose turns are those of pages, which do not count with
+// the exports: one of these may take an hour. No name has a zero.
+func pagesOf(reader *readers.Reader) string {
+	if reader.Name == "" {
+		return ""
+	}
+	return "pages\x00" + reader.Name
+}
+
 // daysOf is what the ends that a reader may see measured day by day.
 func (s *site) daysOf(ctx context.Context, reader *readers.Reader, span report.Span, pair [2]string, plane string) (*api.Series, error) {
 	period, err := s.made.Resolve(ctx, span)
@@ -248,6 +257,11 @@ func (s *site) daysOf(ctx context.Context, reader *readers.Reader, span report.S
 	if !wholeDays(period) {
 		return nil, nil
 	}
+	turn, err := s.turns.wait(ctx, pagesOf(reader))
+	if err != nil {
+		return nil, err
+	}
+	defer turn.end()
 	meshes, err := s.made.Meshes(ctx)
 	if err != nil {
 		return nil, err

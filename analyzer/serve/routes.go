@@ -52,12 +52,11 @@ func (s *Server) shelf(ctx context.Context) *shelf.Shelf {
 func (s *Server) Handler(ctx context.Context) http.Handler { return s.handler(s.shelf(ctx)) }
 
 // routes are all paths, as patterns of http.ServeMux.
-func (s *Server) routes(made *shelf.Shelf, seen *history) map[string]route {
+func (s *Server) routes(made *shelf.Shelf, seen *history, turns *turns) map[string]route {
 	everybody, admin := readers.Roles(), []readers.Role{readers.Admin}
 	// A series, as a window, is what an end measured.
 	ends := []readers.Role{readers.Regulator, readers.Carrier, readers.Admin}
 	metrics := s.Metrics.handler()
-	turns := newTurns()
 	return map[string]route{
 		OpenAPIPath: {everybody, s.document("application/yaml", docs.AnalyzerOpenAPI)},
 		SchemaPath:  {everybody, s.document("application/schema+json", api.ReportSchema)},
@@ -97,11 +96,12 @@ type asking struct{}
 
 func (s *Server) handler(made *shelf.Shelf) http.Handler {
 	seen := newHistory(s.Store, made)
-	site := s.site(made, seen)
+	turns := newTurns()
+	site := s.site(made, seen, turns)
 	door := &access{list: s.Readers, session: site.session, now: time.Now, tries: newTries(), metrics: s.Metrics, log: newQuiet(s.Log)}
 	site.door = door
 	mux := http.NewServeMux()
-	routes := s.routes(made, seen)
+	routes := s.routes(made, seen, turns)
 	maps.Copy(routes, site.routes())
 	for pattern, route := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -55,11 +55,11 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.
 		problem(w, http.StatusBadRequest, fmt.Sprintf("with step %s a time of at most %d days is answered; ask for less, or for a longer step", step, int(step.Longest()/(24*time.Hour))))
 		return
 	}
-	done := turns.take(w, r, reader)
-	if done == nil {
+	turn := turns.take(w, r, reader)
+	if turn == nil {
 		return
 	}
-	defer done()
+	defer turn.end()
 	source, err := s.source(r.Context(), made, step)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -68,6 +68,7 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.
 	out, err := series.Read(r.Context(), source, series.Query{
 		Period: period, Test: query.Get("test"), Step: step, MaxPoints: points, Wanted: wanted.Takes,
 	})
+	turn.pause() // the reader may take their time
 	if err != nil || len(out.Series) == 0 {
 		s.noLink(w, r, reader, err)
 		return
@@ -96,17 +97,18 @@ func (s *Server) annotations(w http.ResponseWriter, r *http.Request, reader *rea
 		problem(w, http.StatusBadRequest, fmt.Sprintf("a time of at most %d days is answered; ask for less", int(longest/(24*time.Hour))))
 		return
 	}
-	done := turns.take(w, r, reader)
-	if done == nil {
+	turn := turns.take(w, r, reader)
+	if turn == nil {
 		return
 	}
-	defer done()
+	defer turn.end()
 	source, err := s.source(r.Context(), made, series.Hour)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	out, links, err := series.Annotations(r.Context(), source, series.Query{Period: period, Test: query.Get("test"), Wanted: wanted.Takes})
+	turn.pause()
 	if err != nil || links == 0 {
 		s.noLink(w, r, reader, err)
 		return

@@ -33,14 +33,15 @@ type site struct {
 	*Server
 	made     *shelf.Shelf
 	seen     *history
+	turns    *turns
 	door     *access
 	sessions *sessions
 	forms    sealer
 	cross    *http.CrossOriginProtection
 }
 
-func (s *Server) site(made *shelf.Shelf, seen *history) *site {
-	return &site{Server: s, made: made, seen: seen, sessions: newSessions(s.Readers), forms: newSealer(), cross: http.NewCrossOriginProtection()}
+func (s *Server) site(made *shelf.Shelf, seen *history, turns *turns) *site {
+	return &site{Server: s, made: made, seen: seen, turns: turns, sessions: newSessions(s.Readers), forms: newSealer(), cross: http.NewCrossOriginProtection()}
 }
 
 // routes are the pages that known readers see.

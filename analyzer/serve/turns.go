@@ -1,10 +1,13 @@
 package serve
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"sync"
 
 	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/shelf"
 )
 
 // Bounds on what is read or laid out at once; reports have those of package
@@ -13,12 +16,15 @@ const (
 	turnsAtOnce   = 4
 	turnsOfEach   = 2
 	layoutsAtOnce = 2
+	exportsAtOnce = 16 // under way, most of them waiting for their reader: each has memory
 )
 
 // turns are answers that read much of the store. A reader has some at a time, so
-// that none keeps the others from theirs.
+// that none keeps the others from theirs; and while a reader takes what was read,
+// as slowly as they like, others read.
 type turns struct {
 	all     chan struct{}
+	exports chan struct{}
 	layouts chan struct{} // files that are being laid out
 
 	mu   sync.Mutex     // protects each
@@ -26,27 +32,65 @@ type turns struct {
 }
 
 func newTurns() *turns {
-	return &turns{all: make(chan struct{}, turnsAtOnce), layouts: make(chan struct{}, layoutsAtOnce), each: map[string]int{}}
+	return &turns{
+		all: make(chan struct{}, turnsAtOnce), exports: make(chan struct{}, exportsAtOnce),
+		layouts: make(chan struct{}, layoutsAtOnce), each: map[string]int{},
+	}
 }
 
-// take waits for a turn; what it gives has to be called after it. It gives nil if
-// the reader has too many, who is told so, or is gone. Whoever has no name always
-// may: on loopback nobody has one.
-func (t *turns) take(w http.ResponseWriter, r *http.Request, reader *readers.Reader) (done func()) {
-	if !t.enter(reader.Name) {
+// turn is that of one answer, of one goroutine.
+type turn struct {
+	of   *turns
+	name string
+	on   bool // it may read
+}
+
+// take waits for a turn, which has to be ended. It gives nil if the reader has too
+// many, who is told so, or is gone.
+func (t *turns) take(w http.ResponseWriter, r *http.Request, reader *readers.Reader) *turn {
+	turn, err := t.wait(r.Context(), reader.Name)
+	if errors.Is(err, shelf.ErrBusy) {
 		busy(w)
-		return nil
 	}
+	return turn
+}
+
+// wait is take without a request. The error is shelf.ErrBusy, or of the context.
+// Whoever has no name always may: on loopback nobody has one.
+func (t *turns) wait(ctx context.Context, name string) (*turn, error) {
+	if !t.enter(name) {
+		return nil, shelf.ErrBusy
+	}
+	turn := &turn{of: t, name: name}
+	if err := turn.resume(ctx); err != nil {
+		t.leave(name)
+		return nil, err
+	}
+	return turn, nil
+}
+
+// pause lets others read. It may be called twice.
+func (t *turn) pause() {
+	if t.on {
+		t.on = false
+		<-t.of.all
+	}
+}
+
+// resume waits until there is room to read.
+func (t *turn) resume(ctx context.Context) error {
 	select {
-	case t.all <- struct{}{}:
-		return func() {
-			<-t.all
-			t.leave(reader.Name)
-		}
-	case <-r.Context().Done():
-		t.leave(reader.Name)
+	case t.of.all <- struct{}{}:
+		t.on = true
 		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
+}
+
+func (t *turn) end() {
+	t.pause()
+	t.of.leave(t.name)
 }
 
 func (t *turns) enter(name string) bool {

@@ -41,8 +41,8 @@ func exportWanted(accept []string) export.Format {
 // first one is answered as a problem.
 const piece = 256 << 10
 
-// longest is how long an export may take: a reader who takes it piece by piece
-// keeps a turn from others.
+// longest is how long an export may take: one that is taken piece by piece is kept
+// in memory meanwhile.
 const longest = time.Hour
 
 // windows streams what the store has of a period.
@@ -85,11 +85,17 @@ func (s *Server) windows(w http.ResponseWriter, r *http.Request, reader *readers
 		s.refuse(w, r, err)
 		return
 	}
-	done := turns.take(w, r, reader)
-	if done == nil {
+	select {
+	case turns.exports <- struct{}{}:
+		defer func() { <-turns.exports }()
+	case <-r.Context().Done():
 		return
 	}
-	defer done()
+	turn := turns.take(w, r, reader)
+	if turn == nil {
+		return
+	}
+	defer turn.end()
 	own := ownOf(reader)
 	is := func(name, have string) bool { return !query.Has(name) || query.Get(name) == have }
 	options := export.Options{
@@ -117,7 +123,7 @@ func (s *Server) windows(w http.ResponseWriter, r *http.Request, reader *readers
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="windows.%s"`, format))
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
-	stream := &stream{w: w, control: http.NewResponseController(w)}
+	stream := &stream{ctx: ctx, turn: turn, w: w, control: http.NewResponseController(w)}
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -150,8 +156,11 @@ func flushed(err error, w *bufio.Writer) error {
 	return w.Flush()
 }
 
-// stream gives the reader time for each piece, not for all of them.
+// stream gives the reader time for each piece, not for all of them, and others
+// the turn meanwhile.
 type stream struct {
+	ctx     context.Context
+	turn    *turn
 	w       http.ResponseWriter
 	control *http.ResponseController
 	begun   bool
@@ -161,7 +170,12 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.begun = true
 	// A recorder in a test has no deadlines.
 	_ = s.control.SetWriteDeadline(time.Now().Add(takeTimeout))
-	return s.w.Write(p)
+	s.turn.pause()
+	n, err := s.w.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, s.turn.resume(s.ctx)
 }
 
 // carriersOf tells whose a site is or was, by all meshes.
