@@ -29,7 +29,8 @@ type Made struct {
 	byDays     bool         // it is good until one of these days is touched
 	untouched  look[bool]   // whether none was
 	grow       func(*Made, int64)
-	weight     int64 // bytes, as counted by the shelf and protected by it
+	size       int64 // bytes of the figures in memory
+	weight     int64 // bytes of all of this, as counted by the shelf and protected by it
 	used       int64 // when it was last asked for, by a counter; protected as weight
 
 	mu       sync.Mutex // protects all following fields
@@ -63,7 +64,10 @@ func (m *Made) Excerpt(r *readers.Reader) *api.Report {
 	m.mu.Lock()
 	cut := m.excerpts[scope(r)]
 	if cut == nil {
-		cut = sync.OnceValue(func() *api.Report { return r.Excerpt(m.Report) })
+		cut = sync.OnceValue(func() *api.Report {
+			m.grow(m, m.size) // an excerpt has no more than the whole
+			return r.Excerpt(m.Report)
+		})
 		if m.excerpts == nil {
 			m.excerpts = map[string]func() *api.Report{}
 		}
@@ -158,7 +162,8 @@ func (m *Made) weigh(before *Made) error {
 		}
 	}
 	// The figures in memory take about as much as written down.
-	m.weight = 2 * int64(len(body.Plain))
+	m.size = int64(len(body.Plain))
+	m.weight = 2 * m.size
 	return nil
 }
 

@@ -610,6 +610,17 @@ func TestBound(t *testing.T) {
 			t.Error("what was asked for the longest ago did not go first")
 		}
 
+		// What was cut out of a report is kept too, once for all who see the same.
+		made := s.ask("2025-06-30")
+		before := s.kept.bytes
+		for range 2 {
+			made.Excerpt(&readers.Reader{Role: readers.Carrier, Carriers: []string{"three"}})
+			if grown := s.kept.bytes - before; grown < 1000 || grown != made.size {
+				t.Errorf("an excerpt counts %d bytes of the %d of a report", grown, made.size)
+			}
+		}
+		weigh()
+
 		// What is larger than all that may be kept is given and not kept.
 		s.MaxBytes, s.kept.max = 1000, 1000
 		if s.ask("2025-06-09") == nil || len(s.kept.at) != 0 {
