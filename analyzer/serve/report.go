@@ -242,7 +242,7 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, reader *readers.Re
 	case jsonForm:
 	case string(publish.HTML):
 		// It has no script and needs nothing from anywhere.
-		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox")
 	default:
 		header.Set("Content-Disposition", fmt.Sprintf(`inline; filename="%s"`, fileName(made.Report, form, asked.language)))
 	}

@@ -118,6 +118,8 @@ func (s *Server) handler(made *shelf.Shelf) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := &answer{ResponseWriter: w, status: http.StatusOK}
 		answer.Header().Set("X-Content-Type-Options", "nosniff")
+		// No page from elsewhere takes in what a browser may have from here.
+		answer.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		pattern, role := "", ""
 		reader := (*readers.Reader)(nil)
 		if pattern = site.open(answer, r); pattern == "" {

@@ -66,7 +66,7 @@ func condition(header http.Header, modified time.Time, tags ...string) int {
 		if !names(match, false, tags) {
 			return http.StatusPreconditionFailed
 		}
-	} else if at, err := http.ParseTime(header.Get("If-Unmodified-Since")); err == nil && (modified.IsZero() || modified.After(at)) {
+	} else if at, err := http.ParseTime(header.Get("If-Unmodified-Since")); err == nil && !modified.IsZero() && modified.After(at) {
 		return http.StatusPreconditionFailed
 	}
 	if match := header.Values("If-None-Match"); len(match) > 0 {

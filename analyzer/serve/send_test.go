@@ -63,6 +63,18 @@ func TestCondition(t *testing.T) {
 	}
 }
 
+// What is not dated is answered whatever date is asked for (RFC 9110, section
+// 13.1.4).
+func TestConditionWithoutADate(t *testing.T) {
+	for _, name := range []string{"If-Unmodified-Since", "If-Modified-Since"} {
+		header := http.Header{}
+		header.Set(name, "Tue, 01 Jul 2025 00:00:00 GMT")
+		if got := condition(header, time.Time{}, `"a"`); got != http.StatusOK {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}
+
 // The same report plain and compressed, whole and asked for again.
 func TestReportIsKept(t *testing.T) {
 	s, _, period := minute(t)

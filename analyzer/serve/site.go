@@ -69,6 +69,7 @@ func (s *site) open(w http.ResponseWriter, r *http.Request) (label string) {
 		s.login(w, r)
 	case r.URL.Path == logoutPath:
 		label = logoutPath
+		s.stranger(w, r)
 		s.logout(w, r)
 	case static && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		label = staticLabel

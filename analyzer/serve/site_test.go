@@ -310,6 +310,15 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%s %s tells a stranger\n%s", c.method, c.target, response.Body)
 		}
 	}
+	// None of them holds a connection, or puts an answer into a page of their own.
+	for _, c := range [][2]string{{"GET", "/login"}, {"POST", "/login"}, {"POST", "/logout"}, {"GET", "/logout"}, {"GET", "/months"}, {"GET", ReportPath}, {"GET", portal.CSSPath()}} {
+		r := httptest.NewRequest(c[0], c[1], nil)
+		r.Header.Set("Accept", pageAccept)
+		response := visit(t, handler).do(r)
+		if response.Header().Get("Connection") != "close" || response.Header().Get("Cross-Origin-Resource-Policy") != "same-origin" {
+			t.Errorf("%s %s: %d %v", c[0], c[1], response.Code, response.Header())
+		}
+	}
 	for path := range portal.Files() {
 		if response := visit(t, handler).get(path); response.Code != http.StatusOK {
 			t.Errorf("%s: %d", path, response.Code)
