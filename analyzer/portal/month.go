@@ -57,6 +57,10 @@ func onPlane(r *api.Report, plane string) (*api.Report, bool) {
 // Sections of a document that are of the rules and not of the month.
 var ofTheRules = []string{"method", "decision", "uncertainty", "recompute"}
 
+// Sections that a page of a month has no room for, and of which a pair's page has
+// what is of the pair.
+var ofPairs = []string{"distributions"}
+
 // Month is the page of a period on a plane, the empty one being that of the
 // headline. ErrNotFound: there is no such plane.
 func Month(p Period, plane string, lang wording.Language) (Content, error) {
@@ -74,7 +78,7 @@ func Month(p Period, plane string, lang wording.Language) (Content, error) {
 	link := p.links(r, lang)
 	var sections []section
 	for _, s := range d.Sections {
-		if !slices.Contains(ofTheRules, s.ID) {
+		if !slices.Contains(ofTheRules, s.ID) && !slices.Contains(ofPairs, s.ID) {
 			sections = appendSection(sections, s, link, func(t *document.Table) bool { return ofPlane(t.ID, r, plane) })
 		}
 	}

@@ -46,9 +46,17 @@ func Pair(p Period, pair [2]string, plane string, series *api.Series, lang wordi
 	if at < 0 {
 		return Content{}, ErrNotFound
 	}
-	d, err := document.Of(r, lang)
+	alone := *r // what has to be known of this pair, and no other
+	alone.Pairs = r.Pairs[at : at+1]
+	d, err := document.Of(&alone, lang)
 	if err != nil {
 		return Content{}, err
+	}
+	var sections []section
+	for _, s := range d.Sections {
+		if slices.Contains(ofPairs, s.ID) {
+			sections = appendSection(sections, s, nowhere, func(*document.Table) bool { return true })
+		}
 	}
 	w := pairWriter{report: r, lang: lang, links: between(r, pair, plane)}
 	var withheld []string
@@ -61,7 +69,7 @@ func Pair(p Period, pair [2]string, plane string, series *api.Series, lang wordi
 		"Period": place{Href: p.Path, Name: p.TitleIn(lang)}, "Title": wording.Pair(lang, r.Mesh, pair),
 		"Subtitle": wording.PairOn(lang, plane, r.Period), "Warnings": append(slices.Clone(p.Notes), d.Warnings...),
 		"Planes": p.planes(lang, (Period{Path: p.Path}).pairPathOnly(pair), plane),
-		"Result": wording.PairResult(lang, &r.Pairs[at], r.Policy.Factor), "Days": w.days(series), "Footer": d.Footer,
+		"Result": wording.PairResult(lang, &r.Pairs[at], r.Policy.Factor), "Days": w.days(series), "Sections": sections, "Footer": d.Footer,
 	}
 	if len(withheld) > 0 {
 		data["Withheld"] = wording.DaysWithheld(lang, withheld)
