@@ -34,8 +34,8 @@ func between(r *api.Report, pair [2]string, plane string) (links []*api.Pair) {
 	return links
 }
 
-// Pair is the page of a pair on a plane. The series are those of its links day
-// by day; those of links that are withheld from the reader are not shown. The
+// Pair is the page of a pair on a plane. The series are those of its links, day
+// by day or, of a short period, in shorter steps; those of links that are withheld from the reader are not shown. The
 // pair is as FindPair gives it. ErrNotFound: there is no such plane.
 func Pair(p Period, pair [2]string, plane string, series *api.Series, lang wording.Language) (Content, error) {
 	r, ok := onPlane(p.Report, plane)
@@ -72,7 +72,7 @@ func Pair(p Period, pair [2]string, plane string, series *api.Series, lang wordi
 		"Result": wording.PairResult(lang, &r.Pairs[at], r.Policy.Factor), "Days": w.days(series), "Sections": sections, "Footer": d.Footer,
 	}
 	if len(withheld) > 0 {
-		data["Withheld"] = wording.DaysWithheld(lang, withheld)
+		data["Withheld"] = wording.TimesWithheld(lang, withheld)
 	}
 	for name, t := range map[string]*document.Table{"Carriers": w.carriers(), "Why": w.why(), "Ends": w.ends()} {
 		if len(t.Rows) > 0 {
@@ -180,7 +180,7 @@ func (w *pairWriter) days(series *api.Series) (all []daysOf) {
 		shown := slices.ContainsFunc(w.links, func(l *api.Pair) bool {
 			return !l.Withheld && slices.Contains(l.Sites, s.Src) && slices.Contains(l.Sites, s.Dst)
 		})
-		if shown {
+		if shown && (len(s.Points) > 0 || series.Step == dayStep) {
 			all = append(all, w.daysOf(series, s, zone))
 		}
 	}
@@ -188,11 +188,11 @@ func (w *pairWriter) days(series *api.Series) (all []daysOf) {
 }
 
 func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Location) daysOf {
-	title, description := wording.EndByDays(w.lang, s.Src, s.Dst)
+	title, description := wording.OverTime(w.lang, s.Src, s.Dst)
 	title = s.Carrier + wording.Colon(w.lang) + title
 	bands := chart.Bands{
 		Size: chart.Size{WidthPT: 400}, Caption: chart.Caption{Title: title, Description: description},
-		AxisLabel: wording.Word(w.lang, wording.SignRTTAxis), P95Label: wording.Word(w.lang, wording.SignP95OfDay), P50Label: wording.Word(w.lang, wording.SignP50OfDay),
+		AxisLabel: wording.Word(w.lang, wording.SignRTTAxis), P95Label: wording.Word(w.lang, wording.SignP95Line), P50Label: wording.Word(w.lang, wording.SignP50Line),
 		InnerLabel: wording.Word(w.lang, wording.SignInnerBand), OuterLabel: wording.Word(w.lang, wording.SignOuterBand),
 		BeyondLabel: wording.Label(w.lang, wording.LabelBeyond), NoDataLabel: wording.Label(w.lang, wording.LabelNoData),
 	}
@@ -201,17 +201,23 @@ func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Lo
 	}
 	id := "days-" + s.Src + "-" + s.Dst
 	t := &document.Table{ID: id, Title: title, Columns: []document.Column{
-		{Name: wording.Word(w.lang, wording.SignDay)}, {Name: wording.Word(w.lang, wording.SignPackets)}, {Name: wording.Head(w.lang, wording.ColumnLost)},
+		{Name: wording.Word(w.lang, wording.SignBegins)}, {Name: wording.Word(w.lang, wording.SignPackets)}, {Name: wording.Head(w.lang, wording.ColumnLost)},
 		{Name: wording.Head(w.lang, wording.ColumnMin)}, {Name: wording.Head(w.lang, wording.ColumnP50)}, {Name: wording.Head(w.lang, wording.ColumnP95)}, {Name: wording.Head(w.lang, wording.ColumnP99)},
 	}}
 	points := map[string]*api.Point{}
 	for i := range s.Points {
 		points[s.Points[i].From] = &s.Points[i]
 	}
-	for _, day := range steps(series, zone) {
-		of := chart.BandDay{Label: day.Format("2")}
-		row := []document.Cell{text(wording.Date(w.lang, day)), count(0), count(0), dash, dash, dash, dash}
-		if p := points[day.Format(time.RFC3339Nano)]; p != nil {
+	for _, at := range steps(series, s, zone) {
+		of, begins := chart.BandDay{Label: at.Format("2")}, wording.Date(w.lang, at)
+		if series.Merged > 1 && series.Step == dayStep { // of months, whose days have the same numbers
+			of.Label = at.Format("01-02")
+		}
+		if series.Step != dayStep {
+			of.Label, begins = at.Format("15:04"), wording.Moment(w.lang, at)
+		}
+		row := []document.Cell{text(begins), count(0), count(0), dash, dash, dash, dash}
+		if p := points[at.Format(time.RFC3339Nano)]; p != nil {
 			of.MinUS, of.P50US, of.P95US, of.P99US = us(p.MinMS), us(p.P50MS), us(p.P95MS), us(p.P99MS)
 			row = []document.Cell{
 				row[0], count(p.Packets), count(p.Lost), ms(p.MinMS, false),
@@ -225,12 +231,30 @@ func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Lo
 	return daysOf{&document.Picture{ID: id, Figure: f, Caption: title}, view(t, nowhere)}
 }
 
-// steps are when the points of a series may begin.
-func steps(series *api.Series, zone *time.Location) (all []time.Time) {
+// dayStep is how a series names its longest step.
+const dayStep = "day"
+
+// steps are when the points of an end may begin. Those that are shorter than a
+// day are told by the first of them: where there is none there is nothing.
+func steps(series *api.Series, s *api.LinkSeries, zone *time.Location) (all []time.Time) {
 	from, errFrom := time.Parse(time.RFC3339Nano, series.From)
 	to, errTo := time.Parse(time.RFC3339Nano, series.To)
 	if errFrom != nil || errTo != nil {
 		return nil
+	}
+	if series.Step != dayStep {
+		if len(s.Points) == 0 {
+			return nil
+		}
+		begins, errBegins := time.Parse(time.RFC3339Nano, s.Points[0].From)
+		ends, errEnds := time.Parse(time.RFC3339Nano, s.Points[0].To)
+		if errBegins != nil || errEnds != nil || !begins.Before(ends) {
+			return nil
+		}
+		for at := begins.In(zone); at.Before(to); at = at.Add(ends.Sub(begins)) {
+			all = append(all, at)
+		}
+		return all
 	}
 	for at := from.In(zone); at.Before(to); {
 		all = append(all, at)

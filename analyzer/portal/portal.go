@@ -119,7 +119,7 @@ func word(lang wording.Language, name string) (string, error) {
 		"downloads": wording.SignDownloads, "planes": wording.SignPlanes, "on-this-page": wording.SignOnThisPage,
 		"log-in": wording.SignLogIn, "log-out": wording.SignLogOut, "token": wording.SignToken, "token-hint": wording.SignTokenHint,
 		"site": wording.SignSite, "as-table": wording.SignAsTable, "filter": wording.SignFilter, "filter-empty": wording.SignFilterEmpty,
-		"side-by-side": wording.SignSideBySide, "day-by-day": wording.SignDayByDay, "ends": wording.SignEnds, "no-days": wording.SignNoDays,
+		"side-by-side": wording.SignSideBySide, "over-time": wording.SignOverTime, "ends": wording.SignEnds, "no-days": wording.SignNoDays,
 		"no-months": wording.SignNoMonths, "earlier": wording.SignEarlier, "whole": wording.SignWhole, "months": wording.SignMonths,
 		"report-of": wording.SignReportOf,
 	}

@@ -35,6 +35,13 @@ type shown struct {
 	notes func(lang wording.Language, of api.Period) []string
 }
 
+// A figure of a pair has no more points, since it is no wider; of less than
+// three days it has shorter steps than days.
+const (
+	pointsOfFigure = 120
+	shortPeriod    = 72 * time.Hour
+)
+
 var errNoData = errors.New("there is no data of this month")
 
 // home is the month that runs, or else the last one with data; with a period on
@@ -231,7 +238,7 @@ func (s *site) ofPair(w http.ResponseWriter, r *http.Request, reader *readers.Re
 		var days *api.Series
 		if reader.Role != readers.Viewer { // of whom nothing would be shown
 			var err error
-			if days, err = s.daysOf(ctx, reader, what.span, pair, on); err != nil {
+			if days, err = s.overTime(ctx, reader, what.span, pair, on); err != nil {
 				return portal.Content{}, err
 			}
 		}
@@ -248,14 +255,12 @@ func pagesOf(reader *readers.Reader) string {
 	return "pages\x00" + reader.Name
 }
 
-// daysOf is what the ends that a reader may see measured day by day.
-func (s *site) daysOf(ctx context.Context, reader *readers.Reader, span report.Span, pair [2]string, plane string) (*api.Series, error) {
+// overTime is what the ends that a reader may see measured: day by day, or of a
+// short period in shorter steps.
+func (s *site) overTime(ctx context.Context, reader *readers.Reader, span report.Span, pair [2]string, plane string) (*api.Series, error) {
 	period, err := s.made.Resolve(ctx, span)
 	if err != nil {
 		return nil, err
-	}
-	if !wholeDays(period) {
-		return nil, nil
 	}
 	turn, err := s.turns.wait(ctx, pagesOf(reader))
 	if err != nil {
@@ -275,7 +280,11 @@ func (s *site) daysOf(ctx context.Context, reader *readers.Reader, span report.S
 		from.Days = latency.Records(session)
 	}
 	wanted := series.Wanted{A: pair[0], B: pair[1], Plane: plane, Own: ownOf(reader)}
-	days, err := series.Read(ctx, from, series.Query{Period: period, Step: series.Day, MaxPoints: pointsAtOnce, Wanted: wanted.Takes})
+	query := series.Query{Period: period, Step: series.Day, MaxPoints: pointsOfFigure, Wanted: wanted.Takes}
+	if length := period.To.Sub(period.From); length < shortPeriod {
+		query.Step = series.StepFor(length)
+	}
+	days, err := series.Read(ctx, from, query)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", shelf.ErrStore, err)
 	}

@@ -649,6 +649,9 @@ func TestFixedPeriod(t *testing.T) {
 			t.Errorf("%s: %d\n%s", target, response.Code, response.Body)
 		}
 	}
+	if body := v.get("/period/pairs/a/b").Body.String(); !strings.Contains(body, "3 June 2025 10:00</th>") || !strings.Contains(body, "RTT over time, measured from b1 to a1") {
+		t.Errorf("its minute is not drawn\n%s", body)
+	}
 	if body := v.get("/").Body.String(); !strings.Contains(body, "/period/pairs/a/b") || !strings.Contains(body, "Demonstration") {
 		t.Errorf("the period is not shown\n%s", body)
 	}

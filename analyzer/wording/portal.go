@@ -33,13 +33,13 @@ const (
 	SignFilter
 	SignFilterEmpty
 	SignSideBySide
-	SignDayByDay
+	SignOverTime
 	SignEnds
-	SignDay
+	SignBegins
 	SignPackets
 	SignData
-	SignP95OfDay
-	SignP50OfDay
+	SignP95Line
+	SignP50Line
 	SignInnerBand
 	SignOuterBand
 	SignRTTAxis
@@ -134,19 +134,19 @@ func pageText(s Sign) Text {
 		return Text{EN: "No row has this.", ZH: "没有符合条件的行。"}
 	case SignSideBySide:
 		return Text{EN: "Carriers side by side", ZH: "各运营商对比"}
-	case SignDayByDay:
-		return Text{EN: "Day by day", ZH: "逐日时延"}
+	case SignOverTime:
+		return Text{EN: "Over time", ZH: "时延变化"}
 	case SignEnds:
 		return Text{EN: "Both ends of each link", ZH: "各链路两端测量结果"}
-	case SignDay:
-		return Text{EN: "Day", ZH: "日期"}
+	case SignBegins:
+		return Text{EN: "From", ZH: "起始时间"}
 	case SignData:
 		return Text{EN: "Data", ZH: "数据来源"}
 	case SignPackets:
 		return Text{EN: "Packets", ZH: "包数"}
-	case SignP95OfDay:
+	case SignP95Line:
 		return Text{EN: "p95", ZH: "P95"}
-	case SignP50OfDay:
+	case SignP50Line:
 		return Text{EN: "median", ZH: "中位数"}
 	case SignInnerBand:
 		return Text{EN: "median to p95", ZH: "中位数至P95"}
@@ -155,7 +155,7 @@ func pageText(s Sign) Text {
 	case SignRTTAxis:
 		return Text{EN: "RTT (ms)", ZH: "往返时延/ms"}
 	case SignNoDays:
-		return Text{EN: "There is no day of these links to be shown.", ZH: "无可显示的链路逐日数据。"}
+		return Text{EN: "There is nothing of these links to be shown.", ZH: "无可显示的链路数据。"}
 	case SignNoMonths:
 		return Text{
 			EN: "The store has no data yet. The first month is here as soon as a collector has stored a window, or an import has.",
@@ -220,22 +220,22 @@ func PairResult(lang Language, p *api.Pair, factor float64) string {
 	}, v)
 }
 
-// EndByDays is the title of a figure of one end day by day, and what there is to
-// see in it.
-func EndByDays(lang Language, src, dst string) (title, description string) {
+// OverTime is the title of a figure of what one end measured, and what there is
+// to see in it.
+func OverTime(lang Language, src, dst string) (title, description string) {
 	v := values{"src": src, "dst": dst}
-	return say(lang, Text{EN: "RTT of each day, measured from {src} to {dst}", ZH: "逐日往返时延：由{src}测向{dst}"}, v),
+	return say(lang, Text{EN: "RTT over time, measured from {src} to {dst}", ZH: "往返时延变化：由{src}测向{dst}"}, v),
 		Text{
 			EN: "The pale band goes from the shortest RTT to the 99th percentile, the dark one from the median to the 95th percentile, which is the thick line; the dashed line is the limit. The axis does not begin at zero.",
 			ZH: "浅色带为最小值至第99百分位数，深色带为中位数至第95百分位数（其上缘粗线）；虚线为限值。纵轴不从零开始。",
 		}.In(lang)
 }
 
-// DaysWithheld says whose days are not shown to a reader.
-func DaysWithheld(lang Language, carriers []string) string {
+// TimesWithheld says whose figures over time are not shown to a reader.
+func TimesWithheld(lang Language, carriers []string) string {
 	return say(lang, Text{
-		EN: "What the ends of {carriers} measured day by day is not public.",
-		ZH: "{carriers}链路两端的逐日测量数据不公开。",
+		EN: "What the ends of {carriers} measured over time is not public.",
+		ZH: "{carriers}链路两端随时间变化的测量数据不公开。",
 	}, values{"carriers": List(lang, carriers)})
 }
 

@@ -35,11 +35,11 @@ func samplePortal() (all []sample) {
 			return PairResult(l, &p, 1.5)
 		}},
 		sample{"PairResult without a carrier", func(l Language) string { return PairResult(l, &api.Pair{}, 1.5) }},
-		sample{"EndByDays", func(l Language) string {
-			title, description := EndByDays(l, "a1", "b1")
+		sample{"OverTime", func(l Language) string {
+			title, description := OverTime(l, "a1", "b1")
 			return title + Stop(l) + description
 		}},
-		sample{"DaysWithheld", func(l Language) string { return DaysWithheld(l, []string{"telecom", "mobile"}) }},
+		sample{"TimesWithheld", func(l Language) string { return TimesWithheld(l, []string{"telecom", "mobile"}) }},
 		sample{"ReaderName", func(l Language) string { return ReaderName(l, "miit", "regulator") }},
 	)
 }
