@@ -38,7 +38,7 @@ type shown struct {
 // A figure of a pair has no more points, since it is no wider; of less than
 // three days it has shorter steps than days.
 const (
-	pointsOfFigure = 120
+	pointsOfFigure = 72
 	shortPeriod    = 72 * time.Hour
 )
 

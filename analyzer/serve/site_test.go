@@ -842,3 +842,49 @@ func TestOwnNames(t *testing.T) {
 		}
 	}
 }
+
+// held is a store that gives no window before it is told to.
+type held struct {
+	Store
+	release chan struct{}
+}
+
+func (s *held) Windows(ctx context.Context, q store.Query) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		select {
+		case <-s.release:
+			s.Store.Windows(ctx, q)(yield)
+		case <-ctx.Done():
+			yield(store.Record{}, ctx.Err())
+		}
+	}
+}
+
+// A report that takes long is announced, and a browser asks again without a
+// script.
+func TestPageOfWhatIsBeingMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, period := minute(t)
+		s.Fallback = &period
+		store := &held{s.Store, make(chan struct{})}
+		s.Store = store
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		made := s.shelf(ctx)
+		v := visit(t, s.handler(made))
+		began := time.Now()
+		response := v.get("/")
+		if response.Code != http.StatusAccepted || response.Header().Get("Refresh") != "5" || !strings.Contains(response.Body.String(), "The report is being made") {
+			t.Errorf("%d, Refresh %q\n%s", response.Code, response.Header().Get("Refresh"), response.Body)
+		}
+		if took := time.Since(began); took != pageWaits {
+			t.Errorf("it says so after %s", took)
+		}
+		close(store.release)
+		if response := v.get("/"); response.Code != http.StatusOK || response.Header().Get("Refresh") != "" {
+			t.Errorf("then: %d", response.Code)
+		}
+		cancel()
+		made.Wait()
+	})
+}
