@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -204,20 +205,24 @@ func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Lo
 		{Name: wording.Word(w.lang, wording.SignBegins)}, {Name: wording.Word(w.lang, wording.SignPackets)}, {Name: wording.Head(w.lang, wording.ColumnLost)},
 		{Name: wording.Head(w.lang, wording.ColumnMin)}, {Name: wording.Head(w.lang, wording.ColumnP50)}, {Name: wording.Head(w.lang, wording.ColumnP95)}, {Name: wording.Head(w.lang, wording.ColumnP99)},
 	}}
-	points := map[string]*api.Point{}
+	line := timelineOf(series, s, zone)
+	points := map[int]*api.Point{}
 	for i := range s.Points {
-		points[s.Points[i].From] = &s.Points[i]
+		if at, ok := line.index(s.Points[i].From); ok {
+			points[at] = &s.Points[i]
+		}
 	}
-	for _, at := range steps(series, s, zone) {
+	for i := range line.steps {
+		at := line.at(i)
 		of, begins := chart.BandDay{Label: at.Format("2")}, wording.Date(w.lang, at)
-		if series.Merged > 1 && series.Step == dayStep { // of months, whose days have the same numbers
+		if line.days > 1 { // of months, whose days have the same numbers
 			of.Label = at.Format("01-02")
 		}
-		if series.Step != dayStep {
+		if line.days == 0 {
 			of.Label, begins = at.Format("15:04"), wording.Moment(w.lang, at)
 		}
 		row := []document.Cell{text(begins), count(0), count(0), dash, dash, dash, dash}
-		if p := points[at.Format(time.RFC3339Nano)]; p != nil {
+		if p := points[i]; p != nil {
 			of.MinUS, of.P50US, of.P95US, of.P99US = us(p.MinMS), us(p.P50MS), us(p.P95MS), us(p.P99MS)
 			row = []document.Cell{
 				row[0], count(p.Packets), count(p.Lost), ms(p.MinMS, false),
@@ -234,35 +239,67 @@ func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Lo
 // dayStep is how a series names its longest step.
 const dayStep = "day"
 
-// steps are when the points of an end may begin. Those that are shorter than a
-// day are told by the first of them: where there is none there is nothing.
-func steps(series *api.Series, s *api.LinkSeries, zone *time.Location) (all []time.Time) {
-	from, errFrom := time.Parse(time.RFC3339Nano, series.From)
-	to, errTo := time.Parse(time.RFC3339Nano, series.To)
-	if errFrom != nil || errTo != nil {
-		return nil
-	}
-	if series.Step != dayStep {
-		if len(s.Points) == 0 {
-			return nil
-		}
-		begins, errBegins := time.Parse(time.RFC3339Nano, s.Points[0].From)
-		ends, errEnds := time.Parse(time.RFC3339Nano, s.Points[0].To)
-		if errBegins != nil || errEnds != nil || !begins.Before(ends) {
-			return nil
-		}
-		for at := begins.In(zone); at.Before(to); at = at.Add(ends.Sub(begins)) {
-			all = append(all, at)
-		}
-		return all
-	}
-	for at := from.In(zone); at.Before(to); {
-		all = append(all, at)
-		// The first may begin within a day.
-		at = time.Date(at.Year(), at.Month(), at.Day()+max(1, series.Merged), 0, 0, 0, 0, zone)
-	}
-	return all
+// timeline is when the points of an end may begin.
+type timeline struct {
+	first time.Time
+	steps int
+	days  int           // that each takes; 0: they are shorter than a day
+	step  time.Duration // that each takes then
 }
+
+// timelineOf gives days as dates, at midnight in UTC, and not as moments: where
+// the clock is set forward over midnight a day begins later. Steps that are
+// shorter are told by the first of them: where there is none there is nothing.
+func timelineOf(series *api.Series, s *api.LinkSeries, zone *time.Location) timeline {
+	if series.Step == dayStep {
+		first, okFrom := dateOf(series.From)
+		after, okTo := dateOf(series.To)
+		line := timeline{first: first, days: max(1, series.Merged)}
+		if okFrom && okTo {
+			line.steps = (daysFrom(first, after) + line.days - 1) / line.days
+		}
+		return line
+	}
+	to, err := time.Parse(time.RFC3339Nano, series.To)
+	if err != nil || len(s.Points) == 0 {
+		return timeline{}
+	}
+	begins, errBegins := time.Parse(time.RFC3339Nano, s.Points[0].From)
+	ends, errEnds := time.Parse(time.RFC3339Nano, s.Points[0].To)
+	step := ends.Sub(begins)
+	if errBegins != nil || errEnds != nil || step <= 0 {
+		return timeline{}
+	}
+	return timeline{first: begins.In(zone), steps: int((to.Sub(begins) + step - 1) / step), step: step}
+}
+
+// at is when a step begins.
+func (l *timeline) at(i int) time.Time {
+	if l.days > 0 {
+		return l.first.AddDate(0, 0, i*l.days)
+	}
+	return l.first.Add(time.Duration(i) * l.step)
+}
+
+// index is the step that begins at an RFC 3339 time.
+func (l *timeline) index(stamp string) (int, bool) {
+	if l.days > 0 {
+		day, ok := dateOf(stamp)
+		return daysFrom(l.first, day) / l.days, ok
+	}
+	at, err := time.Parse(time.RFC3339Nano, stamp)
+	return int(at.Sub(l.first) / max(1, l.step)), err == nil
+}
+
+// dateOf is the date of an RFC 3339 time, on its own clock.
+func dateOf(stamp string) (time.Time, bool) {
+	date, _, _ := strings.Cut(stamp, "T")
+	day, err := time.Parse(time.DateOnly, date)
+	return day, err == nil
+}
+
+// daysFrom counts days from one date to another.
+func daysFrom(from, to time.Time) int { return int(to.Sub(from) / (24 * time.Hour)) }
 
 var dash = document.Cell{Text: "–", Unknown: true}
 

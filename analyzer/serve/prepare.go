@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/mesh"
 )
 
 // settling is how long after midnight yesterday's windows are expected to have
@@ -64,7 +65,14 @@ func (s *Server) prepare(ctx context.Context, now time.Time) (*time.Location, er
 	return zone, nil
 }
 
-// midnight begins the day so many days after that of t.
+// midnight begins the day so many days after that of t: later than 0:00 where the
+// clock is set forward over it, for which package time gives a moment of the day
+// before.
 func midnight(t time.Time, days int) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, t.Location())
+	date := time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, time.UTC)
+	at, err := mesh.Moment(date.Format(time.DateOnly)).In(t.Location())
+	if err != nil {
+		return date // a date can always be read
+	}
+	return at
 }
