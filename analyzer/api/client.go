@@ -21,7 +21,7 @@ import (
 // Options are how a Client asks.
 type Options struct {
 	Token      string       // says who asks; empty where the server has no list of readers
-	HTTPClient *http.Client // nil: http.DefaultClient
+	HTTPClient *http.Client // nil: http.DefaultClient; no redirect is followed
 	UserAgent  string       // begins the header; empty: of this package alone
 	// PlainHTTP lets a token go to another machine without TLS, where everybody
 	// on the way can read it.
@@ -69,6 +69,11 @@ func NewClient(baseURL string, o Options) (*Client, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCacheBytes
 	}
+	// The analyzer redirects nobody. Who else does could have the token sent to the
+	// same host in clear, which package net/http allows.
+	direct := *o.HTTPClient
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	o.HTTPClient = &direct
 	o.UserAgent = strings.TrimSpace(o.UserAgent + " fibergauge-api/" + version())
 	base.Path = strings.TrimSuffix(base.Path, "/")
 	return &Client{base, o, &cache{max: o.CacheBytes, at: map[string]*list.Element{}}}, nil

@@ -116,3 +116,20 @@ func TestCache(t *testing.T) {
 		t.Errorf("%d answers were sent for %d requests", sent, asked)
 	}
 }
+
+// A redirect is not followed: the token would go to the same host in clear.
+func TestClientFollowsNoRedirect(t *testing.T) {
+	asked := false
+	clear := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer clear.Close()
+	server := httptest.NewTLSServer(http.RedirectHandler(clear.URL, http.StatusTemporaryRedirect))
+	defer server.Close()
+	client, err := NewClient(server.URL, Options{Token: "fgr1.x", HTTPClient: server.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer *Error
+	if _, err := client.Status(t.Context()); !errors.As(err, &answer) || answer.Status != http.StatusTemporaryRedirect || asked {
+		t.Errorf("%v; asked elsewhere: %t", err, asked)
+	}
+}
