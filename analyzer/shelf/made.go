@@ -157,8 +157,14 @@ func (m *Made) weigh(before *Made) error {
 	}
 	m.Modified = m.Made
 	if before != nil {
-		if old, err := before.JSON(whole); err == nil && old.ETag == body.ETag {
+		old, err := before.JSON(whole)
+		next := before.Modified.Truncate(time.Second).Add(time.Second)
+		switch {
+		case err == nil && old.ETag == body.ETag:
 			m.Modified = before.Modified
+		case m.Modified.Before(next):
+			// Last-Modified has seconds, and two reports must not have the same one.
+			m.Modified = next
 		}
 	}
 	// The figures in memory take about as much as written down.

@@ -191,6 +191,26 @@ func TestLateWindow(t *testing.T) {
 	})
 }
 
+// Two reports of a second do not bear the same Last-Modified, by which whoever has
+// the first would be told that it is the second.
+func TestModifiedBySeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t, true, nil)
+		defer s.stop()
+		s.source.Admit(t, s.window("a1", "b1", s.at(3, 0, 0), 20_000))
+		first := s.ask("2025-06-03")
+		s.source.Admit(t, s.window("a1", "b1", s.at(3, 0, 1), 20_000))
+		time.Sleep(time.Second / 2)
+		second := s.ask("2025-06-03")
+		if second.Report.Data.Windows != 2 || second.Made.Unix() != first.Made.Unix() {
+			t.Fatalf("%d windows, made at %s and %s: this proves nothing", second.Report.Data.Windows, first.Made, second.Made)
+		}
+		if second.Modified.Unix() <= first.Modified.Unix() {
+			t.Errorf("modified at %s, and at %s before", second.Modified, first.Modified)
+		}
+	})
+}
+
 // A trend rests on the months before as well.
 func TestLateWindowOfTheTrend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
