@@ -65,10 +65,12 @@ func (s *site) open(w http.ResponseWriter, r *http.Request) (label string) {
 	switch {
 	case r.URL.Path == loginPath:
 		label = loginPath
+		s.headers(w)
 		s.stranger(w, r)
 		s.login(w, r)
 	case r.URL.Path == logoutPath:
 		label = logoutPath
+		s.headers(w)
 		s.stranger(w, r)
 		s.logout(w, r)
 	case static && (r.Method == http.MethodGet || r.Method == http.MethodHead):

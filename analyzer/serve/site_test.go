@@ -214,8 +214,9 @@ func TestPageHeaders(t *testing.T) {
 	s, tokens := siteOf(t)
 	handler := s.Handler(t.Context())
 	in := visit(t, handler)
-	in.login(tokens["viewer"])
+	loggedIn := in.login(tokens["viewer"])
 	for name, response := range map[string]*httptest.ResponseRecorder{
+		"logged in": loggedIn, "logged in already": in.get("/login"), "logout refused": visit(t, handler).get("/logout"),
 		"login": visit(t, handler).get("/login"), "redirect": visit(t, handler).get("/months"),
 		"page": in.get("/months"), "refusal": in.get("/nothing"), "style": in.get(portal.CSSPath()),
 	} {
@@ -231,8 +232,11 @@ func TestPageHeaders(t *testing.T) {
 			}
 		}
 		want := "private, no-store"
-		if name == "style" {
+		switch name {
+		case "style":
 			want = "public, max-age=31536000, immutable"
+		case "logout refused":
+			want = "no-store"
 		}
 		if got := response.Header().Get("Cache-Control"); got != want {
 			t.Errorf("%s: Cache-Control: %q, want %q", name, got, want)
