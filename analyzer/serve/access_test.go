@@ -182,6 +182,33 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// An archived mesh that cannot be read is told of in the words of its file to
+// those who may know them.
+func TestFaultOfAMesh(t *testing.T) {
+	s, source, tokens, _ := guarded(t)
+	broken := bytes.Replace(s.Mesh.Bytes(), []byte("carrier: two"), []byte("carrier: secret"), 1)
+	source.Archive = []store.MeshVersion{{SHA256: "x", Bytes: broken, ServedFrom: time.Unix(0, 0)}}
+	s.Mesh = nil
+	handler := s.Handler(t.Context())
+	for who, told := range map[string]bool{"regulator": true, "admin": true, "one": false, "viewer": false} {
+		for _, target := range []string{
+			ReportPath + "?period=2025-06-03", MonthsPath, MonthsPath + "/2025-06", MonthsPath + "/2025-06/pairs", NetworkPath, StatusPath,
+			SeriesPath + "?a=a&b=b&period=2025-06-03", WindowsPath + "?period=2025-06-03",
+		} {
+			request := httptest.NewRequest("GET", target, nil)
+			request.Header.Set("Authorization", "Bearer "+tokens[who])
+			response := httptest.NewRecorder()
+			handler.ServeHTTP(response, request)
+			if response.Code == 403 && who == "viewer" {
+				continue
+			}
+			if response.Code != 500 || strings.Contains(response.Body.String(), "secret") != told {
+				t.Errorf("%s %s: %d %s", who, target, response.Code, response.Body)
+			}
+		}
+	}
+}
+
 func TestWholeDays(t *testing.T) {
 	for _, zone := range []string{"Asia/Shanghai", "UTC", "America/Havana"} { // where clocks change at midnight
 		location, err := time.LoadLocation(zone)

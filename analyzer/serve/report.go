@@ -317,7 +317,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, shelf.ErrStore), errors.Is(err, context.Canceled):
 		s.unavailable(w, r, err)
 	default:
-		problem(w, http.StatusInternalServerError, err.Error())
+		s.Log.Error("report failed", "query", r.URL.RawQuery, "error", err)
+		detail := "the archived mesh or the policy does not serve; the log of the analyzer says why"
+		if reader, known := r.Context().Value(asking{}).(*readers.Reader); known && reader.Whole() {
+			detail = err.Error() // it may name sites
+		}
+		problem(w, http.StatusInternalServerError, detail)
 	}
 }
 
