@@ -266,8 +266,9 @@ type Pair struct {
 	Carrier string    `json:"carrier"` // empty where no carrier joins them
 	// Withheld says that only the public figures are here: sites, ends, flags,
 	// diagnosis, maintenance and distance_source are empty whatever they were,
-	// and so are, of the uncertainty, the seed, the days and ratio_gaps.
-	// geodesic_km is 0 if it is not that of the clusters.
+	// and so are, of the uncertainty, the seed, the days and ratio_gaps. The
+	// numbers in origins are 1 where there are any. geodesic_km is 0 if it is not
+	// that of the clusters.
 	Withheld         bool     `json:"withheld,omitempty"`
 	Sites            []string `json:"sites"`              // in the order of pair; empty where none stand for it
 	DistanceKM       float64  `json:"distance_km"`        // by road, one way, to the metre

@@ -147,7 +147,7 @@ func (x excerpt) public(p *api.Pair) api.Pair {
 		TheoreticalRTTMS: p.TheoreticalRTTMS, LimitRTTMS: p.LimitRTTMS,
 		MeasuredRTTMS: p.MeasuredRTTMS, Ratio: p.Ratio, Unbounded: p.Unbounded, Bounds: publicBounds(p.Bounds),
 		Verdict: p.Verdict, Reasons: publicReasons(p.Reasons), Flags: []api.Reason{},
-		SingleEnded: p.SingleEnded, Origins: p.Origins,
+		SingleEnded: p.SingleEnded, Origins: publicOrigins(p.Origins),
 		Sites: []string{}, Ends: []api.End{}, Diagnosis: []api.Reason{},
 		Guarded: p.Guarded, Unstable: p.Unstable,
 	}
@@ -178,6 +178,13 @@ func (x excerpt) geodesic(p *api.Pair) float64 {
 		return 0
 	}
 	return p.GeodesicKM
+}
+
+// publicOrigins are a mark and no count: how many windows of each day there are
+// would tell when a carrier's ends were silent.
+func publicOrigins(o api.Origins) api.Origins {
+	mark := func(n int) int { return min(n, 1) }
+	return api.Origins{Measured: mark(o.Measured), Emulated: mark(o.Emulated), Synthetic: mark(o.Synthetic), Imported: mark(o.Imported)}
 }
 
 // publicBounds are as public as the figure that they stand in for.

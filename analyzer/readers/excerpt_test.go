@@ -191,6 +191,14 @@ func TestExcerptHasNothingOfOthers(t *testing.T) {
 					if want := from[i].GeodesicKM; to[i].GeodesicKM != want && want == betweenClustersKM || to[i].GeodesicKM != 0 && want != betweenClustersKM {
 						t.Fatalf("%s: a geodesic of %v km is given as %v", what, want, to[i].GeodesicKM)
 					}
+					marks, counts := to[i].Origins, from[i].Origins
+					for _, of := range [][2]int{
+						{marks.Measured, counts.Measured}, {marks.Emulated, counts.Emulated}, {marks.Synthetic, counts.Synthetic}, {marks.Imported, counts.Imported},
+					} {
+						if of[0] != min(of[1], 1) {
+							t.Fatalf("%s: %+v windows by origin are given as %+v", what, counts, marks)
+						}
+					}
 					if (len(from[i].Reasons) == 0) != (len(to[i].Reasons) == 0) {
 						t.Fatalf("%s: a verdict has lost its reasons: %+v", what, to[i])
 					}
