@@ -27,6 +27,9 @@ func (c *newSigningKey) Run(env *cli.Env) error {
 	if _, err := os.Lstat(c.File); err == nil {
 		return cli.Usage(fmt.Errorf("%s is there already, and a key is never overwritten; name another file", c.File))
 	}
+	if info, err := os.Stat(filepath.Dir(c.File)); err != nil || !info.IsDir() {
+		return cli.Usage(fmt.Errorf("write %s: there is no such folder; make it, or name another", c.File))
+	}
 	key, err := manifest.Generate(c.Algorithm)
 	if err != nil {
 		return err
@@ -37,7 +40,7 @@ func (c *newSigningKey) Run(env *cli.Env) error {
 	}
 	if err := durable.Replace(c.File, "."+filepath.Base(c.File)+".", 0o600, durable.Bytes(text)); err != nil {
 		err = fmt.Errorf("write the key: %w", err)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		if errors.Is(err, fs.ErrPermission) {
 			return cli.Usage(err)
 		}
 		return err

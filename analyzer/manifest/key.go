@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
@@ -33,6 +34,9 @@ const (
 // UserID is the one that GM/T 0009 gives for signatures by SM2 where nothing
 // else was agreed.
 const UserID = "1234567812345678"
+
+// publicKey is the type of a public key's block in PEM.
+const publicKey = "PUBLIC KEY"
 
 // MaxSignatureBytes is more than a signature of any algorithm has.
 const MaxSignatureBytes = 128
@@ -145,7 +149,7 @@ func (k *PublicKey) ID() string { return Hash(k.der) }
 
 // PEM is the key as a SubjectPublicKeyInfo.
 func (k *PublicKey) PEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.der})
+	return pem.EncodeToMemory(&pem.Block{Type: publicKey, Bytes: k.der})
 }
 
 // Verify tells whether a signature is by this key over these bytes.
@@ -163,10 +167,20 @@ func (k *PublicKey) Verify(canonical, signature []byte) bool {
 // read. The errors tell nothing of the key.
 func ReadPrivateKey(path string) (*PrivateKey, error) {
 	data, err := keyfile.ReadPrivate(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w; signing-key new makes a key", err)
+	case err != nil:
+		// A public key may be open to all, and to close it would not help.
+		if _, public := ReadPublicKey(path); public == nil {
+			return nil, errNotPrivate(path)
+		}
 		return nil, err
 	}
 	block, _ := pem.Decode(data)
+	if block != nil && block.Type == publicKey {
+		return nil, errNotPrivate(path)
+	}
 	if block == nil || block.Type != "PRIVATE KEY" {
 		return nil, fmt.Errorf("%s holds no private key in PKCS #8 (BEGIN PRIVATE KEY); signing-key new makes one, and so does openssl pkcs8 -topk8 -nocrypt of another form", path)
 	}
@@ -181,6 +195,10 @@ func ReadPrivateKey(path string) (*PrivateKey, error) {
 	return key, nil
 }
 
+func errNotPrivate(path string) error {
+	return fmt.Errorf("%s holds a public key, by which reports are verified; give the private one that belongs to it", path)
+}
+
 // ReadPublicKey reads a public key in PEM.
 func ReadPublicKey(path string) (*PublicKey, error) {
 	data, _, err := keyfile.Read(path)
@@ -188,7 +206,7 @@ func ReadPublicKey(path string) (*PublicKey, error) {
 		return nil, err
 	}
 	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "PUBLIC KEY" {
+	if block == nil || block.Type != publicKey {
 		return nil, fmt.Errorf("%s holds no public key (BEGIN PUBLIC KEY); signing-key show KEY prints that of a private one", path)
 	}
 	key, err := ParsePublicKey(block.Bytes)

@@ -120,7 +120,8 @@ func TestKeyFilesRefused(t *testing.T) {
 		"open to the group":   {good, 0o640, "chmod 600"},
 		"open to all":         {good, 0o604, "chmod 600"},
 		"no PEM":              {[]byte("x"), 0o600, "no private key in PKCS #8"},
-		"a public key":        {newKey(t, Ed25519).Public().PEM(), 0o600, "no private key in PKCS #8"},
+		"a public key":        {newKey(t, Ed25519).Public().PEM(), 0o600, "holds a public key"},
+		"a public key to all": {newKey(t, SM2).Public().PEM(), 0o644, "holds a public key"},
 		"broken":              {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), 0o600, "Ed25519 or SM2 in PKCS #8"},
 		"ECDSA of NIST P-256": {p256, 0o600, "does not sign reports"},
 	} {
@@ -132,8 +133,8 @@ func TestKeyFilesRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := ReadPrivateKey(filepath.Join(t.TempDir(), "none")); err == nil {
-		t.Error("no file is a key")
+	if _, err := ReadPrivateKey(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "signing-key new makes a key") {
+		t.Errorf("no file: %v", err)
 	}
 	if _, err := Generate("rsa"); err == nil {
 		t.Error("RSA is generated")
