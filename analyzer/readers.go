@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -53,6 +55,9 @@ func (c *addReader) Run(ctx context.Context, env *cli.Env) error {
 	}
 	if lasts > 0 {
 		reader.Expires = reader.Created.Add(lasts)
+	}
+	if info, err := os.Stat(filepath.Dir(c.Readers)); err != nil || !info.IsDir() {
+		return cli.Usage(fmt.Errorf("write %s: there is no such folder; make it, or name another", c.Readers))
 	}
 	var token string
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)

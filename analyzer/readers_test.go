@@ -124,6 +124,7 @@ func TestReadersBadInput(t *testing.T) {
 		{add("b", "--role", "viewer", "--expires", "0d"), "--expires 0d is not a number of days or hours such as 90d or 12h, nor never"},
 		{add("b", "--role", "viewer", "--expires", "soon"), "--expires soon is not a number of days or hours such as 90d or 12h, nor never"},
 		{add("b", "--role", "viewer", "--expires", ""), "--expires  is not a number of days or hours such as 90d or 12h, nor never"},
+		{[]string{"readers", "add", "--readers", filepath.Join(none, "r"), "b", "--role", "viewer"}, "write " + filepath.Join(none, "r") + ": there is no such folder; make it, or name another"},
 		{[]string{"readers", "list", "--readers", none}, none + ": cannot be read: no such file or directory"},
 		{[]string{"readers", "revoke", "--readers", none, "a"}, none + ": cannot be read: no such file or directory"},
 		{serve("--readers", none), none + ": cannot be read: no such file or directory"},
