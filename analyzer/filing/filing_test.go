@@ -206,7 +206,12 @@ func TestAsFiled(t *testing.T) {
 		if text := r.Summary(); r.Reports[0].Signature.KeyGiven || !strings.Contains(text, "nobody vouched for") {
 			t.Errorf("without a key: %s", text)
 		}
-		want(t, check(t, dir, newKey(t, a)), "key_not_given "+theManifest)
+		r = check(t, dir, newKey(t, a))
+		want(t, r, "key_not_given "+theManifest)
+		var table strings.Builder
+		if err := Table(&table, r); err != nil || !strings.Contains(table.String(), "by none of the keys that were given") || strings.Contains(table.String(), "not checked") {
+			t.Errorf("%v\n%s", err, table.String())
+		}
 		want(t, check(t, dir, newKey(t, a), key))
 	}
 }

@@ -3,6 +3,7 @@ package filing
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -18,7 +19,9 @@ const columns = 80
 func Table(w io.Writer, r *Result) error {
 	var b strings.Builder
 	for i := range r.Reports {
-		r.Reports[i].write(&b)
+		r.Reports[i].write(&b, slices.ContainsFunc(r.Findings, func(f Finding) bool {
+			return f.Code == KeyNotGiven && f.Manifest == r.Reports[i].Manifest
+		}))
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]
@@ -43,7 +46,9 @@ func Table(w io.Writer, r *Result) error {
 	return err
 }
 
-func (r *Report) write(b *strings.Builder) {
+// write writes a report; strange says that keys were given, and its own is none
+// of them.
+func (r *Report) write(b *strings.Builder, strange bool) {
 	fmt.Fprintln(b, plain(r.Manifest))
 	row := func(name, text string) { wrap(b, 2, 12, fmt.Sprintf("%-9s %s", name, text)) }
 	if r.Period == nil {
@@ -65,6 +70,9 @@ func (r *Report) write(b *strings.Builder) {
 		text := "yes, by a key that was given"
 		if !s.KeyGiven {
 			text = "yes; whose key it is was not checked"
+			if strange {
+				text = "yes, by none of the keys that were given"
+			}
 		}
 		row("signed", text+" ("+algorithmName(s.Algorithm)+")")
 		row("key", s.KeyID)
