@@ -187,12 +187,14 @@ func TestFilingRefuses(t *testing.T) {
 		{"sign the table", append(report, "--sign", private, "--out", alone), 2, "the table is for terminals"},
 		{"sign standard output", append(report, "--sign", private, "--format", "pdf"), 2, "name a file by --out"},
 		{"an open key", append(report, "--sign", open, "--format", "pdf", "--out", alone+"2"), 2, "chmod 600"},
-		{"no key", append(report, "--sign", public, "--format", "pdf", "--out", alone+"2"), 2, "no private key"},
+		{"no key", append(report, "--sign", public, "--format", "pdf", "--out", alone+"2"), 2, "holds a public key"},
 		{"sign over another file", append(report, "--sign", private, "--format", "pdf", "--out", alone), 2, "is there already"},
 		{"a reason for one form", append(report, "--reason", "x", "--format", "pdf", "--out", alone), 2, "--reason goes with --format all"},
 		{"a reason in two lines", append(report, "--reason", "x\ny", "--format", "all", "--out", dir), 2, "one line"},
 		{"algorithm", []string{"signing-key", "new", filepath.Join(dir, "k"), "--algorithm", "rsa"}, 2, "--algorithm must be one of"},
-		{"no folder", []string{"signing-key", "new", filepath.Join(dir, "none", "k")}, 2, "write the key"},
+		{"no folder", []string{"signing-key", "new", filepath.Join(dir, "none", "k")}, 2, "there is no such folder; make it, or name another"},
+		{"a byte order mark in what is no CSV", append(report, "--bom", "--format", "pdf", "--out", alone+"2"), 2, "--bom: pdf has no byte order mark"},
+		{"a period to come", []string{"report", "--mesh", meshFile, "--store", spec, "--period", "2199-06", "--format", "all", "--out", dir}, 2, "has not begun"},
 	} {
 		if _, stderr, status := run(t.Context(), test.args...); status != test.status || !strings.Contains(stderr, test.want) {
 			t.Errorf("%s: status %d, %s", test.name, status, stderr)

@@ -10,17 +10,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/monthly"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
 
 // At the start the webhook is told of what is filed already. The month that is
-// filed here lies in the future, so that none is due.
+// filed here is that of yesterday, so that none is due.
 func TestServeTellsOfReports(t *testing.T) {
 	meshFile, spec := stage(t)
 	folder, cache := filepath.Join(t.TempDir(), "filed"), t.TempDir()
-	if _, stderr, status := run(t.Context(), "report", "--mesh", meshFile, "--store", spec, "--period", "2099-01", "--format", "all", "--out", folder); status != 0 {
+	month := time.Now().UTC().AddDate(0, 0, -1).Format("2006-01")
+	if _, stderr, status := run(t.Context(), "report", "--mesh", meshFile, "--store", spec, "--period", month, "--format", "all", "--out", folder); status != 0 {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -56,7 +58,7 @@ func TestServeTellsOfReports(t *testing.T) {
 		t.Errorf("status %d: %s", status, log.String())
 	}
 	var n monthly.Notice
-	if err := json.Unmarshal(got.body, &n); err != nil || n.Manifest != "report-2099-01.manifest.json" || n.Revision != 1 {
+	if err := json.Unmarshal(got.body, &n); err != nil || n.Manifest != "report-"+month+".manifest.json" || n.Revision != 1 {
 		t.Errorf("%v: %s", err, got.body)
 	}
 	key, err := monthly.ParseSecret([]byte(secret))
@@ -70,7 +72,7 @@ func TestServeTellsOfReports(t *testing.T) {
 		t.Fatal(err)
 	} else {
 		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), "report-2099-01.") {
+			if !strings.HasPrefix(e.Name(), "report-"+month+".") {
 				t.Errorf("%s was filed", e.Name())
 			}
 		}

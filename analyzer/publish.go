@@ -41,6 +41,9 @@ func (f formed) check(stdout io.Writer) error {
 	if f.Lang != wording.EN && !f.published() {
 		return cli.Usage(fmt.Errorf("--lang %s: the %s is in English; choose --format csv, xlsx, html, pdf or all", f.Lang, f.Format))
 	}
+	if f.BOM && f.Format != string(publish.CSV) && f.Format != allForms {
+		return cli.Usage(fmt.Errorf("--bom: %s has no byte order mark; choose --format csv or all, or leave it out", f.Format))
+	}
 	if err := f.checkSigning(); err != nil {
 		return err
 	}

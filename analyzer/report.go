@@ -63,6 +63,9 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
+	if time.Now().Before(plan.Period.From) {
+		return cli.Usage(fmt.Errorf("the period has not begun: it is from %s on, so nothing of it was measured; give another", plan.Period.From.Format(time.RFC3339)))
+	}
 	c.warnOf(plan.Mesh, env)
 	if year := plan.Period.From.Year(); c.FailBelowTarget {
 		if _, ok := p.Rate.Target(year); !ok {
@@ -75,6 +78,9 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	}
 	if err := c.write(env, r); err != nil {
 		return err
+	}
+	if r.Data.Windows == 0 {
+		env.Log.Warn("the store has no window of this period, so of no pair anything is demonstrated; see whether it is the right period and store")
 	}
 	if c.Trend && len(r.Trend) == 0 {
 		env.Log.Warn("there is no trend: the store has no windows of the months before", "months", p.Diagnosis.Months)
