@@ -121,11 +121,14 @@ func (p *page) box(text string) {
 }
 
 func (p *page) section(s *document.Section) {
-	first := 64.0 // so that no heading stands alone at the end of a page
-	if picture, ok := s.Blocks[0].(*document.Picture); ok {
-		first = 34 + least(picture)
+	first := 30.0 // so that no heading stands alone at the end of a page
+	switch b := s.Blocks[0].(type) {
+	case *document.Picture:
+		first = least(b)
+	case *document.Table:
+		first = p.beginning(b)
 	}
-	p.room(first)
+	p.room(34 + first)
 	p.y += 12
 	p.Bookmark(s.Heading, 0, p.y)
 	p.lines(s.Heading, 13, true, chart.InkText, 1.35)

@@ -13,13 +13,9 @@ const (
 // table writes a table with its heads on every page. Rows are not broken.
 func (p *page) table(t *document.Table) {
 	widths := columnWidths(t)
-	heads := make([]document.Cell, len(t.Columns))
-	for i, c := range t.Columns {
-		heads[i] = document.Cell{Text: c.Name, Strong: true, Ink: chart.InkText}
-	}
 	numeric := t.NumericColumns()
-	head := p.layOut(heads, widths)
-	p.room(head.height + 40)
+	head := p.head(t, widths)
+	p.room(p.beginning(t))
 	if t.Title != "" {
 		p.y += 4
 		p.lines(t.Title, bodySize, true, chart.InkText, 1.4)
@@ -41,6 +37,28 @@ func (p *page) table(t *document.Table) {
 	p.rule(p.y, chart.InkFrame)
 	p.y += 3
 	p.y += 8
+}
+
+// beginning is the height that a table needs before it may be broken: its title,
+// its heads, and its first row.
+func (p *page) beginning(t *document.Table) float64 {
+	widths := columnWidths(t)
+	height := p.head(t, widths).height
+	if t.Title != "" {
+		height += 6 + float64(len(p.wrap(t.Title, bodySize, true, textWidth)))*bodySize*1.4
+	}
+	if len(t.Rows) > 0 {
+		height += p.layOut(t.Rows[0], widths).height
+	}
+	return height
+}
+
+func (p *page) head(t *document.Table, widths []float64) laidOut {
+	names := make([]document.Cell, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = document.Cell{Text: c.Name, Strong: true, Ink: chart.InkText}
+	}
+	return p.layOut(names, widths)
 }
 
 func columnWidths(t *document.Table) []float64 {
