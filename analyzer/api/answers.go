@@ -131,9 +131,9 @@ type Network struct {
 
 // Named is an identifier with its names.
 type Named struct {
-	ID string `json:"id"`
-	EN string `json:"en"`
-	ZH string `json:"zh,omitempty"`
+	ID string `json:"id"`           // as in mesh.yaml
+	EN string `json:"en"`           // name in English
+	ZH string `json:"zh,omitempty"` // name in Chinese
 }
 
 // Test is what is measured of links.

@@ -170,6 +170,30 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// Hubs are named as the mesh names them; a report of an earlier version has their
+// identifiers only.
+func TestHubsAreNamed(t *testing.T) {
+	r := made(t)
+	if len(r.Mesh.Hubs) != 1 || r.Mesh.Hubs[0] != (api.Named{ID: "hub", EN: "Hub"}) {
+		t.Fatalf("%+v", r.Mesh.Hubs)
+	}
+	for _, c := range []struct {
+		hubs []api.Named
+		lang wording.Language
+		want string
+	}{
+		{r.Mesh.Hubs, wording.EN, "Hub"},
+		{r.Mesh.Hubs, wording.ZH, "Hub"},
+		{[]api.Named{{ID: "hub", EN: "Hub", ZH: "枢纽"}}, wording.ZH, "枢纽"},
+		{nil, wording.EN, "hub"},
+	} {
+		r.Mesh.Hubs = c.hubs
+		if got := laidOut(t, r, c.lang).Table("hubs").Rows[0][0].Text; got != c.want {
+			t.Errorf("%s of %v: %q, want %q", c.lang, c.hubs, got, c.want)
+		}
+	}
+}
+
 // sheet is what a worksheet of Office Open XML has in its cells.
 type sheet struct {
 	Rows []struct {

@@ -25,6 +25,9 @@ func (p *Plan) meshOf() api.Mesh {
 	for _, c := range p.Mesh.Clusters {
 		m.Clusters = append(m.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH, Lat: c.Location.Lat, Lon: c.Location.Lon})
 	}
+	for _, h := range p.Mesh.Hubs {
+		m.Hubs = append(m.Hubs, api.Named{ID: h.ID, EN: h.Name.EN, ZH: h.Name.ZH})
+	}
 	return m
 }
 

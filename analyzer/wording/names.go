@@ -222,13 +222,27 @@ func methodText(code string) (Text, bool) {
 
 // Cluster names a cluster; by its identifier where the mesh has no name.
 func Cluster(lang Language, c api.Cluster) string {
-	switch {
-	case lang == ZH && c.ZH != "":
-		return c.ZH
-	case c.EN != "":
-		return c.EN
+	return named(lang, api.Named{ID: c.ID, EN: c.EN, ZH: c.ZH})
+}
+
+// Hub names a hub of a mesh. Reports of earlier versions have identifiers only.
+func Hub(lang Language, m api.Mesh, id string) string {
+	for _, h := range m.Hubs {
+		if h.ID == id {
+			return named(lang, h)
+		}
 	}
-	return c.ID
+	return id
+}
+
+func named(lang Language, n api.Named) string {
+	switch {
+	case lang == ZH && n.ZH != "":
+		return n.ZH
+	case n.EN != "":
+		return n.EN
+	}
+	return n.ID
 }
 
 // Pair names two clusters of a mesh.

@@ -329,6 +329,9 @@ func sampleFormats() []sample {
 			return Pair(l, api.Mesh{Clusters: []api.Cluster{{ID: "zjk", EN: "Zhangjiakou", ZH: "张家口"}}}, [2]string{"zjk", "hlg"})
 		}},
 		{"Cluster", func(l Language) string { return Cluster(l, api.Cluster{ID: "zjk", EN: "Zhangjiakou", ZH: "张家口"}) }},
+		{"Hub", func(l Language) string {
+			return Hub(l, api.Mesh{Hubs: []api.Named{{ID: "jjj", EN: "Beijing-Tianjin-Hebei", ZH: "京津冀"}}}, "jjj")
+		}},
 	}
 	for _, p := range []struct{ what, from, to string }{
 		{"year", "2025-01-01T00:00:00+08:00", "2026-01-01T00:00:00+08:00"},

@@ -195,7 +195,7 @@ func (s *source) carriers() []Block {
 func (s *source) hubs() []Block {
 	t := s.rateTable("hubs", wording.Plane(s.lang, s.Plane), wording.ColumnHub)
 	for _, h := range s.headline().Hubs {
-		t.Rows = append(t.Rows, s.rateRow(h.Hub, h.Rate))
+		t.Rows = append(t.Rows, s.rateRow(wording.Hub(s.lang, s.Mesh, h.Hub), h.Rate))
 	}
 	if len(t.Rows) == 0 {
 		return nil
