@@ -167,10 +167,14 @@ func (s *Shelf) Report(ctx context.Context, key Key, asker string) (*Made, error
 	}
 }
 
+// nobody is the asker of what Soon begins: one such report at a time, whoever has
+// others made meanwhile. No reader has this name.
+const nobody = "\x00"
+
 // Soon gives the first report of some keys that is there and good, or one of a
-// period that is not over, however old it is: Made says so. Unless one is good,
-// and nothing else is being made, it begins to make one; whoever asks later finds
-// it.
+// period that is not over, however old it is: Made says so. Unless one is good it
+// begins to make one, if none that it began before is being made; whoever asks
+// later finds it.
 func (s *Shelf) Soon(ctx context.Context, keys ...Key) (*Made, error) {
 	begin := keys[0]
 	var shown *Made
@@ -189,11 +193,9 @@ func (s *Shelf) Soon(ctx context.Context, keys ...Key) (*Made, error) {
 		}
 	}
 	s.mu.Lock()
-	idle, kept := len(s.flights) == 0, s.kept.at[begin]
+	kept := s.kept.at[begin]
 	s.mu.Unlock()
-	if idle {
-		_, _ = s.join(begin, kept, "") // if there is no room, the next asker tries
-	}
+	_, _ = s.join(begin, kept, nobody) // if there is no room, the next asker tries
 	return shown, nil
 }
 

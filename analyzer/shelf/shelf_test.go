@@ -567,6 +567,43 @@ func TestBuildsOfOneAsker(t *testing.T) {
 	})
 }
 
+// What is wanted soon is made one at a time, also while a reader has reports made
+// without a pause.
+func TestSoonWhileOthersAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t, false, nil)
+		defer s.stop()
+		keys := []Key{s.key("2025-06-03"), s.key("2025-06-04"), s.key("2025-06-05")}
+		held, release := s.source.hold()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := s.Report(t.Context(), keys[0], "one"); err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+		for _, key := range keys {
+			if made, err := s.Soon(t.Context(), key); made != nil || err != nil {
+				t.Errorf("%v, %v", made, err)
+			}
+		}
+		s.mu.Lock()
+		if s.flights[keys[1]] == nil || s.flights[keys[2]] != nil {
+			t.Errorf("begun: the second day %t, the third %t", s.flights[keys[1]] != nil, s.flights[keys[2]] != nil)
+		}
+		s.mu.Unlock()
+		release()
+		all.Wait()
+		synctest.Wait()
+		for i, key := range keys {
+			if made, err := s.Soon(t.Context(), key); (made != nil) != (i < 2) || err != nil {
+				t.Errorf("day %d: there %t, %v", i, made != nil, err)
+			}
+		}
+		synctest.Wait()
+	})
+}
+
 // Two builds run at once, the others wait, and only so many.
 func TestBuildsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
