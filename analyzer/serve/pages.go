@@ -246,15 +246,6 @@ func (s *site) ofPair(w http.ResponseWriter, r *http.Request, reader *readers.Re
 	})
 }
 
-// pagesOf names a reader whose turns are those of pages, which do not count with
-// the exports: one of these may take an hour. No name has a zero.
-func pagesOf(reader *readers.Reader) string {
-	if reader.Name == "" {
-		return ""
-	}
-	return "pages\x00" + reader.Name
-}
-
 // overTime is what the ends that a reader may see measured: day by day, or of a
 // short period in shorter steps.
 func (s *site) overTime(ctx context.Context, reader *readers.Reader, span report.Span, pair [2]string, plane string) (*api.Series, error) {
@@ -262,7 +253,7 @@ func (s *site) overTime(ctx context.Context, reader *readers.Reader, span report
 	if err != nil {
 		return nil, err
 	}
-	turn, err := s.turns.wait(ctx, pagesOf(reader))
+	turn, err := s.turns.wait(ctx, apart("pages", reader))
 	if err != nil {
 		return nil, err
 	}

@@ -228,6 +228,10 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, reader *readers.Re
 		return
 	}
 	body, err := bodyOf(made, reader, turns, form, asked.language)
+	if errors.Is(err, shelf.ErrBusy) {
+		busy(w)
+		return
+	}
 	if err != nil {
 		s.Log.Error("a report could not be written", "form", form.name, "error", err)
 		problem(w, http.StatusInternalServerError, "the report could not be written; the log of the analyzer says why")
@@ -257,7 +261,7 @@ func bodyOf(made *shelf.Made, reader *readers.Reader, turns *turns, form form, l
 		return made.JSON(reader)
 	}
 	return made.Body(form.name+"/"+string(language), reader, func(excerpt *api.Report) ([]byte, error) {
-		return turns.layout(func() ([]byte, error) {
+		return turns.layout(reader, func() ([]byte, error) {
 			return publish.Write(excerpt, publish.Form(form.name), publish.Options{Language: language})
 		})
 	})

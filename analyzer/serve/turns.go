@@ -111,9 +111,24 @@ func (t *turns) leave(name string) {
 	}
 }
 
-// layout does what lays a file out, when its turn has come.
-func (t *turns) layout(do func() ([]byte, error)) ([]byte, error) {
+// layout does what lays a file out for a reader, when its turn has come. The error
+// is shelf.ErrBusy if the reader has too many that wait: a PDF takes seconds.
+func (t *turns) layout(reader *readers.Reader, do func() ([]byte, error)) ([]byte, error) {
+	name := apart("layouts", reader)
+	if !t.enter(name) {
+		return nil, shelf.ErrBusy
+	}
+	defer t.leave(name)
 	t.layouts <- struct{}{}
 	defer func() { <-t.layouts }()
 	return do()
+}
+
+// apart names a reader whose turns of one kind do not count with the others: an
+// export may take an hour. No name has a zero.
+func apart(kind string, reader *readers.Reader) string {
+	if reader.Name == "" {
+		return ""
+	}
+	return kind + "\x00" + reader.Name
 }

@@ -2,11 +2,15 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/shelf"
 )
 
 // A reader has two answers at a time that read the store, and is told so if they
@@ -155,5 +159,42 @@ func TestPairPagesTakeTurns(t *testing.T) {
 		}
 		cancel()
 		made.Wait()
+	})
+}
+
+// A reader has two files laid out or waiting at a time, so that a crowd of PDFs
+// does not stand before everybody else's.
+func TestLayoutsOfOneReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		one, two := &readers.Reader{Name: "one"}, &readers.Reader{Name: "two"}
+		leave := make(chan struct{})
+		done := make(chan error)
+		lay := func(reader *readers.Reader) {
+			go func() {
+				_, err := turns.layout(reader, func() ([]byte, error) { <-leave; return nil, nil })
+				done <- err
+			}()
+			synctest.Wait()
+		}
+		lay(one)
+		lay(one)
+		lay(one)
+		if err := <-done; !errors.Is(err, shelf.ErrBusy) {
+			t.Errorf("a third one: %v", err)
+		}
+		lay(two)
+		lay(&readers.Reader{})
+		lay(&readers.Reader{})
+		lay(&readers.Reader{}) // who has no name is not counted
+		close(leave)
+		for range 6 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if len(turns.each) != 0 {
+			t.Errorf("left behind: %v", turns.each)
+		}
 	})
 }
