@@ -22,6 +22,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
+	"github.com/fibergauge/fibergauge/analyzer/serve"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/collector/store/influx/influxtest"
 	"github.com/fibergauge/fibergauge/collector/store/sqlite"
@@ -401,7 +402,7 @@ func TestServeCommand(t *testing.T) {
 	}
 	url := regexp.MustCompile(`http://\S+`).FindString(string(line[:n]))
 	go func() { _, _ = io.Copy(io.Discard, reader) }()
-	response, err := http.Get(url)
+	response, err := http.Get(strings.TrimSuffix(url, "/") + serve.ReportPath)
 	if err != nil {
 		t.Fatalf("%v; the log says %s", err, line[:n])
 	}

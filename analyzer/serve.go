@@ -104,7 +104,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if certificate != nil {
 		scheme, encryption = "https", serve.TLS(certificate)
 	}
-	env.Log.Info("serving reports", "url", scheme+"://"+listener.Addr().String()+serve.ReportPath)
+	env.Log.Info("serving the portal, and the API below api/v1/", "url", scheme+"://"+listener.Addr().String()+"/")
 	var following sync.WaitGroup
 	defer following.Wait() // after stop
 	follow, stop := context.WithCancel(ctx)
