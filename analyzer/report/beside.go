@@ -190,9 +190,9 @@ func (t *table) nearest() {
 		return
 	}
 	t.line("")
-	head := "Narrowly within the limit"
+	head := "Narrowly within the limit, by the ratio"
 	if t.Nearest[0].Verdict == api.NonCompliant {
-		head = "Nearest to complying"
+		head = "Nearest to complying, by the ratio"
 	}
 	t.line("%s", t.paint(head, text.Bold))
 	for _, n := range t.Nearest {

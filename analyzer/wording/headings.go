@@ -91,7 +91,7 @@ func sectionText(s Section) Text {
 	case SectionNotDemonstrated:
 		return Text{EN: "Pairs that are not demonstrated, and why", ZH: "未证实集群对及原因"}
 	case SectionNearest:
-		return Text{EN: "Nearest to the limit", ZH: "最接近限值的集群对"}
+		return Text{EN: "Nearest to the limit, by the ratio", ZH: "最接近限值的集群对（按时延比排序）"}
 	case SectionFlags:
 		return Text{EN: "To be looked at", ZH: "需核查事项"}
 	case SectionHubs:
