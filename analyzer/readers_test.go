@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/serve"
 	"github.com/fibergauge/fibergauge/internal/cli"
 )
 
@@ -64,7 +65,7 @@ one    carrier  one, two  T                     never
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := regexp.MustCompile(`http://\S+`).FindString(string(line[:n]))
+	url := strings.TrimSuffix(regexp.MustCompile(`http://\S+`).FindString(string(line[:n])), "/") + serve.ReportPath
 	go func() { _, _ = io.Copy(io.Discard, reader) }()
 	for authorization, status := range map[string]int{"": 401, "Bearer " + strings.TrimSpace(token): 200} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
