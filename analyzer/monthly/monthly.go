@@ -37,12 +37,17 @@ type Config struct {
 	Failed func()                                                          // after each time that something could not be filed; may be nil
 	Log    *slog.Logger
 
-	known string // month whose report is known to be of all of it
+	known string               // month whose report is known to be of all of it
+	empty map[string]time.Time // months without windows, and when that was seen
 }
 
 // look is how often the clock is asked: a machine that slept does not count the
 // time in which it did.
 const look = 10 * time.Minute
+
+// lookAgain is when a month without windows is looked at again: they may be
+// imported.
+const lookAgain = 24 * time.Hour
 
 // Run files what is due until the context ends. What fails is tried again at
 // the next look.
@@ -76,6 +81,9 @@ func (c *Config) fileDue(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, month := range months {
+		if since, ok := c.empty[month]; ok && now.Sub(since) < lookAgain {
+			continue
+		}
 		if err := c.file(ctx, month); err != nil {
 			return fmt.Errorf("%s: %w", month, err)
 		}
@@ -193,14 +201,13 @@ func (c *Config) file(ctx context.Context, month string) error {
 		return err
 	}
 	if r.Data.Windows == 0 {
-		newest, err := c.newestFiled("")
-		if err != nil {
-			return err
+		// A target that nobody measured is not one that was missed.
+		c.Log.Warn("there are no windows of the month, so it is not filed; if that is how it was, file it by report --format all", "month", month)
+		if c.empty == nil {
+			c.empty = map[string]time.Time{}
 		}
-		if newest == "" {
-			c.Log.Info("there are no windows of the month, so it is not filed as the first one", "month", month)
-			return nil
-		}
+		c.empty[month] = time.Now()
+		return nil
 	}
 	if err := os.MkdirAll(c.Folder, 0o755); err != nil {
 		return err
