@@ -63,9 +63,6 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if time.Now().Before(plan.Period.From) {
-		return cli.Usage(fmt.Errorf("the period has not begun: it is from %s on, so nothing of it was measured; give another", plan.Period.From.Format(time.RFC3339)))
-	}
 	c.warnOf(plan.Mesh, env)
 	if year := plan.Period.From.Year(); c.FailBelowTarget {
 		if _, ok := p.Rate.Target(year); !ok {
@@ -75,6 +72,9 @@ func (c *reportCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	r, err := c.build(ctx, env, plan, s)
 	if err != nil {
 		return err
+	}
+	if r.Data.Windows == 0 && time.Now().Before(plan.Period.From) {
+		return cli.Usage(fmt.Errorf("the period has not begun: it is from %s on, and nothing of it was measured; give another", plan.Period.From.Format(time.RFC3339)))
 	}
 	if err := c.write(env, r); err != nil {
 		return err

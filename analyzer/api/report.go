@@ -142,7 +142,8 @@ type Mesh struct {
 	Test     string    `json:"test"`   // the one that is judged
 	Method   string    `json:"method"` // of the test
 	Clusters []Cluster `json:"clusters"`
-	Hubs     []Named   `json:"hubs,omitempty"` // of the clusters, in the order of mesh.yaml
+	Hubs     []Named   `json:"hubs,omitempty"`     // of the clusters, in the order of mesh.yaml
+	Carriers []Named   `json:"carriers,omitempty"` // in the order of mesh.yaml
 }
 
 // Cluster names a cluster for people.

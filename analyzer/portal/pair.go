@@ -70,9 +70,12 @@ func Pair(p Period, pair [2]string, plane string, series *api.Series, lang wordi
 		"Period": place{Href: p.Path, Name: p.TitleIn(lang)}, "Title": wording.Pair(lang, r.Mesh, pair),
 		"Subtitle": wording.PairOn(lang, plane, r.Period), "Warnings": append(slices.Clone(p.Notes), d.Warnings...),
 		"Planes": p.planes(lang, (Period{Path: p.Path}).pairPathOnly(pair), plane),
-		"Result": wording.PairResult(lang, &r.Pairs[at], r.Policy.Factor), "Days": w.days(series), "Sections": sections, "Footer": d.Footer,
+		"Result": wording.PairResult(lang, r.Mesh, &r.Pairs[at], r.Policy.Factor), "Days": w.days(series), "Sections": sections, "Footer": d.Footer,
 	}
 	if len(withheld) > 0 {
+		for i := range withheld {
+			withheld[i] = w.carrier(withheld[i])
+		}
 		data["Withheld"] = wording.TimesWithheld(lang, withheld)
 	}
 	for name, t := range map[string]*document.Table{"Carriers": w.carriers(), "Why": w.why(), "Ends": w.ends()} {
@@ -94,6 +97,8 @@ type pairWriter struct {
 	lang   wording.Language
 	links  []*api.Pair
 }
+
+func (w *pairWriter) carrier(id string) string { return wording.Carrier(w.lang, w.report.Mesh, id) }
 
 func (w *pairWriter) table(id string, title wording.Sign, columns ...wording.Column) *document.Table {
 	t := &document.Table{ID: id, Title: wording.Word(w.lang, title)}
@@ -124,7 +129,7 @@ func (w *pairWriter) carriers() *document.Table {
 		}
 		limit := number(wording.LimitMS(l.LimitRTTMS), l.LimitRTTMS)
 		t.Rows = append(t.Rows, []document.Cell{
-			text(l.Carrier), verdict, measured, limit, w.ratio(l.Ratio, l.Unbounded), interval, text(wording.Guarded(w.lang, l.Guarded)),
+			text(w.carrier(l.Carrier)), verdict, measured, limit, w.ratio(l.Ratio, l.Unbounded), interval, text(wording.Guarded(w.lang, l.Guarded)),
 			ms(&l.TheoreticalRTTMS, false), number(wording.KM(l.DistanceKM, 0), l.DistanceKM), text(wording.DistanceClass(w.lang, l.DistanceClass)),
 			text(wording.Sequence(w.lang, l.Sites)),
 		})
@@ -137,7 +142,7 @@ func (w *pairWriter) why() *document.Table {
 	t := w.table("why", wording.SignWhy, wording.ColumnCarrier, wording.ColumnReason)
 	for _, l := range w.links {
 		for _, reason := range slices.Concat(l.Reasons, l.Diagnosis, l.Flags) {
-			t.Rows = append(t.Rows, []document.Cell{text(l.Carrier), text(wording.Reason(w.lang, reason))})
+			t.Rows = append(t.Rows, []document.Cell{text(w.carrier(l.Carrier)), text(wording.Reason(w.lang, reason))})
 		}
 	}
 	return t
@@ -154,7 +159,7 @@ func (w *pairWriter) ends() *document.Table {
 				loss = number(wording.MS(percent, 2), percent)
 			}
 			t.Rows = append(t.Rows, []document.Cell{
-				text(e.Src), text(e.Dst), text(l.Carrier), ms(e.MinMS, false), ms(e.P50MS, e.P50Unbounded), ms(e.P95MS, e.P95Unbounded), ms(e.P99MS, e.P99Unbounded),
+				text(e.Src), text(e.Dst), text(w.carrier(l.Carrier)), ms(e.MinMS, false), ms(e.P50MS, e.P50Unbounded), ms(e.P95MS, e.P95Unbounded), ms(e.P99MS, e.P99Unbounded),
 				count(e.Sent), count(e.Lost), loss, count(int64(e.Sufficiency.DaysSufficient)), count(int64(e.Sufficiency.Days)),
 			})
 		}
@@ -190,7 +195,7 @@ func (w *pairWriter) days(series *api.Series) (all []daysOf) {
 
 func (w *pairWriter) daysOf(series *api.Series, s *api.LinkSeries, zone *time.Location) daysOf {
 	title, description := wording.OverTime(w.lang, s.Src, s.Dst)
-	title = s.Carrier + wording.Colon(w.lang) + title
+	title = w.carrier(s.Carrier) + wording.Colon(w.lang) + title
 	bands := chart.Bands{
 		Size: chart.Size{WidthPT: 400}, Caption: chart.Caption{Title: title, Description: description},
 		AxisLabel: wording.Word(w.lang, wording.SignRTTAxis), P95Label: wording.Word(w.lang, wording.SignP95Line), P50Label: wording.Word(w.lang, wording.SignP50Line),

@@ -124,7 +124,7 @@ func (x excerpt) beside(b *api.Beside) *api.Beside {
 func publicMesh(m *api.Mesh) api.Mesh {
 	out := api.Mesh{
 		Name: m.Name, InForceSHA256: m.InForceSHA256, Test: m.Test, Method: m.Method,
-		Clusters: make([]api.Cluster, len(m.Clusters)), Hubs: slices.Clone(m.Hubs),
+		Clusters: make([]api.Cluster, len(m.Clusters)), Hubs: slices.Clone(m.Hubs), Carriers: slices.Clone(m.Carriers),
 	}
 	for i, c := range m.Clusters {
 		out.Clusters[i] = api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.EN, ZH: c.ZH, Lat: c.Lat, Lon: c.Lon}

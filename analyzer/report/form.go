@@ -28,6 +28,9 @@ func (p *Plan) meshOf() api.Mesh {
 	for _, h := range p.Mesh.Hubs {
 		m.Hubs = append(m.Hubs, api.Named{ID: h.ID, EN: h.Name.EN, ZH: h.Name.ZH})
 	}
+	for _, c := range p.Mesh.Carriers {
+		m.Carriers = append(m.Carriers, api.Named{ID: c.ID, EN: c.Name.EN, ZH: c.Name.ZH})
+	}
 	return m
 }
 

@@ -131,7 +131,7 @@ func TestSchemaRefuses(t *testing.T) {
 				if key == "params" { // which these are the code says
 					continue
 				}
-				if !optional(key) && path+"."+key != ".mesh.hubs" { // that of a plane is not
+				if !optional(key) && path+"."+key != ".mesh.hubs" && path+"."+key != ".mesh.carriers" { // that of a plane is not
 					delete(v, key)
 					refused(path+"."+key, "a field that is missing", root)
 				}

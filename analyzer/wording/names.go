@@ -226,10 +226,15 @@ func Cluster(lang Language, c api.Cluster) string {
 }
 
 // Hub names a hub of a mesh. Reports of earlier versions have identifiers only.
-func Hub(lang Language, m api.Mesh, id string) string {
-	for _, h := range m.Hubs {
-		if h.ID == id {
-			return named(lang, h)
+func Hub(lang Language, m api.Mesh, id string) string { return namedIn(lang, m.Hubs, id) }
+
+// Carrier names a carrier of a mesh, in the same way; empty for none.
+func Carrier(lang Language, m api.Mesh, id string) string { return namedIn(lang, m.Carriers, id) }
+
+func namedIn(lang Language, all []api.Named, id string) string {
+	for _, n := range all {
+		if n.ID == id {
+			return named(lang, n)
 		}
 	}
 	return id

@@ -204,9 +204,9 @@ func PairOn(lang Language, plane string, p api.Period) string {
 }
 
 // PairResult says of one link in a sentence how it is judged.
-func PairResult(lang Language, p *api.Pair, factor float64) string {
+func PairResult(lang Language, m api.Mesh, p *api.Pair, factor float64) string {
 	v := values{
-		"carrier": p.Carrier, "verdict": Verdict(lang, p.Verdict), "limit": LimitMS(p.LimitRTTMS),
+		"carrier": Carrier(lang, m, p.Carrier), "verdict": Verdict(lang, p.Verdict), "limit": LimitMS(p.LimitRTTMS),
 		"measured": Figure(p.MeasuredRTTMS, p.Unbounded, func(v float64) string { return MS(v, 3) }),
 		"ratio":    Figure(p.Ratio, p.Unbounded, func(v float64) string { return Ratio(v, factor) }),
 		"distance": KM(p.DistanceKM, 0),

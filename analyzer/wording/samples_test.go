@@ -329,6 +329,9 @@ func sampleFormats() []sample {
 			return Pair(l, api.Mesh{Clusters: []api.Cluster{{ID: "zjk", EN: "Zhangjiakou", ZH: "张家口"}}}, [2]string{"zjk", "hlg"})
 		}},
 		{"Cluster", func(l Language) string { return Cluster(l, api.Cluster{ID: "zjk", EN: "Zhangjiakou", ZH: "张家口"}) }},
+		{"Carrier", func(l Language) string {
+			return Carrier(l, api.Mesh{Carriers: []api.Named{{ID: "telecom", EN: "China Telecom", ZH: "中国电信"}}}, "telecom")
+		}},
 		{"Hub", func(l Language) string {
 			return Hub(l, api.Mesh{Hubs: []api.Named{{ID: "jjj", EN: "Beijing-Tianjin-Hebei", ZH: "京津冀"}}}, "jjj")
 		}},

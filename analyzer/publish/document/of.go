@@ -183,7 +183,7 @@ func (s *source) carriers() []Block {
 	for _, plane := range s.planes() {
 		t := s.rateTable("carriers_"+ID(plane.Plane), wording.Plane(s.lang, plane.Plane), wording.ColumnCarrier)
 		for _, c := range plane.Carriers {
-			t.Rows = append(t.Rows, s.rateRow(c.Carrier, c.Rate))
+			t.Rows = append(t.Rows, s.rateRow(wording.Carrier(s.lang, s.Mesh, c.Carrier), c.Rate))
 		}
 		if len(t.Rows) > 0 {
 			blocks = append(blocks, t)

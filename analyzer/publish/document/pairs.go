@@ -25,7 +25,7 @@ func (s *source) pairs() []Block {
 		for i := range plane.Pairs {
 			p := &plane.Pairs[i]
 			t.Rows = append(t.Rows, []Cell{
-				{Text: wording.Pair(s.lang, s.Mesh, p.Pair)}, {Text: p.Carrier}, number(p.DistanceKM, 0), {Text: p.DistanceClass},
+				{Text: wording.Pair(s.lang, s.Mesh, p.Pair)}, {Text: wording.Carrier(s.lang, s.Mesh, p.Carrier)}, number(p.DistanceKM, 0), {Text: p.DistanceClass},
 				limit(p.LimitRTTMS), s.measured(p), s.ratio(p.Ratio, p.Unbounded), s.interval(p), loss(p), s.verdict(p.Verdict), {Text: wording.Guarded(s.lang, p.Guarded)},
 			})
 		}
@@ -69,7 +69,7 @@ func (s *source) allPairs() *Table {
 				low, high = s.ratio(u.RatioLow, u.RatioLowUnbounded), s.ratio(u.RatioHigh, u.RatioHighUnbounded)
 			}
 			t.Rows = append(t.Rows, []Cell{
-				{Text: wording.Plane(s.lang, p.Plane)}, {Text: wording.Pair(s.lang, s.Mesh, p.Pair)}, {Text: p.Carrier}, {Text: strings.Join(p.Sites, " ")},
+				{Text: wording.Plane(s.lang, p.Plane)}, {Text: wording.Pair(s.lang, s.Mesh, p.Pair)}, {Text: wording.Carrier(s.lang, s.Mesh, p.Carrier)}, {Text: strings.Join(p.Sites, " ")},
 				number(p.DistanceKM, 3), {Text: p.DistanceClass}, number(p.TheoreticalRTTMS, 6), number(p.LimitRTTMS, 6), s.measured(p), s.ratio(p.Ratio, p.Unbounded),
 				low, high, loss(p), s.verdict(p.Verdict), {Text: wording.Guarded(s.lang, p.Guarded)}, {Text: s.reasons(p.Reasons)},
 			})
@@ -95,7 +95,7 @@ func (s *source) allEnds() *Table {
 				share = number(percent, 4)
 			}
 			t.Rows = append(t.Rows, []Cell{
-				{Text: wording.Plane(s.lang, l.Plane)}, {Text: l.Carrier}, {Text: end.Src}, {Text: end.Dst},
+				{Text: wording.Plane(s.lang, l.Plane)}, {Text: wording.Carrier(s.lang, s.Mesh, l.Carrier)}, {Text: end.Src}, {Text: end.Dst},
 				count(end.Scheduled), count(end.Sent), count(end.Lost), share,
 				figure(end.P50MS, end.P50Unbounded, 3), figure(end.P95MS, end.P95Unbounded, 3), figure(end.P99MS, end.P99Unbounded, 3), figure(end.MeanMS, false, 3), figure(end.MinMS, false, 3),
 				count(end.Sufficiency.DaysSufficient), count(end.Sufficiency.Days), count(end.Sufficiency.HoursSufficient), count(end.Windows),

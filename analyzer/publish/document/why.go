@@ -15,7 +15,7 @@ func (s *source) because(about cause) []Block {
 		for i := range plane.Pairs {
 			p := &plane.Pairs[i]
 			if reasons := about.pick(p); len(reasons) > 0 {
-				t.Rows = append(t.Rows, []Cell{{Text: wording.Pair(s.lang, s.Mesh, p.Pair)}, {Text: p.Carrier}, s.ratio(p.Ratio, p.Unbounded), {Text: s.reasons(reasons)}})
+				t.Rows = append(t.Rows, []Cell{{Text: wording.Pair(s.lang, s.Mesh, p.Pair)}, {Text: wording.Carrier(s.lang, s.Mesh, p.Carrier)}, s.ratio(p.Ratio, p.Unbounded), {Text: s.reasons(reasons)}})
 			}
 		}
 		if len(t.Rows) > 0 {
@@ -61,7 +61,7 @@ func (s *source) nearest() []Block {
 		{"pair", wording.ColumnPair, 30}, {"carrier", wording.ColumnCarrier, 14}, {"verdict", wording.ColumnVerdict, 16}, {"excess_ms", wording.ColumnExcessMS, 14}, {"excess_km", wording.ColumnExcessKM, 14},
 	})
 	for _, n := range s.Nearest {
-		t.Rows = append(t.Rows, []Cell{{Text: wording.Pair(s.lang, s.Mesh, n.Pair)}, {Text: n.Carrier}, s.verdict(n.Verdict), figure(n.ExcessMS, n.Unbounded, 3), figure(n.ExcessKM, n.Unbounded, 0)})
+		t.Rows = append(t.Rows, []Cell{{Text: wording.Pair(s.lang, s.Mesh, n.Pair)}, {Text: wording.Carrier(s.lang, s.Mesh, n.Carrier)}, s.verdict(n.Verdict), figure(n.ExcessMS, n.Unbounded, 3), figure(n.ExcessKM, n.Unbounded, 0)})
 	}
 	if len(t.Rows) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func (s *source) scopes() []Block {
 	})
 	for _, c := range s.Classes {
 		t.Rows = append(t.Rows, []Cell{
-			{Text: wording.Scope(s.lang, c.Class)}, {Text: wording.Plane(s.lang, c.Plane)}, {Text: wording.Pair(s.lang, s.Mesh, c.Pair)}, {Text: c.Carrier},
+			{Text: wording.Scope(s.lang, c.Class)}, {Text: wording.Plane(s.lang, c.Plane)}, {Text: wording.Pair(s.lang, s.Mesh, c.Pair)}, {Text: wording.Carrier(s.lang, s.Mesh, c.Carrier)},
 			figure(c.OneWayMS, c.Unbounded, 4), number(c.LimitOneWayMS, -1), s.verdict(c.Verdict), s.verdict(c.VerdictAsRTT),
 		})
 	}

@@ -196,9 +196,9 @@ class Report:
             "mesh": {"name": raw["Name"], **self.in_force(), "test": raw["Judged"], "method": self.mesh.judged["Method"], "clusters": [
                 {"id": c["ID"], "hub": c["Hub"], "en": c["Name"]["EN"], **({"zh": c["Name"]["ZH"]} if c["Name"]["ZH"] else {}),
                  "lat": c["Location"]["Lat"], "lon": c["Location"]["Lon"]}
-                for c in raw["Clusters"]], "hubs": [
-                {"id": h["ID"], "en": h["Name"]["EN"], **({"zh": h["Name"]["ZH"]} if h["Name"]["ZH"] else {})}
-                for h in raw["Hubs"]]},
+                for c in raw["Clusters"]], **{key: [
+                {"id": n["ID"], "en": n["Name"]["EN"], **({"zh": n["Name"]["ZH"]} if n["Name"]["ZH"] else {})}
+                for n in raw[key.title()]] for key in ("hubs", "carriers")}},
             "policy": {"name": p["Name"], "statistic": self.rules.statistic, "theory": "2 × distance × " + light,
                        "reading": READING, "factor": float(self.rules.factor), "sites": self.rules.sites,
                        "text": g["policy_text"]},
