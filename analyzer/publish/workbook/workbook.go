@@ -52,20 +52,64 @@ func (b *book) write(d *document.Document) error {
 	if err := b.SetDocProps(&excelize.DocProperties{Title: d.Title + " " + d.Subtitle, Creator: "Fibergauge", Language: d.Language.Tag()}); err != nil {
 		return err
 	}
-	first := b.sheetName(d.Subtitle)
+	first := b.sheetName(d.Sections[0].Heading)
 	if err := b.SetSheetName("Sheet1", first); err != nil {
 		return err
 	}
 	if err := b.words(first, d); err != nil {
 		return err
 	}
+	titles := titlesOf(d)
 	for _, t := range d.Tables() {
-		if err := b.table(b.sheetName(t.Title), t, d.Warnings); err != nil {
+		if err := b.table(b.sheetName(titles[t]), t, d.Warnings); err != nil {
 			return fmt.Errorf("table %s: %w", t.ID, err)
 		}
 	}
 	return nil
 }
+
+// titlesOf are what sheets are called. Where several tables have the same title,
+// that of a plane say, the heading that they stand under tells them apart.
+func titlesOf(d *document.Document) map[*document.Table]string {
+	times := map[string]int{}
+	for _, t := range d.Tables() {
+		times[t.Title]++
+	}
+	titles := map[*document.Table]string{}
+	for _, t := range d.Data {
+		titles[t] = t.Title
+	}
+	for _, s := range d.Sections {
+		for _, block := range s.Blocks {
+			t, ok := block.(*document.Table)
+			if !ok {
+				continue
+			}
+			titles[t] = t.Title
+			if times[t.Title] > 1 {
+				title := " · " + t.Title
+				titles[t] = shortened(s.Heading, maxSheetName-len([]rune(title))) + title
+			}
+		}
+	}
+	return titles
+}
+
+// shortened is a text of so many characters, if there is room for any.
+func shortened(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	cut := string(runes[:max(0, most-1)])
+	if words := strings.LastIndex(cut, " "); words > 0 {
+		cut = cut[:words]
+	}
+	return strings.TrimRight(cut, " ,，、") + "…"
+}
+
+// maxSheetName is what Excel takes, in characters.
+const maxSheetName = 31
 
 // sheetName makes a name that Excel takes: at most 31 characters, some of them
 // not allowed, none twice.
@@ -77,7 +121,7 @@ func (b *book) sheetName(title string) string {
 		if n > 1 {
 			suffix = fmt.Sprintf(" %d", n)
 		}
-		made := string(runes[:min(len(runes), 31-len(suffix))]) + suffix
+		made := string(runes[:min(len(runes), maxSheetName-len(suffix))]) + suffix
 		if made != "" && !b.names[strings.ToLower(made)] {
 			b.names[strings.ToLower(made)] = true
 			return made
