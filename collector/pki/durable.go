@@ -2,13 +2,10 @@ package pki
 
 import (
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/fibergauge/fibergauge/internal/durable"
 )
@@ -29,13 +26,8 @@ func locked(dir string, f func() error) error {
 		return err
 	}
 	defer lock.Close()
-	for {
-		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("lock %s: %w", lock.Name(), err)
+	if err := durable.Lock(lock); err != nil {
+		return err
 	}
 	return f()
 }

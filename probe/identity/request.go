@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fibergauge/fibergauge/internal/durable"
 	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
@@ -158,7 +159,7 @@ func check(answer *wire.Certificate, site string, key crypto.Signer, now time.Ti
 // it follows another, that has to be the one in force still: somebody who enrolled
 // meanwhile may have done so because the keys or roots before are not good.
 func (c *issued) install(dir string, roots []*x509.Certificate, follows *x509.Certificate) error {
-	unlock, err := lock(dir)
+	unlock, err := durable.LockFolder(dir)
 	if err != nil {
 		return err
 	}

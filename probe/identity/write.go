@@ -48,7 +48,7 @@ func hint(dir string, err error) error {
 
 // settleAlone settles while nobody else changes the folder.
 func settleAlone(dir string) error {
-	unlock, err := lock(dir)
+	unlock, err := durable.LockFolder(dir)
 	if err != nil {
 		return err
 	}
