@@ -195,7 +195,7 @@ func withLanguage(target, lang string) string {
 
 // axe is the script of axe-core; empty where it is not to be had.
 var axe = sync.OnceValue(func() string {
-	path, err := exec.Command("../../scripts/axe", "path").Output()
+	path, err := exec.Command("../../scripts/peers", "path", "axe-core").Output()
 	if err != nil {
 		return ""
 	}
@@ -236,7 +236,7 @@ func TestBrowserPages(t *testing.T) {
 	s, token := regulated(t)
 	b := openTab(t, ctx, s)
 	if axe() == "" {
-		t.Log("NOT CHECKED: axe-core is not to be had (scripts/axe says why), so accessibility is checked by nothing here")
+		t.Log("NOT CHECKED: axe-core is not to be had (scripts/peers says why), so accessibility is checked by nothing here")
 	}
 	pages := []string{"/login"}
 	for target := range pagePaths() {
