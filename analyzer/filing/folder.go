@@ -220,11 +220,7 @@ func File(dir, name string, r *api.Report, as As) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := write(dir, stem, files, m, as.Key)
-	if err != nil {
-		return nil, err
-	}
-	canonical, err := m.Encode()
+	path, canonical, err := write(dir, stem, files, m, as.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -256,13 +252,15 @@ func Write(dir, stem string, files []publish.File, m *manifest.Manifest, key *ma
 		return "", err
 	}
 	defer unlock()
-	return write(dir, stem, files, m, key)
+	path, _, err := write(dir, stem, files, m, key)
+	return path, err
 }
 
-func write(dir, stem string, files []publish.File, m *manifest.Manifest, key *manifest.PrivateKey) (string, error) {
-	path := filepath.Join(dir, ManifestOf(stem))
+// write gives the bytes of the manifest besides.
+func write(dir, stem string, files []publish.File, m *manifest.Manifest, key *manifest.PrivateKey) (path string, canonical []byte, err error) {
+	path = filepath.Join(dir, ManifestOf(stem))
 	if _, err := os.Lstat(path); err == nil {
-		return "", fmt.Errorf("%s is there already; a filed report is never replaced", path)
+		return "", nil, fmt.Errorf("%s is there already; a filed report is never replaced", path)
 	}
 	for _, f := range files {
 		entry := manifest.FileOf(f.Name, f.Data)
@@ -275,26 +273,26 @@ func write(dir, stem string, files []publish.File, m *manifest.Manifest, key *ma
 	if key != nil {
 		m.Signer = manifest.SignerOf(key.Public())
 	}
-	canonical, err := m.Encode()
+	canonical, err = m.Encode()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, f := range files {
 		if err := put(filepath.Join(dir, f.Name), f.Data); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
 	if key != nil {
 		signature, err := key.Sign(canonical)
 		if err != nil {
-			return "", fmt.Errorf("sign the manifest: %w", err)
+			return "", nil, fmt.Errorf("sign the manifest: %w", err)
 		}
 		// Without a manifest it is of nothing: what a crash left may go.
 		if err := replace(path+signatureSuffix, signature); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
-	return path, replace(path, canonical)
+	return path, canonical, replace(path, canonical)
 }
 
 // put writes a file that is not there.

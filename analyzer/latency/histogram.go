@@ -3,7 +3,6 @@ package latency
 import (
 	"encoding/binary"
 	"iter"
-	"math"
 	"math/bits"
 )
 
@@ -215,11 +214,8 @@ func (h Histogram) At(rank uint64) RTT {
 	return RTT{Unbounded: true}
 }
 
-// Values yields each RTT that occurred, in microseconds and ascending, and how
-// often it did.
-func (h Histogram) Values() iter.Seq2[uint32, uint64] { return h.Between(0, math.MaxUint32) }
-
-// Between yields those from least to most.
+// Between yields each RTT from least to most that occurred, in microseconds and
+// ascending, and how often it did.
 func (h Histogram) Between(least, most uint32) iter.Seq2[uint32, uint64] {
 	return func(yield func(uint32, uint64) bool) {
 		of := h.head()
@@ -292,13 +288,12 @@ func pack(received, lost, sumUS uint64, different int, blocks string) Histogram 
 
 // packer packs the RTTs of a distribution.
 type packer struct {
-	v       unpacked
-	values  int    // in v
-	last    uint32 // first RTT of the block before
-	data    []byte
-	sumUS   uint64
-	packets uint64
-	all     int
+	v      unpacked
+	values int    // in v
+	last   uint32 // first RTT of the block before
+	data   []byte
+	sumUS  uint64
+	all    int
 }
 
 func (p *packer) add(us uint32, n uint64) {
@@ -334,7 +329,7 @@ func (p *packer) flush() {
 	for _, n := range n {
 		p.data = appendNumber(p.data, n, countWidth)
 	}
-	p.last, p.packets, p.all, p.values = us[0], p.packets+packets, p.all+len(us), 0
+	p.last, p.all, p.values = us[0], p.all+len(us), 0
 }
 
 // width is how many bytes numbers up to the largest take.
