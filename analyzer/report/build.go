@@ -106,7 +106,7 @@ func (p *Plan) trend(ctx context.Context, rules *compliance.Rules, from feed) ([
 	first := time.Date(p.Period.From.Year(), p.Period.From.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for back := p.Policy.Diagnosis.Months; back > 0; back-- {
 		month := first.AddDate(0, -back, 0).Format("2006-01")
-		plan, err := p.meshes.Plan(p.Policy, func(zone *time.Location) (Period, error) { return ParsePeriod(month, "", "", zone) })
+		plan, err := p.meshes.Plan(p.Policy, Span{Period: month}.Parse)
 		if err != nil {
 			return nil, fmt.Errorf("judge %s for the trend: %w", month, err)
 		}

@@ -21,17 +21,37 @@ import (
 func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
 
 func (p *Plan) meshOf() api.Mesh {
-	m := api.Mesh{Name: p.Mesh.Name, InForceSHA256: p.inForceSHA256(), Test: p.Test.Name, Method: string(p.Test.Method)}
-	for _, c := range p.Mesh.Clusters {
-		m.Clusters = append(m.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH, Lat: c.Location.Lat, Lon: c.Location.Lon})
+	return api.Mesh{
+		Name: p.Mesh.Name, InForceSHA256: p.inForceSHA256(), Test: p.Test.Name, Method: string(p.Test.Method),
+		Clusters: Clusters(p.Mesh), Hubs: Hubs(p.Mesh), Carriers: Carriers(p.Mesh),
 	}
-	for _, h := range p.Mesh.Hubs {
-		m.Hubs = append(m.Hubs, api.Named{ID: h.ID, EN: h.Name.EN, ZH: h.Name.ZH})
+}
+
+// Clusters are those of a mesh as package api writes them.
+func Clusters(m *mesh.Mesh) []api.Cluster {
+	all := []api.Cluster{}
+	for _, c := range m.Clusters {
+		all = append(all, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH, Lat: c.Location.Lat, Lon: c.Location.Lon})
 	}
-	for _, c := range p.Mesh.Carriers {
-		m.Carriers = append(m.Carriers, api.Named{ID: c.ID, EN: c.Name.EN, ZH: c.Name.ZH})
+	return all
+}
+
+// Hubs are those of a mesh as package api writes them.
+func Hubs(m *mesh.Mesh) []api.Named {
+	all := []api.Named{}
+	for _, h := range m.Hubs {
+		all = append(all, api.Named{ID: h.ID, EN: h.Name.EN, ZH: h.Name.ZH})
 	}
-	return m
+	return all
+}
+
+// Carriers are those of a mesh as package api writes them.
+func Carriers(m *mesh.Mesh) []api.Named {
+	all := []api.Named{}
+	for _, c := range m.Carriers {
+		all = append(all, api.Named{ID: c.ID, EN: c.Name.EN, ZH: c.Name.ZH})
+	}
+	return all
 }
 
 // reading says what the Plan leaves open and how it is read here, in every

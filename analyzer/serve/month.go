@@ -28,9 +28,7 @@ func (s *Server) Month(ctx context.Context, month string) (*api.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := meshes.Plan(s.Policy, func(zone *time.Location) (report.Period, error) {
-		return report.ParsePeriod(month, "", "", zone)
-	})
+	plan, err := meshes.Plan(s.Policy, report.Span{Period: month}.Parse)
 	if err != nil {
 		return nil, err
 	}

@@ -67,18 +67,24 @@ func (s *Server) month(w http.ResponseWriter, r *http.Request, reader *readers.R
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	span, err := monthOf(r)
-	if err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	taken := s.take(w, r, reader, made, asked{span: span, rates: true})
+	month, taken := s.takeMonth(w, r, reader, made, true)
 	if taken == nil {
 		return
 	}
-	summary := summaryOf(span.Period)
+	summary := summaryOf(month)
 	summary.take(taken)
 	s.sendJSON(w, r, &summary.MonthSummary, taken.Modified)
+}
+
+// takeMonth gives the month that a path names and its report; nil if it has said
+// why there is none. Only its rates are given on if so said.
+func (s *Server) takeMonth(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, rates bool) (string, *shelf.Made) {
+	span, err := monthOf(r)
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return "", nil
+	}
+	return span.Period, s.take(w, r, reader, made, asked{span: span, rates: rates})
 }
 
 // summary is the headline of a month as far as its report is there and good;
@@ -137,12 +143,7 @@ func (s *Server) pairs(w http.ResponseWriter, r *http.Request, reader *readers.R
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	span, err := monthOf(r)
-	if err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	taken := s.take(w, r, reader, made, asked{span: span})
+	month, taken := s.takeMonth(w, r, reader, made, false)
 	if taken == nil {
 		return
 	}
@@ -163,7 +164,7 @@ func (s *Server) pairs(w http.ResponseWriter, r *http.Request, reader *readers.R
 			}
 		}
 	}
-	out := api.Pairs{Schema: api.SchemaPairs, Month: span.Period, DataSHA256: excerpt.DataSHA256, Total: len(found)}
+	out := api.Pairs{Schema: api.SchemaPairs, Month: month, DataSHA256: excerpt.DataSHA256, Total: len(found)}
 	from = min(from, len(found))
 	out.Pairs = found[from:min(from+limit, len(found))]
 	if from+limit < len(found) {
@@ -178,19 +179,14 @@ func (s *Server) pair(w http.ResponseWriter, r *http.Request, reader *readers.Re
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	span, err := monthOf(r)
-	if err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	taken := s.take(w, r, reader, made, asked{span: span})
+	month, taken := s.takeMonth(w, r, reader, made, false)
 	if taken == nil {
 		return
 	}
 	excerpt := taken.Excerpt(reader)
 	a, b := r.PathValue("a"), r.PathValue("b")
 	is := func(p [2]string) bool { return p == [2]string{a, b} || p == [2]string{b, a} }
-	out := api.Pairs{Schema: api.SchemaPairs, Month: span.Period, DataSHA256: excerpt.DataSHA256, Pairs: []api.Pair{}}
+	out := api.Pairs{Schema: api.SchemaPairs, Month: month, DataSHA256: excerpt.DataSHA256, Pairs: []api.Pair{}}
 	for _, plane := range excerpt.Planes {
 		for _, p := range plane.Pairs {
 			if is(p.Pair) {
@@ -204,7 +200,7 @@ func (s *Server) pair(w http.ResponseWriter, r *http.Request, reader *readers.Re
 		}
 	}
 	if out.Total = len(out.Pairs); out.Total == 0 {
-		problem(w, http.StatusNotFound, fmt.Sprintf("%.40q and %.40q are no pair of this month; %s lists the pairs", a, b, MonthsPath+"/"+span.Period+"/pairs"))
+		problem(w, http.StatusNotFound, fmt.Sprintf("%.40q and %.40q are no pair of this month; %s lists the pairs", a, b, MonthsPath+"/"+month+"/pairs"))
 		return
 	}
 	s.sendJSON(w, r, &out, taken.Modified)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/analyzer/shelf"
 	"github.com/fibergauge/fibergauge/analyzer/theory"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -30,17 +31,8 @@ func (s *Server) network(w http.ResponseWriter, r *http.Request, reader *readers
 func (s *Server) networkOf(m *mesh.Mesh, now time.Time, reader *readers.Reader) *api.Network {
 	out := &api.Network{
 		Schema: api.SchemaNetwork, Name: m.Name, MeshSHA256: m.SHA256(), TimeZone: m.TimeZone, Judged: m.Judged,
-		Hubs: []api.Named{}, Clusters: []api.Cluster{}, Carriers: []api.Named{}, Planes: []string{}, Tests: []api.Test{},
+		Hubs: report.Hubs(m), Clusters: report.Clusters(m), Carriers: report.Carriers(m), Planes: []string{}, Tests: []api.Test{},
 		Sites: []api.Site{}, Links: []api.NetworkLink{},
-	}
-	for _, h := range m.Hubs {
-		out.Hubs = append(out.Hubs, api.Named{ID: h.ID, EN: h.Name.EN, ZH: h.Name.ZH})
-	}
-	for _, c := range m.Clusters {
-		out.Clusters = append(out.Clusters, api.Cluster{ID: c.ID, Hub: c.Hub, EN: c.Name.EN, ZH: c.Name.ZH, Lat: c.Location.Lat, Lon: c.Location.Lon})
-	}
-	for _, c := range m.Carriers {
-		out.Carriers = append(out.Carriers, api.Named{ID: c.ID, EN: c.Name.EN, ZH: c.Name.ZH})
 	}
 	for _, p := range m.Planes {
 		out.Planes = append(out.Planes, string(p))
