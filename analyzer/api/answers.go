@@ -9,6 +9,8 @@ const (
 	SchemaStatus  = "fibergauge.status/1"
 
 	SchemaAnnotations = "fibergauge.annotations/1"
+	SchemaHeatmap     = "fibergauge.heatmap/1"
+	SchemaProbes      = "fibergauge.probes/1"
 )
 
 // Months are the months of which there is data, newest first.
@@ -107,6 +109,11 @@ type Point struct {
 	P99MS        *float64 `json:"p99_ms"`
 	P99Unbounded bool     `json:"p99_unbounded,omitempty"`
 	MeanMS       *float64 `json:"mean_ms"` // of the received, to the microsecond
+	// Variation between successive packets (RFC 3393), of the windows that tell it:
+	// the highest mean of one window, and the highest of all. Only where the step
+	// is window; day records do not have it.
+	IPDVMeanMS *float64 `json:"ipdv_mean_ms,omitempty"`
+	IPDVMaxMS  *float64 `json:"ipdv_max_ms,omitempty"`
 	// Excused says that maintenance excuses some of the packets. Of single
 	// windows it is not said.
 	Excused bool `json:"excused,omitempty"`
@@ -196,8 +203,10 @@ type Annotations struct {
 
 // Kinds of an annotation.
 const (
-	Maintenance = "maintenance" // works, reason, sites: whether they excuse anything, the report says
-	PathChange  = "path_change" // src, dst, ttl_changes, traces: in this hour
+	Maintenance    = "maintenance"     // works, reason, sites: whether they excuse anything, the report says
+	PathChange     = "path_change"     // src, dst, ttl_changes, traces: in this hour
+	ClockStep      = "clock_step"      // sites: the wall clock of the probe there jumped, at from
+	DistanceChange = "distance_change" // src, dst, before_km, after_km: the limit is another one from then on
 )
 
 // Annotation is something in [From, To).
@@ -212,4 +221,87 @@ type Annotation struct {
 	Dst        string   `json:"dst,omitempty"`         // towards which
 	TTLChanges int      `json:"ttl_changes,omitempty"` // replies whose TTL differed from the one before
 	Traces     int      `json:"traces,omitempty"`      // times that the probe traced the path because it seemed to change
+	BeforeKM   float64  `json:"before_km,omitempty"`   // distance until then
+	AfterKM    float64  `json:"after_km,omitempty"`    // and from then on
+}
+
+// Heatmap counts the packets of all ends that were asked for, together, by when
+// they were sent and how long they took.
+type Heatmap struct {
+	Schema   string         `json:"schema"`
+	From     string         `json:"from"`
+	To       string         `json:"to"`
+	TimeZone string         `json:"time_zone"`
+	Test     string         `json:"test"`
+	Step     string         `json:"step"`     // window, hour or day
+	Merged   int            `json:"merged"`   // steps in a point
+	Ends     int            `json:"ends"`     // whose packets are counted
+	EdgesMS  []float64      `json:"edges_ms"` // lower edges of the buckets, ascending; the last one has no upper edge
+	Points   []HeatmapPoint `json:"points"`   // those with packets
+}
+
+// HeatmapPoint is what was sent in [From, To).
+type HeatmapPoint struct {
+	From   string  `json:"from"`
+	To     string  `json:"to"`
+	Lost   int64   `json:"lost"`
+	Counts []int64 `json:"counts"` // of the received, one for each edge
+}
+
+// Probes is how those that measure do: what came from each, over a time.
+type Probes struct {
+	Schema   string  `json:"schema"`
+	From     string  `json:"from"`
+	To       string  `json:"to"`
+	TimeZone string  `json:"time_zone"`
+	Now      string  `json:"now"`    // by the server's clock
+	Step     string  `json:"step"`   // hour or day
+	Merged   int     `json:"merged"` // steps in a point
+	Probes   []Probe `json:"probes"` // a site with the role probe or both, in the order of the mesh
+}
+
+// Probe is the probe of a site. What it is like, such as its clock, is that of the
+// window that ended last in the period; absent without any.
+type Probe struct {
+	Site         string  `json:"site"`
+	Cluster      string  `json:"cluster"`
+	Carrier      string  `json:"carrier"`
+	Plane        string  `json:"plane"`
+	Ends         int     `json:"ends"`          // links that it should measure, once for each test
+	EndsHeard    int     `json:"ends_heard"`    // of these, with a window in the period
+	LastEnd      *string `json:"last_end"`      // of the window that ended last in the period
+	LastAdmitted *string `json:"last_admitted"` // when something of it was stored last, before the period ended
+	// SilentS is from LastEnd to the end of the period, or to now if that is
+	// earlier: null without a window.
+	SilentS      *float64     `json:"silent_s"`
+	Clock        string       `json:"clock,omitempty"` // synchronised, unsynchronised or unknown
+	ClockErrorUS int64        `json:"clock_error_us,omitempty"`
+	ClockPPM     float64      `json:"clock_ppm,omitempty"`  // correction of its rate
+	Timestamps   string       `json:"timestamps,omitempty"` // hardware, kernel or user
+	ProbeVersion string       `json:"probe_version,omitempty"`
+	Points       []ProbePoint `json:"points"` // one for each step, those without windows too
+}
+
+// ProbePoint is what came of a probe for [From, To).
+type ProbePoint struct {
+	From           string   `json:"from"`
+	To             string   `json:"to"`
+	Windows        int      `json:"windows"`  // that start in it
+	Expected       int      `json:"expected"` // that the mesh asks for in it, as far as it is past
+	Sent           int64    `json:"sent"`     // packets, as all that follow
+	Lost           int64    `json:"lost"`
+	Late           int64    `json:"late"` // of the lost: they came after the time-out
+	Duplicate      int64    `json:"duplicate"`
+	SendError      int64    `json:"send_error"`
+	Unstamped      int64    `json:"unstamped"`
+	Hardware       int      `json:"hardware"` // windows by the source of their timestamps
+	Kernel         int      `json:"kernel"`
+	User           int      `json:"user"`
+	Unsynchronised int      `json:"unsynchronised"` // windows by the state of the clock
+	ClockUnknown   int      `json:"clock_unknown"`
+	ClockErrorUS   int64    `json:"clock_error_us"` // the largest that a window states
+	ClockPPM       float64  `json:"clock_ppm"`      // the largest correction of its rate, up or down
+	ClockSteps     int      `json:"clock_steps"`    // moments at which it jumped
+	Admissions     int      `json:"admissions"`     // stored in this time, of whatever time
+	WaitedS        *float64 `json:"waited_s"`       // the longest that a window admitted in this time had lain in the spool: from its end; null without any
 }

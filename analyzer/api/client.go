@@ -143,14 +143,28 @@ type PairsQuery struct {
 	Cursor                       string // of the answer before
 }
 
-// SeriesQuery asks for a series between two sites, or else two clusters.
+// SeriesQuery asks for what ends of links measured. An end is asked for if every
+// list that is not empty has something that fits it; without any, all are.
 type SeriesQuery struct {
-	Src, Dst             string // sites
-	A, B                 string // clusters, in any order
-	Carrier, Plane, Test string
-	Period               PeriodQuery
-	Step                 string // window, hour or day; empty: what suits the time
-	MaxPoints            int    // 0: as many as the server likes
+	Ends     [][2]string // from site, to site
+	Pairs    [][2]string // clusters, in any order
+	Hubs     []string    // of either cluster
+	Clusters []string    // either of the two
+	Carriers []string
+	Planes   []string
+	Test     string // empty: the one that is judged
+	Period   PeriodQuery
+	Step     string // window, hour or day; empty: what suits the time
+
+	MaxPoints int // of an end; 0: as many as the server likes
+	Buckets   int // of a heatmap; 0: as many as the server likes
+}
+
+// ProbesQuery asks how probes do; what is empty leaves none out.
+type ProbesQuery struct {
+	Sites, Hubs, Clusters, Carriers, Planes []string
+	Period                                  PeriodQuery
+	MaxPoints                               int // of a probe; 0: as many as the server likes
 }
 
 // WindowsQuery asks for windows; what is empty leaves none out.
@@ -235,22 +249,39 @@ func (c *Client) Series(ctx context.Context, ask SeriesQuery) (*Series, error) {
 }
 
 func (ask SeriesQuery) into() url.Values {
-	q := url.Values{}
-	ask.Period.into(q)
-	for name, value := range map[string]string{
-		"src": ask.Src, "dst": ask.Dst, "a": ask.A, "b": ask.B, "carrier": ask.Carrier, "plane": ask.Plane, "test": ask.Test, "step": ask.Step,
-	} {
-		set(q, name, value)
+	q := url.Values{"hub": ask.Hubs, "cluster": ask.Clusters, "carrier": ask.Carriers, "plane": ask.Planes}
+	for _, end := range ask.Ends {
+		q.Add("end", end[0]+">"+end[1])
 	}
+	for _, pair := range ask.Pairs {
+		q.Add("pair", pair[0]+"/"+pair[1])
+	}
+	ask.Period.into(q)
+	set(q, "test", ask.Test)
+	set(q, "step", ask.Step)
 	setInt(q, "max_points", ask.MaxPoints)
+	setInt(q, "buckets", ask.Buckets)
 	return q
 }
 
-// Annotations gives what happened on links over a time; Step and MaxPoints of the
-// query do not matter.
+// Heatmap counts packets by when they were sent and how long they took.
+func (c *Client) Heatmap(ctx context.Context, ask SeriesQuery) (*Heatmap, error) {
+	return get[Heatmap](ctx, c, "/api/v1/heatmap", ask.into())
+}
+
+// Annotations gives what happened on links over a time; Step, MaxPoints and
+// Buckets of the query do not matter.
 func (c *Client) Annotations(ctx context.Context, ask SeriesQuery) (*Annotations, error) {
-	ask.Step, ask.MaxPoints = "", 0
+	ask.Step, ask.MaxPoints, ask.Buckets = "", 0, 0
 	return get[Annotations](ctx, c, "/api/v1/annotations", ask.into())
+}
+
+// Probes tells how probes do.
+func (c *Client) Probes(ctx context.Context, ask ProbesQuery) (*Probes, error) {
+	q := url.Values{"site": ask.Sites, "hub": ask.Hubs, "cluster": ask.Clusters, "carrier": ask.Carriers, "plane": ask.Planes}
+	ask.Period.into(q)
+	setInt(q, "max_points", ask.MaxPoints)
+	return get[Probes](ctx, c, "/api/v1/probes", q)
 }
 
 // Windows streams windows. An error that a read gives says that they are not all
