@@ -245,10 +245,11 @@ func (c *Client) Pair(ctx context.Context, month, a, b string) (*Pairs, error) {
 
 // Series gives what links measured over a time, in steps.
 func (c *Client) Series(ctx context.Context, ask SeriesQuery) (*Series, error) {
-	return get[Series](ctx, c, "/api/v1/series", ask.into())
+	return get[Series](ctx, c, "/api/v1/series", ask.Values())
 }
 
-func (ask SeriesQuery) into() url.Values {
+// Values are the parameters of the request.
+func (ask SeriesQuery) Values() url.Values {
 	q := url.Values{"hub": ask.Hubs, "cluster": ask.Clusters, "carrier": ask.Carriers, "plane": ask.Planes}
 	for _, end := range ask.Ends {
 		q.Add("end", end[0]+">"+end[1])
@@ -266,22 +267,27 @@ func (ask SeriesQuery) into() url.Values {
 
 // Heatmap counts packets by when they were sent and how long they took.
 func (c *Client) Heatmap(ctx context.Context, ask SeriesQuery) (*Heatmap, error) {
-	return get[Heatmap](ctx, c, "/api/v1/heatmap", ask.into())
+	return get[Heatmap](ctx, c, "/api/v1/heatmap", ask.Values())
 }
 
 // Annotations gives what happened on links over a time; Step, MaxPoints and
 // Buckets of the query do not matter.
 func (c *Client) Annotations(ctx context.Context, ask SeriesQuery) (*Annotations, error) {
 	ask.Step, ask.MaxPoints, ask.Buckets = "", 0, 0
-	return get[Annotations](ctx, c, "/api/v1/annotations", ask.into())
+	return get[Annotations](ctx, c, "/api/v1/annotations", ask.Values())
 }
 
 // Probes tells how probes do.
 func (c *Client) Probes(ctx context.Context, ask ProbesQuery) (*Probes, error) {
+	return get[Probes](ctx, c, "/api/v1/probes", ask.Values())
+}
+
+// Values are the parameters of the request.
+func (ask ProbesQuery) Values() url.Values {
 	q := url.Values{"site": ask.Sites, "hub": ask.Hubs, "cluster": ask.Clusters, "carrier": ask.Carriers, "plane": ask.Planes}
 	ask.Period.into(q)
 	setInt(q, "max_points", ask.MaxPoints)
-	return get[Probes](ctx, c, "/api/v1/probes", q)
+	return q
 }
 
 // Windows streams windows. An error that a read gives says that they are not all

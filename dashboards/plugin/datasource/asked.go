@@ -1,0 +1,164 @@
+package datasource
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// Times that are asked for are whole minutes or hours, so that everybody who
+// refreshes meanwhile asks the same.
+func period(from, to time.Time) api.PeriodQuery {
+	grid := time.Minute
+	if to.Sub(from) > 26*time.Hour {
+		grid = time.Hour
+	}
+	end := to.Truncate(grid)
+	if end.Before(to) {
+		end = end.Add(grid)
+	}
+	return api.PeriodQuery{From: from.Truncate(grid).UTC(), To: end.UTC()}
+}
+
+// ends is the query of the analyzer for the same links.
+func (q *Query) seriesQuery(points int) api.SeriesQuery {
+	return api.SeriesQuery{
+		Ends: q.ends, Pairs: q.pairs, Hubs: q.Hubs, Clusters: q.Clusters, Carriers: q.Carriers, Planes: q.Planes,
+		Test: q.Test, Period: period(q.From, q.To), Step: q.Step, MaxPoints: points,
+	}
+}
+
+func (s *Source) askSeries(ctx context.Context, of api.SeriesQuery) (*api.Series, string, error) {
+	key := "GET /api/v1/series?" + of.Values().Encode()
+	out, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Series, error) { return c.Series(ctx, of) })
+	return out, key, err
+}
+
+func (s *Source) askProbes(ctx context.Context, q *Query, points int) (*api.Probes, string, error) {
+	of := api.ProbesQuery{Sites: q.Sites, Hubs: q.Hubs, Clusters: q.Clusters, Carriers: q.Carriers, Planes: q.Planes, Period: period(q.From, q.To), MaxPoints: points}
+	key := "GET /api/v1/probes?" + of.Values().Encode()
+	out, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Probes, error) { return c.Probes(ctx, of) })
+	return out, key, err
+}
+
+func (s *Source) askNetwork(ctx context.Context) (*network, error) {
+	return ask(ctx, s.upstream, "GET /api/v1/network", func(ctx context.Context, c *api.Client) (*network, error) {
+		found, err := c.Network(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newNetwork(found)
+	})
+}
+
+// network is what is measured, and how to find names in it.
+type network struct {
+	*api.Network
+	zone    *time.Location
+	cluster map[string]api.Cluster
+	hubOf   map[string]string // of a cluster
+}
+
+func newNetwork(n *api.Network) (*network, error) {
+	zone, err := time.LoadLocation(n.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time zone of the mesh: %w", err)
+	}
+	out := &network{n, zone, map[string]api.Cluster{}, map[string]string{}}
+	for _, c := range n.Clusters {
+		out.cluster[c.ID] = c
+		out.hubOf[c.ID] = c.Hub
+	}
+	return out, nil
+}
+
+// name is that of a cluster in English, which every mesh has.
+func (n *network) name(cluster string) string { return either(n.cluster[cluster].EN, cluster) }
+
+// pairName names two clusters.
+func (n *network) pairName(pair [2]string) string { return n.name(pair[0]) + " – " + n.name(pair[1]) }
+
+// mostMonths are as many as a panel shows.
+const mostMonths = 60
+
+// months gives those with data that begin in the time range, oldest first.
+func (s *Source) months(ctx context.Context, q *Query, n *network) (found []api.MonthSummary, key string, err error) {
+	last := q.To.Add(-time.Nanosecond).In(n.zone)
+	before := time.Date(last.Year(), last.Month()+1, 1, 0, 0, 0, 0, time.UTC).Format("2006-01")
+	key = fmt.Sprintf("GET /api/v1/months?before=%s&limit=%d", before, mostMonths)
+	all, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Months, error) {
+		return c.Months(ctx, mostMonths, before)
+	})
+	if err != nil {
+		return nil, key, err
+	}
+	for _, m := range all.Months {
+		begin, err := beginOf(m.Month, n.zone)
+		if err != nil {
+			return nil, key, err
+		}
+		if begin.Before(q.From) {
+			break
+		}
+		found = append(found, m)
+	}
+	slices.Reverse(found)
+	return found, key, nil
+}
+
+// month is the one that a table is of: the one that is named, or the newest with
+// data that begins in the time range, or else before its end. It is empty if
+// there is none.
+func (s *Source) month(ctx context.Context, q *Query, n *network) (string, error) {
+	if q.Month != "" {
+		return q.Month, nil
+	}
+	wide := *q
+	wide.From = q.To.AddDate(-5, 0, 0)
+	found, _, err := s.months(ctx, &wide, n)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[len(found)-1].Month, nil
+}
+
+func beginOf(month string, zone *time.Location) (time.Time, error) {
+	begin, err := time.ParseInLocation("2006-01", month, zone)
+	if err != nil {
+		return begin, fmt.Errorf("the analyzer names a month %.40q: %w", month, err)
+	}
+	return begin, nil
+}
+
+// pairsAtOnce is the size of a page.
+const pairsAtOnce = 1000
+
+// askPairs gives the pairs of a month that are asked for.
+func (s *Source) askPairs(ctx context.Context, q *Query, n *network, month string) (found []api.Pair, key string, err error) {
+	key = fmt.Sprintf("GET /api/v1/months/%s/pairs", month)
+	all, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*[]api.Pair, error) {
+		list := []api.Pair{}
+		for cursor := ""; ; {
+			page, err := c.Pairs(ctx, api.PairsQuery{Month: month, Limit: pairsAtOnce, Cursor: cursor})
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, page.Pairs...)
+			if cursor = page.Cursor; cursor == "" {
+				return &list, nil
+			}
+		}
+	})
+	if err != nil {
+		return nil, key, err
+	}
+	for _, p := range *all {
+		if q.takes(n.hubOf, p.Pair, p.Carrier, p.Plane) {
+			found = append(found, p)
+		}
+	}
+	return found, key, nil
+}

@@ -1,0 +1,101 @@
+package datasource
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+)
+
+// version of the types of frames that Grafana's data plane describes.
+var version = data.FrameTypeVersion{0, 1}
+
+func meta(frame *data.Frame, kind data.FrameType, executed string) {
+	frame.Meta = &data.FrameMeta{Type: kind, ExecutedQueryString: executed}
+	if kind != "" {
+		frame.Meta.TypeVersion = version
+	}
+}
+
+// table is a frame of rows, to be shown as such also in Explore.
+func table(name, executed string, fields ...*data.Field) *data.Frame {
+	frame := data.NewFrame(name, fields...)
+	frame.Meta = &data.FrameMeta{
+		Type: data.FrameTypeTable, TypeVersion: version, ExecutedQueryString: executed, PreferredVisualization: data.VisTypeTable,
+	}
+	return frame
+}
+
+// nothing says why there is no data.
+func nothing(executed, why string) data.Frames {
+	frame := data.NewFrame("")
+	frame.Meta = &data.FrameMeta{ExecutedQueryString: executed}
+	notice(frame, data.NoticeSeverityInfo, why)
+	return data.Frames{frame}
+}
+
+func notice(frame *data.Frame, severity data.NoticeSeverity, format string, a ...any) {
+	frame.AppendNotices(data.Notice{Severity: severity, Text: fmt.Sprintf(format, a...)})
+}
+
+// field makes a column. A display name of its own is only given where it says
+// more.
+func field[T any](name, display, unit string, values []T) *data.Field {
+	f := data.NewField(name, nil, values)
+	f.Config = &data.FieldConfig{DisplayNameFromDS: display, Unit: unit}
+	return f
+}
+
+// decimals sets how exactly a column is shown.
+func decimals(f *data.Field, n uint16) *data.Field {
+	f.Config.SetDecimals(n)
+	return f
+}
+
+// toDashboard is a link from a row to a dashboard about it. Time and data source
+// go with it; parameters are variables of the dashboard and values, which may be
+// fields of the row, by ${__data.fields.…}.
+func (s *Source) toDashboard(q *Query, title string, variables ...[2]string) []data.DataLink {
+	var to strings.Builder
+	fmt.Fprintf(&to, "/d/%s?${__url_time_range}&var-datasource=%s", url.PathEscape(either(q.Dashboard, "fibergauge-link")), url.QueryEscape(s.uid))
+	for _, v := range variables {
+		fmt.Fprintf(&to, "&var-%s=%s", v[0], v[1])
+	}
+	return []data.DataLink{{Title: title, URL: to.String()}}
+}
+
+// timeField is the times of a series. The step makes Grafana break the line where
+// a step is missing.
+func timeField(times []time.Time, step time.Duration) *data.Field {
+	f := data.NewField("time", nil, times)
+	f.Config = &data.FieldConfig{Interval: float64(step.Milliseconds())}
+	return f
+}
+
+// named fills an alias in: {{from}} and the like are labels.
+func named(alias string, values map[string]string) string {
+	for name, value := range values {
+		alias = strings.ReplaceAll(alias, "{{"+name+"}}", value)
+	}
+	return alias
+}
+
+// momentOf reads a time that the analyzer gave.
+func momentOf(text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return at, fmt.Errorf("the analyzer gives the time %.40q: %w", text, err)
+	}
+	return at, nil
+}
+
+// momentOrNone is momentOf what may be missing.
+func momentOrNone(text *string) (*time.Time, error) {
+	if text == nil {
+		return nil, nil
+	}
+	at, err := momentOf(*text)
+	return &at, err
+}

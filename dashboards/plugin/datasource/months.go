@@ -1,0 +1,214 @@
+package datasource
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// rate is the compliance rate of each month, and between which two it is proven
+// to lie.
+func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	months, executed, err := s.months(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	var times []time.Time
+	var rate, proven, possible, target []*float64
+	var making []string
+	for i := range months {
+		m := &months[i]
+		begin, err := beginOf(m.Month, n.zone)
+		if err != nil {
+			return nil, err
+		}
+		of := q.rateOf(m)
+		if m.Pending {
+			making = append(making, m.Month)
+		}
+		if of == nil || of.Total == 0 {
+			continue
+		}
+		share := func(pairs int) *float64 {
+			v := 100 * float64(pairs) / float64(of.Total)
+			return &v
+		}
+		times = append(times, begin.UTC())
+		rate, proven, possible = append(rate, share(of.Compliant)), append(proven, share(of.Proven)), append(possible, share(of.Possible))
+		if of.Target == nil {
+			target = append(target, nil)
+			continue
+		}
+		v := 100 * *of.Target
+		target = append(target, &v)
+	}
+	if len(times) == 0 && len(making) > 0 {
+		return nothing(executed, "the reports of these months are being made: refresh in a minute"), nil
+	}
+	if len(times) == 0 {
+		return nothing(executed, "no month with a rate begins in the time range; choose a longer one"), nil
+	}
+	frame := data.NewFrame("", timeField(times, 0),
+		decimals(field("rate", "compliance rate", "percent", rate), 1), decimals(field("proven", "proven at least", "percent", proven), 1),
+		decimals(field("possible", "possible at most", "percent", possible), 1), decimals(field("target", "target", "percent", target), 0))
+	meta(frame, data.FrameTypeTimeSeriesWide, executed)
+	if len(making) > 0 {
+		notice(frame, data.NoticeSeverityInfo, "the reports of %s are being made: refresh in a minute", strings.Join(making, ", "))
+	}
+	if last := months[len(months)-1]; !last.Complete && !last.Pending {
+		notice(frame, data.NoticeSeverityInfo, "%s is not over: its rate will still change", last.Month)
+	}
+	return data.Frames{frame}, nil
+}
+
+// rateOf is the rate of a month that is asked for: of the headline, of a plane,
+// of a carrier or of a hub; nil without one.
+func (q *Query) rateOf(m *api.MonthSummary) *api.Rate {
+	for i := range m.Planes {
+		p := &m.Planes[i]
+		if len(q.Planes) > 0 && !slices.Contains(q.Planes, p.Plane) || len(q.Planes) == 0 && p.Plane != m.Plane {
+			continue
+		}
+		switch {
+		case len(q.Carriers) > 0:
+			for j := range p.Carriers {
+				if slices.Contains(q.Carriers, p.Carriers[j].Carrier) {
+					return &p.Carriers[j].Rate
+				}
+			}
+		case len(q.Hubs) > 0:
+			for j := range p.Hubs {
+				if slices.Contains(q.Hubs, p.Hubs[j].Hub) {
+					return &p.Hubs[j].Rate
+				}
+			}
+		default:
+			return &p.Rate
+		}
+	}
+	if len(q.Planes)+len(q.Carriers)+len(q.Hubs) > 0 {
+		return nil
+	}
+	return m.Rate
+}
+
+// verdictColours tell the verdicts apart for everybody (Okabe and Ito).
+var verdictMapping = data.ValueMappings{data.ValueMapper{
+	string(api.Compliant):       {Text: "complies", Color: "#0072B2", Index: 0},
+	string(api.NonCompliant):    {Text: "misses", Color: "#D55E00", Index: 1},
+	string(api.NotDemonstrated): {Text: "not demonstrated", Color: "#999999", Index: 2},
+}}
+
+// verdicts are those of each pair by month.
+func (s *Source) verdicts(ctx context.Context, q *Query) (data.Frames, error) {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	months, executed, err := s.months(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	var times []time.Time
+	var making []string
+	lines := map[string][]*string{} // by the name of the pair
+	worst := map[string]int{}       // months that it missed
+	for i := range months {
+		if months[i].Pending {
+			making = append(making, months[i].Month)
+			continue
+		}
+		begin, err := beginOf(months[i].Month, n.zone)
+		if err != nil {
+			return nil, err
+		}
+		pairs, _, err := s.askPairs(ctx, q, n, months[i].Month)
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, begin.UTC())
+		for _, p := range pairs {
+			name := n.pairName(p.Pair)
+			if len(n.Planes) > 1 && len(q.Planes) != 1 {
+				name += " " + p.Plane
+			}
+			line := lines[name]
+			for len(line) < len(times) {
+				line = append(line, nil) // months without it
+			}
+			verdict := string(p.Verdict)
+			line[len(times)-1] = &verdict
+			lines[name] = line
+			if p.Verdict != api.Compliant {
+				worst[name]++
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return nothing(executed, "no month with a verdict of these pairs begins in the time range; choose a longer one"), nil
+	}
+	frame := data.NewFrame("", timeField(times, 0))
+	meta(frame, data.FrameTypeTimeSeriesWide, executed)
+	for _, name := range byWorst(lines, worst, q.Limit) {
+		line := lines[name]
+		for len(line) < len(times) {
+			line = append(line, nil)
+		}
+		f := field(name, "", "", line)
+		f.Config.Mappings = verdictMapping
+		frame.Fields = append(frame.Fields, f)
+	}
+	if len(making) > 0 {
+		notice(frame, data.NoticeSeverityInfo, "the reports of %s are being made: refresh in a minute", strings.Join(making, ", "))
+	}
+	return data.Frames{frame}, nil
+}
+
+// byWorst lists names, those that missed most months first, at most limit of them
+// unless it is 0.
+func byWorst(lines map[string][]*string, missed map[string]int, limit int) []string {
+	names := make([]string, 0, len(lines))
+	for name := range lines {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if missed[a] != missed[b] {
+			return missed[b] - missed[a]
+		}
+		return strings.Compare(a, b)
+	})
+	if limit > 0 && len(names) > limit {
+		names = names[:limit]
+	}
+	return names
+}
+
+// monthPairs are the pairs of the month that is asked for. Without one it says
+// why.
+func (s *Source) monthPairs(ctx context.Context, q *Query, n *network) (pairs []api.Pair, executed, why string, err error) {
+	month, err := s.month(ctx, q, n)
+	if err != nil {
+		return nil, "", "", err
+	}
+	if month == "" {
+		return nil, "GET /api/v1/months", "there is no month with data before the end of the time range", nil
+	}
+	pairs, executed, err = s.askPairs(ctx, q, n, month)
+	if reason, none := absent(err); none {
+		return nil, executed, reason, nil
+	}
+	if err == nil && len(pairs) == 0 {
+		why = fmt.Sprintf("the report of %s has no such pair", month)
+	}
+	return pairs, executed, why, err
+}

@@ -1,0 +1,148 @@
+package datasource
+
+import (
+	"context"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// nowValues gives one number for each end, probe or month, for alert rules.
+func (s *Source) nowValues(ctx context.Context, q *Query) (data.Frames, error) {
+	switch q.Metric {
+	case "ratio", "rtt", "loss":
+		return s.endValues(ctx, q)
+	case "rate", "rate_margin":
+		return s.rateValue(ctx, q)
+	}
+	return s.probeValues(ctx, q)
+}
+
+// numeric is a number with labels.
+func numeric(metric, unit, executed string, labels data.Labels, value float64) *data.Frame {
+	f := data.NewField(metric, labels, []float64{value})
+	f.Config = &data.FieldConfig{Unit: unit}
+	frame := data.NewFrame("", f)
+	meta(frame, data.FrameTypeNumericMulti, executed)
+	return frame
+}
+
+func (s *Source) endValues(ctx context.Context, q *Query) (data.Frames, error) {
+	found, executed, why, err := s.rangeFigures(ctx, q.seriesQuery(1))
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nothing(executed, why), nil
+	}
+	var frames data.Frames
+	for i := range found {
+		f := &found[i]
+		value := map[string]*float64{"ratio": f.ratio, "rtt": f.rtt, "loss": f.loss}[q.Metric]
+		if value == nil {
+			continue
+		}
+		frames = append(frames, numeric(q.Metric, seriesUnits[q.Metric].unit, executed,
+			data.Labels{"from": f.src, "to": f.dst, "carrier": f.carrier, "plane": f.plane}, *value))
+	}
+	return frames, nil
+}
+
+func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error) {
+	found, executed, err := s.askProbes(ctx, q, 1)
+	if why, none := absent(err); none {
+		return nothing(executed, why), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var frames data.Frames
+	for i := range found.Probes {
+		p := &found.Probes[i]
+		value := probeNow(q, p)
+		if value == nil {
+			continue
+		}
+		frames = append(frames, numeric(q.Metric, map[string]string{"silent": "s", "waited": "s", "missing": "percent"}[q.Metric], executed,
+			data.Labels{"site": p.Site, "cluster": p.Cluster, "carrier": p.Carrier, "plane": p.Plane}, *value))
+	}
+	return frames, nil
+}
+
+// probeNow is a metric of a probe over the whole time range. One from which
+// nothing came has been silent for all of it.
+func probeNow(q *Query, p *api.Probe) *float64 {
+	switch q.Metric {
+	case "silent":
+		if p.SilentS != nil {
+			return p.SilentS
+		}
+		v := q.To.Sub(q.From).Seconds()
+		return &v
+	case "unsynchronised":
+		if p.Clock == "" {
+			return nil
+		}
+		v := 0.0
+		if p.Clock == "unsynchronised" {
+			v = 1
+		}
+		return &v
+	case "missing":
+		return missingOf(p.Points)
+	}
+	var waited *float64
+	for i := range p.Points {
+		if w := p.Points[i].WaitedS; w != nil && (waited == nil || *w > *waited) {
+			waited = w
+		}
+	}
+	return waited
+}
+
+// rateValue is the rate of the month, or how far it is above the target.
+func (s *Source) rateValue(ctx context.Context, q *Query) (data.Frames, error) {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	month, err := s.month(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	if month == "" {
+		return nothing("GET /api/v1/months", "there is no month with data before the end of the time range"), nil
+	}
+	key := "GET /api/v1/months/" + month
+	summary, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.MonthSummary, error) { return c.Month(ctx, month) })
+	if why, none := absent(err); none {
+		return nothing(key, why), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rate := q.rateOf(summary)
+	if rate == nil || rate.Total == 0 {
+		return nothing(key, "the report of "+month+" has no such rate"), nil
+	}
+	value := 100 * rate.Fraction
+	if q.Metric == "rate_margin" {
+		if rate.Target == nil {
+			return nothing(key, "the policy has no target for the year of "+month), nil
+		}
+		value -= 100 * *rate.Target
+		// The exact comparison decides on which side of the target it is.
+		if rate.Met != nil && *rate.Met == (value < 0) {
+			value = 0
+		}
+	}
+	return data.Frames{numeric(q.Metric, "percent", key, data.Labels{"plane": either(first(q.Planes), summary.Plane), "month": month}, value)}, nil
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}

@@ -1,0 +1,411 @@
+package datasource
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// shown is how a metric of a series is shown.
+type shown struct {
+	unit     string
+	decimals uint16
+}
+
+var seriesUnits = map[string]shown{
+	"rtt": {"ms", 3}, "ratio": {"none", 3}, "loss": {"percent", 2}, "ipdv": {"ms", 3}, "packets": {"short", 0},
+	"limit": {"ms", 3}, "theoretical": {"ms", 3},
+}
+
+// ofLink tells whether a metric is the same from both ends.
+func ofLink(metric string) bool { return metric == "limit" || metric == "theoretical" }
+
+// byStatistic tells whether a metric is one of several statistics.
+func byStatistic(metric string) bool { return metric == "rtt" || metric == "ratio" }
+
+// series is what ends measured over the time.
+func (s *Source) series(ctx context.Context, q *Query) (data.Frames, error) {
+	of := q.seriesQuery(min(q.MaxPoints, 10_000))
+	if q.Metric == "ipdv" && of.Step == "" {
+		of.Step = "window" // what day records do not have
+	}
+	found, executed, err := s.askSeries(ctx, of)
+	if why, none := absent(err); none {
+		return nothing(executed, why), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	statistics := q.Statistics
+	switch {
+	case !byStatistic(q.Metric):
+		statistics = []string{""}
+	case len(statistics) == 0:
+		statistics = []string{found.Statistic}
+	}
+	var frames data.Frames
+	known := map[[2]string]bool{} // links whose limit is there
+	for i := range found.Series {
+		end := &found.Series[i]
+		if ofLink(q.Metric) {
+			if known[[2]string{end.Dst, end.Src}] {
+				continue
+			}
+			known[[2]string{end.Src, end.Dst}] = true
+		}
+		for _, statistic := range statistics {
+			frame, err := q.endFrame(found, end, statistic, executed)
+			if err != nil {
+				return nil, err
+			}
+			if frame != nil {
+				frames = append(frames, frame)
+			}
+		}
+	}
+	if len(frames) == 0 {
+		return nothing(executed, "these links have no windows in the time range"), nil
+	}
+	return frames, s.notices(q, found, frames)
+}
+
+// endFrame is one statistic of one end; nil without a point.
+func (q *Query) endFrame(of *api.Series, end *api.LinkSeries, statistic, executed string) (*data.Frame, error) {
+	line := &line{step: stepOf(of)}
+	var err error
+	if ofLink(q.Metric) {
+		err = q.addLimits(line, end)
+	} else {
+		err = q.addPoints(line, end, statistic)
+	}
+	if err != nil || len(line.times) == 0 {
+		return nil, err
+	}
+	labels := data.Labels{"from": end.Src, "to": end.Dst, "carrier": end.Carrier, "plane": end.Plane}
+	name := end.Src + " > " + end.Dst
+	if ofLink(q.Metric) {
+		name = end.Src + " – " + end.Dst + " " + q.Metric
+	}
+	if statistic != "" {
+		labels["statistic"] = statistic
+	}
+	if len(q.Statistics) > 1 {
+		name += " " + statistic
+	}
+	value := data.NewField(q.Metric, labels, line.values)
+	show := seriesUnits[q.Metric]
+	value.Config = &data.FieldConfig{DisplayNameFromDS: name, Unit: show.unit}
+	value.Config.SetDecimals(show.decimals)
+	if q.Alias != "" {
+		value.Config.DisplayNameFromDS = named(q.Alias, map[string]string{
+			"from": end.Src, "to": end.Dst, "pair": end.Pair[0] + " – " + end.Pair[1], "carrier": end.Carrier, "plane": end.Plane,
+			"statistic": statistic, "metric": q.Metric,
+		})
+	}
+	frame := data.NewFrame("", timeField(line.times, line.step), value)
+	meta(frame, data.FrameTypeTimeSeriesMulti, executed)
+	if line.lost > 0 {
+		notice(frame, data.NoticeSeverityWarning, "%s: in %d steps so many packets were lost that there is no %s, which counts as above any limit; see the loss", name, line.lost, statistic)
+	}
+	if line.changed > 0 {
+		notice(frame, data.NoticeSeverityInfo, "%s: its distance changed within %d steps, which have no ratio; look at a shorter time", name, line.changed)
+	}
+	return frame, nil
+}
+
+// line is a series that is being drawn.
+type line struct {
+	step    time.Duration
+	times   []time.Time
+	values  []*float64
+	end     time.Time // of the point before
+	lost    int       // points without a value, for loss
+	changed int       // for two distances
+}
+
+// add adds a point, and a gap before it if there was none.
+func (l *line) add(from, to time.Time, value *float64) {
+	if len(l.times) > 0 && from.After(l.end) {
+		l.times, l.values = append(l.times, l.end.UTC()), append(l.values, nil)
+	}
+	l.times, l.values, l.end = append(l.times, from.UTC()), append(l.values, value), to
+}
+
+func (q *Query) addPoints(l *line, end *api.LinkSeries, statistic string) error {
+	for i := range end.Points {
+		point := &end.Points[i]
+		from, err := momentOf(point.From)
+		if err != nil {
+			return err
+		}
+		to, err := momentOf(point.To)
+		if err != nil {
+			return err
+		}
+		if from.Before(q.From) || !from.Before(q.To) {
+			continue // the time was asked for in whole minutes or hours
+		}
+		value, why, err := valueOf(q.Metric, statistic, end, point)
+		if err != nil {
+			return err
+		}
+		switch why {
+		case endless:
+			l.lost++
+		case twoDistances:
+			l.changed++
+		}
+		l.add(from, to, value)
+	}
+	return nil
+}
+
+// addLimits draws the limit as steps: its value at each of its ends, within the
+// time range.
+func (q *Query) addLimits(l *line, end *api.LinkSeries) error {
+	for i := range end.Limits {
+		from, err := momentOf(end.Limits[i].From)
+		if err != nil {
+			return err
+		}
+		to, err := momentOf(end.Limits[i].To)
+		if err != nil {
+			return err
+		}
+		if from.Before(q.From) {
+			from = q.From
+		}
+		if to.After(q.To) {
+			to = q.To
+		}
+		if !from.Before(to) {
+			continue
+		}
+		value := end.Limits[i].LimitRTTMS
+		if q.Metric == "theoretical" {
+			value = end.Limits[i].TheoreticalRTTMS
+		}
+		l.times = append(l.times, from.UTC(), to.Add(-time.Millisecond).UTC())
+		l.values = append(l.values, &value, &value)
+	}
+	l.step = 0 // these points are joined however far apart they are
+	return nil
+}
+
+// Why a point has no value.
+type lack int
+
+const (
+	none lack = iota
+	endless
+	twoDistances
+)
+
+// valueOf is a metric of a point; nil with the reason if there is none.
+func valueOf(metric, statistic string, end *api.LinkSeries, p *api.Point) (*float64, lack, error) {
+	switch metric {
+	case "packets":
+		v := float64(p.Packets)
+		return &v, none, nil
+	case "loss":
+		v := 100 * float64(p.Lost) / float64(max(p.Packets, 1))
+		return &v, none, nil
+	case "ipdv":
+		return p.IPDVMeanMS, none, nil
+	}
+	rtt, unbounded := statisticOf(p, statistic)
+	if unbounded || rtt == nil {
+		return nil, endless, nil
+	}
+	if metric == "rtt" {
+		return rtt, none, nil
+	}
+	limit, err := limitAt(end, p)
+	if err != nil {
+		return nil, none, err
+	}
+	if limit == nil {
+		return nil, twoDistances, nil
+	}
+	v := ratioOf(*rtt, limit)
+	return &v, none, nil
+}
+
+func statisticOf(p *api.Point, statistic string) (ms *float64, unbounded bool) {
+	switch statistic {
+	case "min":
+		return p.MinMS, false
+	case "p50":
+		return p.P50MS, p.P50Unbounded
+	case "p95":
+		return p.P95MS, p.P95Unbounded
+	case "p99":
+		return p.P99MS, p.P99Unbounded
+	}
+	return p.MeanMS, false
+}
+
+// limitAt is the limit that held throughout a point; nil if there were two.
+func limitAt(end *api.LinkSeries, p *api.Point) (*api.Limit, error) {
+	if len(end.Limits) == 1 {
+		return &end.Limits[0], nil
+	}
+	from, err := momentOf(p.From)
+	if err != nil {
+		return nil, err
+	}
+	to, err := momentOf(p.To)
+	if err != nil {
+		return nil, err
+	}
+	var held *api.Limit
+	for i := range end.Limits {
+		begin, err := momentOf(end.Limits[i].From)
+		if err != nil {
+			return nil, err
+		}
+		until, err := momentOf(end.Limits[i].To)
+		if err != nil {
+			return nil, err
+		}
+		if !begin.Before(to) || !until.After(from) {
+			continue
+		}
+		if held != nil && held.LimitRTTMS != end.Limits[i].LimitRTTMS {
+			return nil, nil
+		}
+		held = &end.Limits[i]
+	}
+	return held, nil
+}
+
+// ratioOf is the RTT over the theoretical one. Both are rounded to the nanosecond,
+// so the quotient might fall on the other side of the factor than the comparison
+// with the limit, which is exact: an RTT is whole microseconds, and the limit is
+// rounded down to the nanosecond.
+func ratioOf(rttMS float64, limit *api.Limit) float64 {
+	if limit.TheoreticalRTTMS == 0 {
+		return math.Inf(1)
+	}
+	ratio := rttMS / limit.TheoreticalRTTMS
+	factor := math.Round(limit.LimitRTTMS/limit.TheoreticalRTTMS*1e6) / 1e6
+	if rttMS <= limit.LimitRTTMS {
+		return min(ratio, factor)
+	}
+	return max(ratio, math.Nextafter(factor, math.Inf(1)))
+}
+
+// stepOf is how long a point of an answer is.
+func stepOf(of *api.Series) time.Duration {
+	step := 24 * time.Hour
+	switch of.Step {
+	case "hour":
+		step = time.Hour
+	case "window":
+		step = 0 // as the test says: taken from the points
+		for _, end := range of.Series {
+			for i := range end.Points {
+				from, errFrom := momentOf(end.Points[i].From)
+				to, errTo := momentOf(end.Points[i].To)
+				if errFrom == nil && errTo == nil && to.After(from) {
+					return to.Sub(from)
+				}
+			}
+		}
+	}
+	return step * time.Duration(max(of.Merged, 1))
+}
+
+// notices says of the whole answer what could be misread.
+func (s *Source) notices(q *Query, of *api.Series, frames data.Frames) error {
+	var newest time.Time
+	for i := range of.Series {
+		points := of.Series[i].Points
+		if len(points) == 0 {
+			continue
+		}
+		to, err := momentOf(points[len(points)-1].To)
+		if err != nil {
+			return err
+		}
+		if to.After(newest) {
+			newest = to
+		}
+	}
+	now, end := s.now(), q.To
+	if now.Before(end) {
+		end = now
+	}
+	step := stepOf(of)
+	switch {
+	case ofLink(q.Metric):
+	case newest.After(now):
+		notice(frames[0], data.NoticeSeverityInfo, "the last step is not over: its figures will still change")
+	case !newest.IsZero() && end.Sub(newest) > 3*step:
+		notice(frames[0], data.NoticeSeverityWarning, "nothing is there after %s, which is %s before the end of the time range: see the data quality dashboard", newest.Format(time.RFC3339), end.Sub(newest).Round(time.Second))
+	}
+	if of.Merged > 1 {
+		notice(frames[0], data.NoticeSeverityInfo, "each point is of %s", fmt.Sprintf("%d steps of a %s: their packets are put together, nothing is averaged", of.Merged, of.Step))
+	}
+	return nil
+}
+
+// heatmap counts packets by time and RTT.
+func (s *Source) heatmap(ctx context.Context, q *Query) (data.Frames, error) {
+	of := q.seriesQuery(min(q.MaxPoints, 500))
+	of.Buckets = 50
+	key := "GET /api/v1/heatmap?" + of.Values().Encode()
+	found, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Heatmap, error) { return c.Heatmap(ctx, of) })
+	if why, none := absent(err); none {
+		return nothing(key, why), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var times []time.Time
+	counts := make([][]*float64, len(found.EdgesMS))
+	step := time.Duration(0)
+	for i := range found.Points {
+		p := &found.Points[i]
+		from, err := momentOf(p.From)
+		if err != nil {
+			return nil, err
+		}
+		to, err := momentOf(p.To)
+		if err != nil {
+			return nil, err
+		}
+		if from.Before(q.From) || !from.Before(q.To) {
+			continue
+		}
+		if len(p.Counts) != len(counts) {
+			return nil, fmt.Errorf("the analyzer gives %d counts for %d buckets", len(p.Counts), len(counts))
+		}
+		step = max(step, to.Sub(from))
+		times = append(times, from.UTC())
+		for b, n := range p.Counts {
+			v := float64(n)
+			counts[b] = append(counts[b], &v)
+		}
+	}
+	if len(times) == 0 {
+		return nothing(key, "these links have no windows in the time range"), nil
+	}
+	frame := data.NewFrame("", timeField(times, step))
+	meta(frame, "heatmap-rows", key)
+	for b := range counts {
+		upper := "+Inf"
+		if b+1 < len(found.EdgesMS) {
+			upper = fmt.Sprint(found.EdgesMS[b+1])
+		}
+		bucket := data.NewField(upper, data.Labels{"le": upper}, counts[b])
+		bucket.Config = &data.FieldConfig{Unit: "short"}
+		frame.Fields = append(frame.Fields, bucket)
+	}
+	return data.Frames{frame}, nil
+}

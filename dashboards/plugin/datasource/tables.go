@@ -1,0 +1,353 @@
+package datasource
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// figure is what a table shows of two clusters: of a month's report, or of one end
+// over a time.
+type figure struct {
+	pair           [2]string // clusters; of an end, from and to
+	src, dst       string    // sites of an end
+	carrier, plane string
+	verdict        *string
+	ratio, rtt     *float64 // +Inf if too many packets were lost
+	loss           *float64
+}
+
+// figures are of the month, or of the time range exactly, then one for each end.
+func (s *Source) figures(ctx context.Context, q *Query, n *network) (found []figure, executed, why string, err error) {
+	if q.Over == OverRange {
+		return s.rangeFigures(ctx, q.seriesQuery(1))
+	}
+	pairs, executed, why, err := s.monthPairs(ctx, q, n)
+	for i := range pairs {
+		p := &pairs[i]
+		verdict := string(p.Verdict)
+		f := figure{pair: p.Pair, carrier: p.Carrier, plane: p.Plane, verdict: &verdict, ratio: p.Ratio, rtt: p.MeasuredRTTMS}
+		if p.Unbounded {
+			f.ratio, f.rtt = infinite(), infinite()
+		}
+		found = append(found, f)
+	}
+	return found, executed, why, err
+}
+
+func infinite() *float64 {
+	v := math.Inf(1)
+	return &v
+}
+
+// rangeFigures makes one figure of all that an end measured in a time.
+func (s *Source) rangeFigures(ctx context.Context, of api.SeriesQuery) (found []figure, executed, why string, err error) {
+	series, executed, err := s.askSeries(ctx, of)
+	if reason, none := absent(err); none {
+		return nil, executed, reason, nil
+	}
+	if err != nil {
+		return nil, executed, "", err
+	}
+	for i := range series.Series {
+		end := &series.Series[i]
+		if len(end.Points) == 0 {
+			continue
+		}
+		p := &end.Points[0]
+		f := figure{pair: end.Pair, src: end.Src, dst: end.Dst, carrier: end.Carrier, plane: end.Plane}
+		for metric, into := range map[string]**float64{"ratio": &f.ratio, "rtt": &f.rtt, "loss": &f.loss} {
+			value, lack, err := valueOf(metric, series.Statistic, end, p)
+			if err != nil {
+				return nil, executed, "", err
+			}
+			if *into = value; lack == endless {
+				*into = infinite()
+			}
+		}
+		found = append(found, f)
+	}
+	if len(found) == 0 {
+		why = "these links have no windows in the time range"
+	}
+	return found, executed, why, nil
+}
+
+// matrix has the clusters as rows and as columns. Where several carriers or
+// planes join two of them, it has the best, as the rate does.
+func (s *Source) matrix(ctx context.Context, q *Query) (data.Frames, error) {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, executed, why, err := s.figures(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nothing(executed, why), nil
+	}
+	best := map[[2]string]*figure{}
+	for i := range found {
+		f := &found[i]
+		places := [][2]string{f.pair}
+		if f.src == "" { // a verdict is of both ends
+			places = append(places, [2]string{f.pair[1], f.pair[0]})
+		}
+		for _, at := range places {
+			if best[at] == nil || f.better(best[at]) {
+				best[at] = f
+			}
+		}
+	}
+	var ids, names []string
+	for _, c := range n.Clusters {
+		ids, names = append(ids, c.ID), append(names, n.name(c.ID))
+	}
+	frame := table("", executed, field("from", "", "", ids), field("name", "from", "", names))
+	for _, column := range n.Clusters {
+		frame.Fields = append(frame.Fields, s.matrixColumn(q, n, column.ID, best))
+	}
+	return data.Frames{frame}, nil
+}
+
+func (f *figure) better(than *figure) bool {
+	return f.ratio != nil && (than.ratio == nil || *f.ratio < *than.ratio)
+}
+
+func (s *Source) matrixColumn(q *Query, n *network, to string, best map[[2]string]*figure) *data.Field {
+	var verdicts []*string
+	var values []*float64
+	for _, row := range n.Clusters {
+		f := best[[2]string{row.ID, to}]
+		if f == nil {
+			f = &figure{} // the diagonal, or nothing measured
+		}
+		verdicts = append(verdicts, f.verdict)
+		if q.Metric == "rtt" {
+			values = append(values, f.rtt)
+		} else {
+			values = append(values, f.ratio)
+		}
+	}
+	var out *data.Field
+	switch q.Metric {
+	case "verdict":
+		out = field(to, n.name(to), "", verdicts)
+		out.Config.Mappings = verdictMapping
+	case "rtt":
+		out = decimals(field(to, n.name(to), "ms", values), 1)
+	default:
+		out = decimals(field(to, n.name(to), "none", values), 2)
+	}
+	out.Config.Links = s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.from}%2F" + to})
+	return out
+}
+
+// pairs are those of a month, or ends over the time range, the worst first.
+func (s *Source) pairs(ctx context.Context, q *Query) (data.Frames, error) {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if q.Over == OverRange {
+		return s.ends(ctx, q, n)
+	}
+	found, executed, why, err := s.monthPairs(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nothing(executed, why), nil
+	}
+	found = slices.Clone(found)
+	slices.SortStableFunc(found, func(a, b api.Pair) int { return -compareRatios(a.Ratio, a.Unbounded, b.Ratio, b.Unbounded) })
+	if q.Limit > 0 && len(found) > q.Limit {
+		found = found[:q.Limit]
+	}
+	var c pairColumns
+	for i := range found {
+		c.add(n, &found[i])
+	}
+	link := s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.a}%2F${__data.fields.b}"}, [2]string{"carrier", "${__data.fields.carrier}"}, [2]string{"plane", "${__data.fields.plane}"})
+	name := field("pair", "", "", c.name)
+	name.Config.Links = link
+	verdict := field("verdict", "", "", c.verdict)
+	verdict.Config.Mappings = verdictMapping
+	return data.Frames{table("", executed,
+		name, field("a", "", "", c.a), field("b", "", "", c.b), field("carrier", "", "", c.carrier), field("plane", "", "", c.plane),
+		verdict, field("guarded", "proven", "", c.guarded),
+		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("ratio_low", "ratio at least", "none", c.low), 3),
+		decimals(field("ratio_high", "ratio at most", "none", c.high), 3), decimals(field("rtt", "RTT", "ms", c.rtt), 3),
+		decimals(field("limit", "", "ms", c.limit), 3), decimals(field("theoretical", "", "ms", c.theoretical), 3),
+		decimals(field("distance", "", "lengthkm", c.distance), 1), field("class", "distance class", "", c.class),
+		field("reasons", "", "", c.reasons), field("diagnosis", "", "", c.diagnosis),
+	)}, nil
+}
+
+// compareRatios orders by the ratio; endless ones are the highest, and those that
+// nobody knows the lowest.
+func compareRatios(a *float64, aEndless bool, b *float64, bEndless bool) int {
+	rank := func(r *float64, endless bool) float64 {
+		switch {
+		case endless:
+			return math.Inf(1)
+		case r == nil:
+			return math.Inf(-1)
+		}
+		return *r
+	}
+	return cmp.Compare(rank(a, aEndless), rank(b, bEndless))
+}
+
+type pairColumns struct {
+	name, a, b, carrier, plane, verdict, guarded, class, reasons, diagnosis []string
+
+	ratio, low, high, rtt        []*float64
+	limit, theoretical, distance []float64
+}
+
+func (c *pairColumns) add(n *network, p *api.Pair) {
+	c.name, c.a, c.b = append(c.name, n.pairName(p.Pair)), append(c.a, p.Pair[0]), append(c.b, p.Pair[1])
+	c.carrier, c.plane = append(c.carrier, p.Carrier), append(c.plane, p.Plane)
+	c.verdict, c.guarded = append(c.verdict, string(p.Verdict)), append(c.guarded, string(p.Guarded))
+	ratio, rtt := p.Ratio, p.MeasuredRTTMS
+	if p.Unbounded {
+		ratio, rtt = infinite(), infinite()
+	}
+	var low, high *float64
+	if u := p.Uncertainty; u != nil {
+		low, high = u.RatioLow, u.RatioHigh
+		if u.RatioLowUnbounded {
+			low = infinite()
+		}
+		if u.RatioHighUnbounded {
+			high = infinite()
+		}
+	}
+	c.ratio, c.rtt, c.low, c.high = append(c.ratio, ratio), append(c.rtt, rtt), append(c.low, low), append(c.high, high)
+	c.limit, c.theoretical = append(c.limit, p.LimitRTTMS), append(c.theoretical, p.TheoreticalRTTMS)
+	c.distance, c.class = append(c.distance, p.DistanceKM), append(c.class, p.DistanceClass)
+	c.reasons, c.diagnosis = append(c.reasons, codes(p.Reasons)), append(c.diagnosis, codes(p.Diagnosis))
+}
+
+// codes are reasons in words: what each means, docs/metric.md says, and the report
+// with its figures.
+func codes(reasons []api.Reason) string {
+	var words []string
+	for _, r := range reasons {
+		if word := strings.ReplaceAll(r.Code, "_", " "); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// endColumns are of ends over a time.
+type endColumns struct {
+	from, to, a, b, carrier, plane []string
+
+	ratio, rtt, loss, ratioBefore, ratioChange, rttBefore, lossBefore []*float64
+}
+
+func (c *endColumns) add(f *figure) {
+	c.from, c.to, c.a, c.b = append(c.from, f.src), append(c.to, f.dst), append(c.a, f.pair[0]), append(c.b, f.pair[1])
+	c.carrier, c.plane = append(c.carrier, f.carrier), append(c.plane, f.plane)
+	c.ratio, c.rtt, c.loss = append(c.ratio, f.ratio), append(c.rtt, f.rtt), append(c.loss, f.loss)
+}
+
+// named are the columns that say which end it is; the first leads to its link.
+func (c *endColumns) named(s *Source, q *Query) []*data.Field {
+	from := field("from", "", "", c.from)
+	from.Config.Links = s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.a}%2F${__data.fields.b}"}, [2]string{"carrier", "${__data.fields.carrier}"}, [2]string{"plane", "${__data.fields.plane}"})
+	return []*data.Field{
+		from, field("to", "", "", c.to), field("a", "", "", c.a), field("b", "", "", c.b),
+		field("carrier", "", "", c.carrier), field("plane", "", "", c.plane),
+	}
+}
+
+func (s *Source) ends(ctx context.Context, q *Query, n *network) (data.Frames, error) {
+	found, executed, why, err := s.figures(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nothing(executed, why), nil
+	}
+	slices.SortStableFunc(found, func(a, b figure) int { return -compareRatios(a.ratio, false, b.ratio, false) })
+	if q.Limit > 0 && len(found) > q.Limit {
+		found = found[:q.Limit]
+	}
+	var c endColumns
+	for i := range found {
+		c.add(&found[i])
+	}
+	frame := table("", executed, append(c.named(s, q),
+		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("rtt", "RTT", "ms", c.rtt), 3), decimals(field("loss", "", "percent", c.loss), 2))...)
+	notice(frame, data.NoticeSeverityInfo, "over the time range as measured; whether a pair complies is said of a month")
+	return data.Frames{frame}, nil
+}
+
+// changes puts the time range beside the time of the same length before it.
+func (s *Source) changes(ctx context.Context, q *Query) (data.Frames, error) {
+	now, executed, why, err := s.rangeFigures(ctx, q.seriesQuery(1))
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nothing(executed, why), nil
+	}
+	earlier := *q
+	earlier.From, earlier.To = q.From.Add(-q.To.Sub(q.From)), q.From
+	before, _, _, err := s.rangeFigures(ctx, earlier.seriesQuery(1))
+	if err != nil {
+		return nil, err
+	}
+	was := map[[2]string]*figure{}
+	for i := range before {
+		was[[2]string{before[i].src, before[i].dst}] = &before[i]
+	}
+	change := func(f *figure) *float64 {
+		old := was[[2]string{f.src, f.dst}]
+		if old == nil || f.ratio == nil || old.ratio == nil {
+			return nil
+		}
+		v := *f.ratio - *old.ratio
+		if math.IsNaN(v) { // endless before and now
+			v = 0
+		}
+		return &v
+	}
+	size := func(f *figure) float64 {
+		if c := change(f); c != nil {
+			return math.Abs(*c)
+		}
+		return -1
+	}
+	slices.SortStableFunc(now, func(a, b figure) int { return cmp.Compare(size(&b), size(&a)) })
+	if q.Limit > 0 && len(now) > q.Limit {
+		now = now[:q.Limit]
+	}
+	var c endColumns
+	for i := range now {
+		f := &now[i]
+		old := was[[2]string{f.src, f.dst}]
+		if old == nil {
+			old = &figure{}
+		}
+		c.add(f)
+		c.ratioBefore, c.ratioChange = append(c.ratioBefore, old.ratio), append(c.ratioChange, change(f))
+		c.rttBefore, c.lossBefore = append(c.rttBefore, old.rtt), append(c.lossBefore, old.loss)
+	}
+	return data.Frames{table("", executed, append(c.named(s, q),
+		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("ratio_before", "ratio before", "none", c.ratioBefore), 3),
+		decimals(field("ratio_change", "change", "none", c.ratioChange), 3),
+		decimals(field("rtt", "RTT", "ms", c.rtt), 3), decimals(field("rtt_before", "RTT before", "ms", c.rttBefore), 3),
+		decimals(field("loss", "", "percent", c.loss), 2), decimals(field("loss_before", "loss before", "percent", c.lossBefore), 2))...)}, nil
+}

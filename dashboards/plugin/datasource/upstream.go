@@ -1,0 +1,180 @@
+package datasource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/backend"
+	"github.com/grafana/grafana-plugin-sdk-go/backend/httpclient"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+)
+
+// Bounds on how the analyzer is asked.
+const (
+	// atOnce is as many answers as the analyzer reads for one reader at a time,
+	// and all who look at Grafana are one to it.
+	atOnce = 2
+	// freshFor is how long an answer serves everybody who asks the same: fifty
+	// who refresh every ten seconds ask the analyzer as often as one does.
+	freshFor = 10 * time.Second
+	kept     = 256 // answers
+	patience = 30 * time.Second
+	tries    = 4 // of a request that the analyzer is too busy for
+)
+
+// upstream asks the analyzer.
+type upstream struct {
+	broken  error // the settings cannot work
+	client  *api.Client
+	http    *http.Client
+	url     string
+	timeout time.Duration
+	turns   chan struct{}
+	flights singleflight.Group
+
+	mu      sync.Mutex // protects answers
+	answers map[string]answer
+}
+
+// answer is one that is kept for a while.
+type answer struct {
+	value any
+	until time.Time
+}
+
+// settings are those that Grafana keeps, besides the standard ones of TLS.
+type settings struct {
+	Timeout   json.Number `json:"timeout"` // seconds
+	PlainHTTP bool        `json:"plainHTTP"`
+}
+
+func newUpstream(instance backend.DataSourceInstanceSettings) (*upstream, error) {
+	var own settings
+	if len(instance.JSONData) > 0 {
+		if err := json.Unmarshal(instance.JSONData, &own); err != nil {
+			return nil, fmt.Errorf("the settings of the data source cannot be read: %w", err)
+		}
+	}
+	if instance.URL == "" {
+		return nil, errors.New("the data source has no URL: enter that of fibergauge-analyzer serve, such as https://analyzer.example:8470")
+	}
+	timeout := patience
+	if own.Timeout != "" {
+		seconds, err := own.Timeout.Float64()
+		if err != nil || seconds < 1 || seconds > 600 {
+			return nil, fmt.Errorf("the timeout is %.40q; allowed: 1 to 600 seconds", own.Timeout)
+		}
+		timeout = time.Duration(seconds * float64(time.Second))
+	}
+	options, err := instance.HTTPClientOptions(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("the settings of the data source: %w", err)
+	}
+	options.Timeouts.Timeout = 0 // each request has its own
+	client, err := httpclient.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("the certificates in the settings cannot be used: %w; paste them as PEM, from -----BEGIN to END-----", err)
+	}
+	asking, err := api.NewClient(instance.URL, api.Options{
+		Token: strings.TrimSpace(instance.DecryptedSecureJSONData["token"]), HTTPClient: client, UserAgent: PluginID, PlainHTTP: own.PlainHTTP,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &upstream{
+		client: asking, http: client, url: instance.URL, timeout: timeout,
+		turns: make(chan struct{}, atOnce), answers: map[string]answer{},
+	}, nil
+}
+
+func (u *upstream) close() {
+	if u.http != nil {
+		u.http.CloseIdleConnections()
+	}
+}
+
+// ask gives what do finds out, or what it found out a moment ago, or is about to
+// find out for somebody else who asked the same. The key says what is asked.
+// Nobody may change what they get.
+func ask[T any](ctx context.Context, u *upstream, key string, do func(context.Context, *api.Client) (*T, error)) (*T, error) {
+	if u.broken != nil {
+		return nil, u.broken
+	}
+	if value, ok := u.recall(key); ok {
+		return value.(*T), nil
+	}
+	flight := u.flights.DoChan(key, func() (any, error) {
+		// Whoever asked first may go; the others still want it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.timeout)
+		defer cancel()
+		value, err := inTurn(ctx, u, do)
+		if err == nil {
+			u.remember(key, value)
+		}
+		return value, err
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case result := <-flight:
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		return result.Val.(*T), nil
+	}
+}
+
+// inTurn asks when it is its turn, and again if the analyzer is too busy.
+func inTurn[T any](ctx context.Context, u *upstream, do func(context.Context, *api.Client) (*T, error)) (*T, error) {
+	select {
+	case u.turns <- struct{}{}:
+		defer func() { <-u.turns }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for try := 1; ; try++ {
+		value, err := do(ctx, u.client)
+		var refused *api.Error
+		if err == nil || !errors.As(err, &refused) || !refused.Temporary() || try == tries {
+			return value, err
+		}
+		wait := time.NewTimer(max(refused.RetryAfter, 200*time.Millisecond))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return nil, err
+		}
+	}
+}
+
+func (u *upstream) recall(key string) (any, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	a, ok := u.answers[key]
+	return a.value, ok && time.Now().Before(a.until)
+}
+
+func (u *upstream) remember(key string, value any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := time.Now()
+	if len(u.answers) >= kept {
+		for old, a := range u.answers {
+			if !now.Before(a.until) {
+				delete(u.answers, old)
+			}
+		}
+	}
+	if len(u.answers) < kept {
+		u.answers[key] = answer{value, now.Add(freshFor)}
+	}
+}
