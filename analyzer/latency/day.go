@@ -222,9 +222,9 @@ func (s *Scope) excused(ms int64) bool {
 	return slices.ContainsFunc(s.Excused, func(span Span) bool { return span.contains(ms) })
 }
 
-// foreign tells whether a mesh that judges says otherwise than the one that was
+// Foreign tells whether a mesh that judges says otherwise than the one that was
 // measured by.
-func (s *Scope) foreign(w *wire.Window) bool {
+func (s *Scope) Foreign(w *wire.Window) bool {
 	begin := time.UnixMilli(w.StartMS)
 	return !s.Src.ActiveAt(begin) || !s.Dst.ActiveAt(begin) ||
 		w.SrcCluster != s.Src.Cluster || w.DstCluster != s.Dst.Cluster ||
@@ -319,7 +319,7 @@ func (m *dayMaker) add(record *store.Record) error {
 	}
 	m.encoded = appendRecord(m.encoded[:0], record)
 	m.sum.Write(m.encoded)
-	day, foreign := m.days[m.day], m.scope.foreign(w)
+	day, foreign := m.days[m.day], m.scope.Foreign(w)
 	m.note(&day.Facts, record, foreign)
 	if foreign || w.Summary != nil && !counted(w) {
 		return nil

@@ -35,7 +35,7 @@ func Annotations(ctx context.Context, from Source, q Query) (out *api.Annotation
 		sites := map[string]bool{}
 		if test := plan.Mesh.Test(q.Test); test != nil {
 			for _, end := range plan.Ends(test) {
-				if !q.Wanted(end.Scope.Src, end.Scope.Dst) {
+				if !q.Wanted(plan.Mesh, end.Scope.Src, end.Scope.Dst) {
 					continue
 				}
 				links++

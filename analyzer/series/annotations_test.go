@@ -42,7 +42,7 @@ maintenance:
 		t.Fatal(err)
 	}
 	got, links, err := Annotations(t.Context(), Source{Meshes: report.Meshes{File: m}, Policy: policy.Default(), Store: s},
-		Query{Period: period, Wanted: both(Wanted{A: "a", B: "b"})})
+		Query{Period: period, Wanted: both(Wanted{Pairs: [][2]string{{"a", "b"}}})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
 )
 
 // stage is a link that is measured each hour from 29 May to 2 June, but for one
@@ -46,7 +47,7 @@ func stage(t *testing.T, zone string) (Source, *scenario.Store, *mesh.Mesh) {
 	return Source{Meshes: report.Meshes{File: m}, Policy: policy.Default(), Store: s}, s, m
 }
 
-func both(w Wanted) func(src, dst *mesh.Site) bool { return w.Takes }
+func both(w Wanted) func(m *mesh.Mesh, src, dst *mesh.Site) bool { return w.Takes }
 
 // Whatever the step and however many are merged, each point is that of the
 // packets of all windows that start in it, no window is in two points, and none
@@ -80,7 +81,7 @@ func TestPointsAreOfTheirPackets(t *testing.T) {
 				at := fmt.Sprintf("%s %s, records %v", zone, fmt.Sprint(c), days != nil)
 				source.Days = days
 				got, err := Read(t.Context(), source, Query{
-					Period: period, Step: c.step, MaxPoints: c.most, Wanted: both(Wanted{Src: "a1", Dst: "b1"}),
+					Period: period, Step: c.step, MaxPoints: c.most, Wanted: both(Wanted{Ends: [][2]string{{"a1", "b1"}}}),
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -147,7 +148,7 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(t.Context(), source, Query{Period: period, Step: Hour, MaxPoints: 100, Wanted: both(Wanted{A: "b", B: "a"})})
+	got, err := Read(t.Context(), source, Query{Period: period, Step: Hour, MaxPoints: 100, Wanted: both(Wanted{Pairs: [][2]string{{"b", "a"}}})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,10 @@ func TestNothingWanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range []Wanted{{Src: "a1", Dst: "a1"}, {A: "a", B: "b", Own: []string{}}, {A: "a", B: "b", Carrier: "two"}, {A: "a", B: "b", Plane: "private-ip"}} {
+	for _, w := range []Wanted{
+		{Ends: [][2]string{{"a1", "a1"}}}, {Own: []string{}}, {Carriers: []string{"two"}}, {Planes: []string{"private-ip"}}, {Hubs: []string{"bub"}},
+		{Ends: [][2]string{{"a1", "b1"}}, Clusters: []string{"c"}}, {Pairs: [][2]string{{"a", "b"}}, Clusters: []string{"c"}},
+	} {
 		got, err := Read(t.Context(), source, Query{Period: period, Step: Day, MaxPoints: 100, Wanted: both(w)})
 		if err != nil || len(got.Series) != 0 {
 			t.Errorf("%+v: %v, %d series", w, err, len(got.Series))
@@ -179,5 +183,151 @@ func TestNothingWanted(t *testing.T) {
 	}
 	if _, err := Read(t.Context(), source, Query{Period: period, Test: "x", Step: Day, MaxPoints: 1, Wanted: both(Wanted{})}); err == nil {
 		t.Error("a test that there is not")
+	}
+}
+
+// Of every list that is not empty something has to fit, and nothing that is not
+// the reader's own.
+func TestWanted(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", []string{
+		"a1 a one optical both", "b1 b one optical both", "c1 c one optical both", "a2 a two private-ip both", "b2 b two private-ip both",
+	}, nil)
+	const all = 8
+	for _, c := range []struct {
+		name string
+		w    Wanted
+		ends int
+	}{
+		{"all", Wanted{}, all},
+		{"an end, one way", Wanted{Ends: [][2]string{{"a1", "b1"}}}, 1},
+		{"two ends", Wanted{Ends: [][2]string{{"a1", "b1"}, {"b2", "a2"}}}, 2},
+		{"a pair, in any order", Wanted{Pairs: [][2]string{{"b", "a"}}}, 4},
+		{"a cluster", Wanted{Clusters: []string{"c"}}, 4},
+		{"a cluster twice is no pair", Wanted{Pairs: [][2]string{{"c", "c"}}}, 0},
+		{"the hub", Wanted{Hubs: []string{"x", "hub"}}, all},
+		{"another hub", Wanted{Hubs: []string{"x"}}, 0},
+		{"a carrier", Wanted{Carriers: []string{"two"}}, 2},
+		{"a plane", Wanted{Planes: []string{"optical"}}, 6},
+		{"a carrier on another plane", Wanted{Carriers: []string{"two"}, Planes: []string{"optical"}}, 0},
+		{"own", Wanted{Own: []string{"two"}}, 2},
+		{"own of what is named", Wanted{Pairs: [][2]string{{"a", "b"}}, Own: []string{"two"}}, 2},
+		{"none is one's own", Wanted{Own: []string{}}, 0},
+	} {
+		n := 0
+		for _, l := range m.Links(m.Test("icmp"), time.Unix(0, 0), time.Now()) {
+			if c.w.Takes(m, m.Site(l.Src), m.Site(l.Dst)) {
+				n++
+			}
+		}
+		if n != c.ends {
+			t.Errorf("%s: %d ends, want %d", c.name, n, c.ends)
+		}
+	}
+}
+
+// However many points are asked for, there are no more, and no more in all than
+// an answer has room for.
+func TestMerge(t *testing.T) {
+	m := scenario.Mesh(t, "Asia/Shanghai", scenario.Sites(), nil)
+	from := Source{Meshes: report.Meshes{File: m}, Policy: policy.Default(), Store: &scenario.Store{}}
+	for _, c := range []struct {
+		step        Step
+		from, to    string
+		asked, room int
+		merged      int // 0: refused
+	}{
+		{Day, "2025-01-01", "2026-01-01", 365, 2222, 1},
+		{Day, "2025-01-01", "2026-01-01", 364, 2222, 2},
+		{Day, "2025-01-01", "2026-01-01", 0, 2222, 1},
+		{Day, "2025-01-01", "2026-01-01", 1, 1, 365},
+		{Day, "2025-01-01", "2026-01-01", 0, 100, 4},
+		{Day, "2025-01-01", "2026-01-01", 1000, 365, 1}, // there are no more
+		{Day, "2025-01-01", "2026-01-01", 1000, 364, 0},
+		{Hour, "2025-01-01T00:30:00+08:00", "2025-01-03", 10_000, 100_000, 1},
+		{Hour, "2025-01-01", "2025-01-03", 47, 100_000, 2},
+		{Hour, "2025-01-01", "2025-01-03", 0, 0, 0},
+		{Window, "2025-01-01", "2025-01-02", 96, 1000, 1},
+		{Window, "2025-01-01T00:01:00+08:00", "2025-01-02T00:01:00+08:00", 96, 1000, 2}, // it meets 97
+		{Window, "2025-01-01", "2025-01-02", 1, 1000, 96},
+	} {
+		period, err := report.ParsePeriod("", c.from, c.to, m.Location())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := newReading(from, Query{Period: period, Step: c.step, MaxPoints: c.asked, Wanted: both(Wanted{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.merge(c.room, "6 ends")
+		if refused := err != nil; refused != (c.merged == 0) || !refused && r.merged != c.merged {
+			t.Errorf("%v: merged %d, %v", c, r.merged, err)
+		}
+		if c.merged > 0 && c.step == Window {
+			length := r.windowMS() * int64(r.merged)
+			most := max(c.asked, 1)
+			if points := ceilDiv(period.To.UnixMilli()-r.baseMS, length); r.baseMS > period.From.UnixMilli() || int(points) > most {
+				t.Errorf("%v: %d points", c, points)
+			}
+		}
+	}
+}
+
+// Variation is that of the windows, the highest of those that make a point, and
+// nothing where none tells it.
+func TestVariation(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	s := &scenario.Store{}
+	at := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	for i, ipdv := range []*wire.IPDV{{MeanUS: 12.5, MaxUS: 900}, {MeanUS: 80.25, MaxUS: 100}, nil, nil} {
+		w := scenario.Window(m, "a1", "b1", at.Add(time.Duration(i)*15*time.Minute), scenario.Same(20_000, 60), 0)
+		w.IPDV = ipdv
+		s.Put(t, w)
+	}
+	period, err := report.ParsePeriod("", "2025-06-01", "2025-06-01T01:00:00Z", m.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := Query{Period: period, Step: Window, MaxPoints: 2, Wanted: both(Wanted{Ends: [][2]string{{"a1", "b1"}}})}
+	r, err := newReading(Source{Meshes: report.Meshes{File: m}, Policy: policy.Default(), Store: s}, q)
+	if err != nil || r.steps != 4 {
+		t.Fatalf("%v, %d steps", err, r.steps)
+	}
+	for _, c := range []struct {
+		points     int
+		mean, most []float64 // 0: absent
+	}{{4, []float64{0.0125, 0.08025, 0, 0}, []float64{0.9, 0.1, 0, 0}}, {1, []float64{0.08025}, []float64{0.9}}} {
+		q.MaxPoints = c.points
+		got, err := Read(t.Context(), r.Source, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mean, most []float64
+		for _, p := range got.Series[0].Points {
+			mean, most = append(mean, valueOf(p.IPDVMeanMS)), append(most, valueOf(p.IPDVMaxMS))
+		}
+		if diff := cmp.Diff([][]float64{c.mean, c.most}, [][]float64{mean, most}); diff != "" {
+			t.Errorf("%d points (-want +got):\n%s", c.points, diff)
+		}
+	}
+}
+
+func valueOf(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
+}
+
+// Of what is to come there are links and limits, and no points.
+func TestToCome(t *testing.T) {
+	source, _, m := stage(t, "UTC")
+	year := time.Now().Year() + 2
+	period, err := report.ParsePeriod(fmt.Sprint(year), "", "", m.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(t.Context(), source, Query{Period: period, Step: Day, Wanted: both(Wanted{})})
+	if err != nil || len(got.Series) != 6 || len(got.Series[0].Points) != 0 || len(got.Series[0].Limits) != 1 {
+		t.Errorf("%v, %+v", err, got)
 	}
 }

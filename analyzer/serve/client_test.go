@@ -88,11 +88,11 @@ func TestClient(t *testing.T) {
 	if pair, err := one.Pair(ctx, "2025-06", "b", "a"); err != nil || len(pair.Links) != 2 {
 		t.Errorf("pair: %v, %+v", err, pair)
 	}
-	series, err := one.Series(ctx, api.SeriesQuery{A: "a", B: "b", Period: day, Step: "hour", MaxPoints: 10})
+	series, err := one.Series(ctx, api.SeriesQuery{Pairs: [][2]string{{"a", "b"}}, Period: day, Step: "hour", MaxPoints: 10})
 	if err != nil || len(series.Series) != 2 || *series.Series[0].Points[0].P95MS != 20 {
 		t.Errorf("series: %v, %+v", err, series)
 	}
-	if happened, err := one.Annotations(ctx, api.SeriesQuery{A: "a", B: "b", Period: day}); err != nil || len(happened.Annotations) != 0 {
+	if happened, err := one.Annotations(ctx, api.SeriesQuery{Pairs: [][2]string{{"a", "b"}}, Period: day}); err != nil || len(happened.Annotations) != 0 {
 		t.Errorf("annotations: %v, %+v", err, happened)
 	}
 	if network, err := one.Network(ctx); err != nil || len(network.Sites) != 2 || len(network.Links) != 2 {

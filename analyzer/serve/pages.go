@@ -270,7 +270,7 @@ func (s *site) overTime(ctx context.Context, reader *readers.Reader, span report
 		}
 		from.Days = latency.Records(session)
 	}
-	wanted := series.Wanted{A: pair[0], B: pair[1], Plane: plane, Own: ownOf(reader)}
+	wanted := series.Wanted{Pairs: [][2]string{pair}, Planes: []string{plane}, Own: ownOf(reader)}
 	query := series.Query{Period: period, Step: series.Day, MaxPoints: pointsOfFigure, Wanted: wanted.Takes}
 	if length := period.To.Sub(period.From); length < shortPeriod {
 		query.Step = series.StepFor(length)

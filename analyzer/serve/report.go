@@ -80,6 +80,12 @@ type asked struct {
 // queryOf reads a query strictly: a parameter that is misspelt would otherwise
 // give an answer to something else.
 func queryOf(r *http.Request, allowed ...string) (url.Values, error) {
+	return listsOf(r, nil, allowed...)
+}
+
+// listsOf is queryOf where some parameters may be given several times. None of
+// these is empty.
+func listsOf(r *http.Request, lists []string, allowed ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, fmt.Errorf("the query %.80q cannot be read: %w", r.URL.RawQuery, err)
@@ -90,6 +96,10 @@ func queryOf(r *http.Request, allowed ...string) (url.Values, error) {
 			return nil, fmt.Errorf("%.40q is no parameter; none is allowed here", name)
 		case !slices.Contains(allowed, name):
 			return nil, fmt.Errorf("%.40q is no parameter; allowed: %s", name, strings.Join(allowed, ", "))
+		case slices.Contains(lists, name):
+			if slices.Contains(values, "") {
+				return nil, fmt.Errorf("%s is empty; name something, or leave it out", name)
+			}
 		case len(values) > 1:
 			return nil, fmt.Errorf("%s is given twice; keep one", name)
 		}

@@ -1,0 +1,263 @@
+package series
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fibergauge/fibergauge/analyzer/latency"
+	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/collector/store"
+	"github.com/fibergauge/fibergauge/mesh"
+	"github.com/fibergauge/fibergauge/probe/wire"
+)
+
+// reading is what has to be read for one answer.
+type reading struct {
+	Source
+	Query
+	newest *mesh.Mesh
+	parts  []part
+	ends   []*reach // in the order in which they are met
+	first  int      // number of the first step in the period
+	steps  int      // in the period
+	merged int      // steps in a point
+	baseMS int64    // where points of windows begin
+}
+
+// reach is one end, over all parts.
+type reach struct {
+	number   int
+	src, dst *mesh.Site // as they were first met
+}
+
+// part is what of a month is in the period, by the mesh of that time.
+type part struct {
+	plan     *report.Plan
+	ends     []report.End
+	reach    []*reach          // as ends
+	calendar *latency.Calendar // hours that no change of a distance cuts
+	before   int               // steps in earlier parts
+}
+
+// span is a step within its point.
+type span struct{ point, fromMS, toMS int64 }
+
+// sink takes what was measured: end by end within a part, steps ascending.
+type sink interface {
+	// share takes a day or an hour.
+	share(end *reach, at span, open, excused *latency.Share)
+	// window takes one window, whose span is its point.
+	window(end *reach, at span, w *wire.Window) error
+}
+
+// newReading plans all that has to be read.
+func newReading(from Source, q Query) (*reading, error) {
+	newest, err := from.Meshes.Newest()
+	if err != nil {
+		return nil, err
+	}
+	if q.Test, err = testOf(newest, q.Test); err != nil {
+		return nil, err
+	}
+	r := &reading{Source: from, Query: q, newest: newest}
+	known := map[[2]string]*reach{}
+	for _, month := range months(q.Period) {
+		if err := r.plan(month, known); err != nil {
+			return nil, err
+		}
+	}
+	r.countSteps()
+	return r, nil
+}
+
+// months cuts a period into calendar months, each to be read by the mesh of its
+// time, and makes whole days of the ends, of which there are records.
+func months(p report.Period) (parts []report.Span) {
+	date := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
+	end := date(p.To.Add(-time.Millisecond)).AddDate(0, 0, 1)
+	for at := date(p.From); at.Before(end); {
+		next := time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+		if next.After(end) {
+			next = end
+		}
+		parts = append(parts, report.Span{From: at.Format(time.DateOnly), To: next.Format(time.DateOnly)})
+		at = next
+	}
+	return parts
+}
+
+func (r *reading) plan(month report.Span, known map[[2]string]*reach) error {
+	plan, err := r.Meshes.Plan(r.Policy, month.Parse)
+	if err != nil {
+		return err
+	}
+	p := part{plan: plan, calendar: latency.NewCalendar(plan.Period.From, plan.Period.To)}
+	if n := len(r.parts); n > 0 {
+		p.before = r.parts[n-1].before + r.stepsOf(r.parts[n-1].calendar)
+	}
+	if test := plan.Mesh.Test(r.Test); test != nil { // else it was not measured then
+		for _, end := range plan.Ends(test) {
+			src, dst := end.Scope.Src, end.Scope.Dst
+			if !r.Wanted(plan.Mesh, src, dst) {
+				continue
+			}
+			key := [2]string{src.ID, dst.ID}
+			if known[key] == nil {
+				known[key] = &reach{len(r.ends), src, dst}
+				r.ends = append(r.ends, known[key])
+			}
+			p.ends, p.reach = append(p.ends, end), append(p.reach, known[key])
+		}
+	}
+	r.parts = append(r.parts, p)
+	return nil
+}
+
+func (r *reading) stepsOf(c *latency.Calendar) int {
+	if r.Step == Hour {
+		return len(c.Hours)
+	}
+	return len(c.Days)
+}
+
+// in tells whether a moment is in the period.
+func (r *reading) in(ms int64) bool {
+	return r.Period.From.UnixMilli() <= ms && ms < r.Period.To.UnixMilli()
+}
+
+// countSteps counts the steps that begin in the period, and those before it.
+func (r *reading) countSteps() {
+	if r.Step == Window {
+		window := r.windowMS()
+		r.steps = int(ceilDiv(r.Period.To.UnixMilli(), window) - r.Period.From.UnixMilli()/window)
+		return
+	}
+	for i := range r.parts {
+		day := -1
+		for _, h := range r.parts[i].calendar.Hours {
+			begins := r.Step == Hour || h.Day != day
+			switch day = h.Day; {
+			case begins && h.FromMS < r.Period.From.UnixMilli():
+				r.first++
+			case begins && r.in(h.FromMS):
+				r.steps++
+			}
+		}
+	}
+}
+
+func (r *reading) windowMS() int64 { return int64(r.newest.Test(r.Test).WindowS) * 1000 }
+
+func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
+
+// merge decides how many steps make a point, so that there is room for all. what
+// says of which numbers there would be too many.
+func (r *reading) merge(room int, what string) error {
+	most := r.MaxPoints
+	if most == 0 {
+		most = max(1, min(pointsUnasked, room))
+	}
+	if points := min(most, r.steps); points > room {
+		lower := "ask for fewer ends"
+		if room > 0 {
+			lower = fmt.Sprintf("lower max_points to %d, or ask for less", room)
+		}
+		return &SizeError{fmt.Sprintf("%d points of %s are more than the %d numbers that an answer may have; %s", points, what, mostNumbers, lower)}
+	}
+	r.merged = max(1, int(ceilDiv(int64(r.steps), int64(most))))
+	if r.Step != Window {
+		return nil
+	}
+	// Points of windows begin at multiples of their length, so that who asks
+	// again a little later meets the same ones. One more than fits them touches
+	// the period.
+	if r.merged > 1 && most > 1 {
+		r.merged = int(ceilDiv(int64(r.steps), int64(most-1)))
+	}
+	aligned := r.windowMS()
+	if most > 1 {
+		aligned *= int64(r.merged)
+	}
+	r.baseMS = r.Period.From.UnixMilli() / aligned * aligned
+	return nil
+}
+
+// each gives all that is in the period to a sink. Of what is to come nothing is
+// read.
+func (r *reading) each(ctx context.Context, to sink) error {
+	for i := range r.parts {
+		p := &r.parts[i]
+		if p.plan.Period.From.After(time.Now()) {
+			return nil
+		}
+		for k, end := range p.ends {
+			var err error
+			if r.Step == Window {
+				err = r.windows(ctx, p, end.Scope, p.reach[k], to)
+			} else {
+				err = r.shares(ctx, p, end.Scope, p.reach[k], to)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shares gives days or hours from the records, or the windows where there are
+// none.
+func (r *reading) shares(ctx context.Context, p *part, scope *latency.Scope, end *reach, to sink) error {
+	link, err := latency.Read(ctx, r.Store, r.Days, scope, r.Step == Hour)
+	if err != nil {
+		return err
+	}
+	give := func(step int, fromMS, toMS int64, open, excused *latency.Share) {
+		if r.in(fromMS) {
+			to.share(end, span{int64((p.before + step - r.first) / r.merged), fromMS, toMS}, open, excused)
+		}
+	}
+	for d, day := range link.Days {
+		if len(day.Bins) == 0 {
+			continue
+		}
+		if r.Step == Day {
+			at, _ := p.calendar.HourAt(day.Bins[len(day.Bins)-1].FromMS)
+			give(d, day.Bins[0].FromMS, p.calendar.Hours[at].ToMS, &day.Open, &day.Excused)
+			continue
+		}
+		bins := day.Hours()
+		for b := range bins {
+			// An hour that a change of the distance cuts is several bins.
+			at, _ := p.calendar.HourAt(bins[b].FromMS)
+			hour := p.calendar.Hours[at]
+			give(at, hour.FromMS, hour.ToMS, &bins[b].Open, &bins[b].Excused)
+		}
+	}
+	return nil
+}
+
+// windows gives windows, each in the step in which it starts.
+func (r *reading) windows(ctx context.Context, p *part, scope *latency.Scope, end *reach, to sink) error {
+	length := r.windowMS() * int64(r.merged)
+	query := store.Query{
+		Src: scope.Src.ID, Dst: scope.Dst.ID, Test: scope.Test.Name,
+		FromMS: max(r.Period.From.UnixMilli(), p.plan.Period.From.UnixMilli()), ToMS: min(r.Period.To.UnixMilli(), p.plan.Period.To.UnixMilli()),
+	}
+	for record, err := range r.Store.Windows(ctx, query) {
+		if err != nil {
+			return fmt.Errorf("read windows of %s>%s: %w", scope.Src.ID, scope.Dst.ID, err)
+		}
+		w := &record.Window
+		if scope.Foreign(w) {
+			continue // not of what the mesh says is there
+		}
+		point := (w.StartMS - r.baseMS) / length
+		from := r.baseMS + point*length
+		if err := to.window(end, span{point, from, from + length}, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
