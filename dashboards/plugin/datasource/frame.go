@@ -32,7 +32,7 @@ func table(name, executed string, fields ...*data.Field) *data.Frame {
 func nothing(executed, why string) data.Frames {
 	frame := data.NewFrame("")
 	frame.Meta = &data.FrameMeta{ExecutedQueryString: executed}
-	notice(frame, data.NoticeSeverityInfo, why)
+	notice(frame, data.NoticeSeverityInfo, "%s", why)
 	return data.Frames{frame}
 }
 

@@ -46,6 +46,9 @@ func (s *Source) endValues(ctx context.Context, q *Query) (data.Frames, error) {
 		frames = append(frames, numeric(q.Metric, seriesUnits[q.Metric].unit, executed,
 			data.Labels{"from": f.src, "to": f.dst, "carrier": f.carrier, "plane": f.plane}, *value))
 	}
+	if len(frames) == 0 {
+		return nothing(executed, "the distances of these links changed within the time range, so that there is no ratio of all of it"), nil
+	}
 	return frames, nil
 }
 
@@ -66,6 +69,9 @@ func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error)
 		}
 		frames = append(frames, numeric(q.Metric, map[string]string{"silent": "s", "waited": "s", "missing": "percent"}[q.Metric], executed,
 			data.Labels{"site": p.Site, "cluster": p.Cluster, "carrier": p.Carrier, "plane": p.Plane}, *value))
+	}
+	if len(frames) == 0 {
+		return nothing(executed, "no probe tells this in the time range"), nil
 	}
 	return frames, nil
 }
