@@ -33,7 +33,18 @@ type MonthSummary struct {
 	Plane   string   `json:"plane,omitempty"` // of the headline
 	Rate    *Rate    `json:"rate"`            // null while it is pending
 	Origins *Origins `json:"origins"`         // null while it is pending
-	Links   Links    `json:"links"`
+	// Planes are the rates on each plane, in the order of the mesh; absent while it
+	// is pending.
+	Planes []PlaneRates `json:"planes,omitempty"`
+	Links  Links        `json:"links"`
+}
+
+// PlaneRates are what is public of a Plane of a report, without its pairs.
+type PlaneRates struct {
+	Plane    string    `json:"plane"` // as in mesh.yaml
+	Rate     Rate      `json:"rate"`
+	Carriers []Carrier `json:"carriers"` // the rate of each carrier by itself
+	Hubs     []Hub     `json:"hubs"`     // over the pairs with a cluster in the hub
 }
 
 // Links are paths of this server.

@@ -119,6 +119,11 @@ func (m *summary) take(made *shelf.Made) {
 	m.AsOf = made.Made.UTC().Format(time.RFC3339)
 	m.Pending, m.Complete, m.Plane = false, r.Period.Complete, r.Plane
 	m.Rate, m.Origins = &r.Rate, &r.Data.Origins
+	m.Planes = nil
+	for i := range r.Planes {
+		p := &r.Planes[i]
+		m.Planes = append(m.Planes, api.PlaneRates{Plane: p.Plane, Rate: p.Rate, Carriers: p.Carriers, Hubs: p.Hubs})
+	}
 }
 
 // pairs lists the pairs of a month, each by its best carrier on each plane.

@@ -29,6 +29,46 @@ func ask[T any](t *testing.T, handler http.Handler, target string) (answer T) {
 	return answer
 }
 
+// The rates of a month are those of its report, for every plane, and the same for
+// whoever asks: they are public.
+func TestRatesOfPlanes(t *testing.T) {
+	s, _, tokens, _ := guarded(t)
+	handler := s.Handler(t.Context())
+	get := func(who, target string, into any) {
+		t.Helper()
+		request := httptest.NewRequest("GET", target, nil)
+		request.Header.Set("Authorization", "Bearer "+tokens[who])
+		response := httptest.NewRecorder()
+		if handler.ServeHTTP(response, request); response.Code != 200 {
+			t.Fatalf("%s %s: %d %s", who, target, response.Code, response.Body)
+		}
+		if err := json.Unmarshal(response.Body.Bytes(), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var report api.Report
+	get("admin", MonthsPath+"/2025-06/report.json", &report)
+	var want []api.PlaneRates
+	for _, p := range report.Planes {
+		want = append(want, api.PlaneRates{Plane: p.Plane, Rate: p.Rate, Carriers: p.Carriers, Hubs: p.Hubs})
+	}
+	if len(want) != 3 || len(want[0].Carriers) != 2 || len(want[0].Hubs) != 1 {
+		t.Fatalf("the report has %+v", want)
+	}
+	for _, who := range []string{"admin", "one", "viewer"} {
+		var month api.MonthSummary
+		get(who, MonthsPath+"/2025-06", &month)
+		if diff := cmp.Diff(want, month.Planes); diff != "" {
+			t.Errorf("%s (-report +month):\n%s", who, diff)
+		}
+		var list api.Months
+		get(who, MonthsPath, &list)
+		if len(list.Months) != 1 || !cmp.Equal(want, list.Months[0].Planes) {
+			t.Errorf("%s: list: %+v", who, list.Months)
+		}
+	}
+}
+
 // Months are listed newest first, page by page, those without windows left out;
 // what was imported later is found.
 func TestMonths(t *testing.T) {
