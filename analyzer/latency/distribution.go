@@ -148,6 +148,20 @@ func (d *Distribution) Percentile(percent int) (RTT, bool) {
 	return d.at(rank(n, uint64(percent))), true
 }
 
+// Spread is the shortest RTT, and the one at a share of what was received, in
+// microseconds (nearest rank); false if nothing was.
+func (d *Distribution) Spread(part, of uint64) (least, most uint32, ok bool) {
+	if d.received == 0 {
+		return 0, 0, false
+	}
+	hi, lo := bits.Mul64(d.received, part)
+	rank, rest := bits.Div64(hi, lo, of)
+	if rest > 0 || rank == 0 {
+		rank++
+	}
+	return uint32(d.at(1).US), uint32(d.at(rank).US), true
+}
+
 // rank is ⌈n × percent / 100⌉, at 128 bits so that no count overflows it.
 func rank(n, percent uint64) uint64 {
 	hi, lo := bits.Mul64(n, percent)

@@ -110,7 +110,7 @@ func (l *line) begin(at span, zone *time.Location) {
 	l.at.toMS = at.toMS
 }
 
-func (d *drawing) share(end *reach, at span, open, excused *latency.Share) {
+func (d *drawing) share(end *reach, at span, open, excused *latency.Share) error {
 	l := d.lines[end.number]
 	l.begin(at, d.zone)
 	for i, share := range []*latency.Share{open, excused} {
@@ -123,6 +123,7 @@ func (d *drawing) share(end *reach, at span, open, excused *latency.Share) {
 		}
 		l.works = l.works || i == 1 && l.packets() > before
 	}
+	return nil
 }
 
 func (d *drawing) window(end *reach, at span, w *wire.Window) (err error) {

@@ -46,7 +46,7 @@ type span struct{ point, fromMS, toMS int64 }
 // sink takes what was measured: end by end within a part, steps ascending.
 type sink interface {
 	// share takes a day or an hour.
-	share(end *reach, at span, open, excused *latency.Share)
+	share(end *reach, at span, open, excused *latency.Share) error
 	// window takes one window, whose span is its point.
 	window(end *reach, at span, w *wire.Window) error
 }
@@ -213,10 +213,11 @@ func (r *reading) shares(ctx context.Context, p *part, scope *latency.Scope, end
 	if err != nil {
 		return err
 	}
-	give := func(step int, fromMS, toMS int64, open, excused *latency.Share) {
-		if r.in(fromMS) {
-			to.share(end, span{int64((p.before + step - r.first) / r.merged), fromMS, toMS}, open, excused)
+	give := func(step int, fromMS, toMS int64, open, excused *latency.Share) error {
+		if !r.in(fromMS) {
+			return nil
 		}
+		return to.share(end, span{int64((p.before + step - r.first) / r.merged), fromMS, toMS}, open, excused)
 	}
 	for d, day := range link.Days {
 		if len(day.Bins) == 0 {
@@ -224,7 +225,9 @@ func (r *reading) shares(ctx context.Context, p *part, scope *latency.Scope, end
 		}
 		if r.Step == Day {
 			at, _ := p.calendar.HourAt(day.Bins[len(day.Bins)-1].FromMS)
-			give(d, day.Bins[0].FromMS, p.calendar.Hours[at].ToMS, &day.Open, &day.Excused)
+			if err := give(d, day.Bins[0].FromMS, p.calendar.Hours[at].ToMS, &day.Open, &day.Excused); err != nil {
+				return err
+			}
 			continue
 		}
 		bins := day.Hours()
@@ -232,7 +235,9 @@ func (r *reading) shares(ctx context.Context, p *part, scope *latency.Scope, end
 			// An hour that a change of the distance cuts is several bins.
 			at, _ := p.calendar.HourAt(bins[b].FromMS)
 			hour := p.calendar.Hours[at]
-			give(at, hour.FromMS, hour.ToMS, &bins[b].Open, &bins[b].Excused)
+			if err := give(at, hour.FromMS, hour.ToMS, &bins[b].Open, &bins[b].Excused); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

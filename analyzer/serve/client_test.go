@@ -92,6 +92,10 @@ func TestClient(t *testing.T) {
 	if err != nil || len(series.Series) != 2 || *series.Series[0].Points[0].P95MS != 20 {
 		t.Errorf("series: %v, %+v", err, series)
 	}
+	if heat, err := one.Heatmap(ctx, api.SeriesQuery{Hubs: []string{"hub"}, Period: day, Step: "hour", Buckets: 10}); err != nil || heat.Ends != 2 ||
+		!cmp.Equal(heat.EdgesMS, []float64{20}) || !cmp.Equal(heat.Points[0].Counts, []int64{120}) {
+		t.Errorf("heatmap: %v, %+v", err, heat)
+	}
 	if happened, err := one.Annotations(ctx, api.SeriesQuery{Pairs: [][2]string{{"a", "b"}}, Period: day}); err != nil || len(happened.Annotations) != 0 {
 		t.Errorf("annotations: %v, %+v", err, happened)
 	}
@@ -175,7 +179,7 @@ func TestExamplesOfTheDocument(t *testing.T) {
 		}
 	}
 	slices.Sort(asked)
-	want := []string{AnnotationsPath, MonthsPath, NetworkPath, ReportPath, SeriesPath, StatusPath, WindowsPath}
+	want := []string{AnnotationsPath, HeatmapPath, MonthsPath, NetworkPath, ReportPath, SeriesPath, StatusPath, WindowsPath}
 	if diff := cmp.Diff(want, slices.Compact(asked)); diff != "" {
 		t.Errorf("examples (-there should be +there are):\n%s", diff)
 	}

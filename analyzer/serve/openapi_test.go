@@ -245,6 +245,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		ReportPath: ReportPath + "?period=2025-06-03", MonthsPath: MonthsPath, monthPath: june,
 		filePath: june + "/report.json", pairsPath: june + "/pairs", pairPath: june + "/pairs/b/a",
 		SeriesPath: SeriesPath + "?src=zq-one-a&dst=zq-one-b&period=2025-06-03", WindowsPath: WindowsPath + "?period=2025-06-03",
+		HeatmapPath:     HeatmapPath + "?period=2025-06-03",
 		AnnotationsPath: AnnotationsPath + "?a=a&b=b&period=2025-06-03", NetworkPath: NetworkPath, StatusPath: StatusPath, ReadersPath: ReadersPath, OpenAPIPath: OpenAPIPath, SchemaPath: SchemaPath,
 	}
 	ask(monthPath, "admin", "GET", june) // so that it is there when the months are listed
@@ -317,6 +318,12 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{SeriesPath, "admin", SeriesPath + "?hub=hub&hub=x&plane=optical&cluster=a&period=2025-06", 200, nil},
 		{SeriesPath, "one", SeriesPath + "?from=2025-06-03T02:00:00Z&to=2025-06-03T03:00:00Z", 200, nil},
 		{SeriesPath, "admin", SeriesPath + "?a=a&b=b", 400, nil},
+		{HeatmapPath, "one", HeatmapPath + "?pair=a/b&period=2025-06&buckets=5", 200, nil},
+		{HeatmapPath, "one", HeatmapPath + "?carrier=two&period=2025-06", 403, nil},
+		{HeatmapPath, "admin", HeatmapPath + "?hub=x&period=2025-06", 404, nil},
+		{HeatmapPath, "admin", HeatmapPath + "?period=2025-06&buckets=4", 400, nil},
+		{HeatmapPath, "admin", HeatmapPath + "?period=2025-06&step=hour&max_points=1001&buckets=200", 200, nil}, // a month has fewer
+		{HeatmapPath, "admin", HeatmapPath + "?from=2025-04-01&to=2025-06-04&step=hour&max_points=1001&buckets=200", 400, nil},
 		{AnnotationsPath, "one", AnnotationsPath + "?a=a&b=b&period=2025-06", 200, nil},
 		{AnnotationsPath, "one", AnnotationsPath + "?a=a&b=b&carrier=two&period=2025-06", 403, nil},
 		{AnnotationsPath, "admin", AnnotationsPath + "?a=a&b=z&period=2025-06", 404, nil},

@@ -26,6 +26,7 @@ const (
 	pairsPath       = monthPath + "/pairs"
 	pairPath        = pairsPath + "/{a}/{b}"
 	SeriesPath      = "/api/v1/series"
+	HeatmapPath     = "/api/v1/heatmap"
 	AnnotationsPath = "/api/v1/annotations"
 	WindowsPath     = "/api/v1/windows"
 	NetworkPath     = "/api/v1/network"
@@ -74,6 +75,9 @@ func (s *Server) routes(made *shelf.Shelf, seen *history, turns *turns) map[stri
 		pairPath:  {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.pair(w, r, reader, made) }},
 		SeriesPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.series(w, r, reader, made, turns)
+		}},
+		HeatmapPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.heatmap(w, r, reader, made, turns)
 		}},
 		AnnotationsPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.annotations(w, r, reader, made, turns)

@@ -82,6 +82,33 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.
 	})
 }
 
+// Buckets of a heatmap.
+const (
+	leastBuckets = 5
+	mostBuckets  = 200
+	someBuckets  = 50
+)
+
+// heatmap counts the packets of links by how long they took.
+func (s *Server) heatmap(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns) {
+	q, ok := s.drawnBy(w, r, reader, made, "step", "max_points", "buckets")
+	if !ok {
+		return
+	}
+	var err error
+	if q.Buckets, err = number(q.Values, "buckets", leastBuckets, mostBuckets, someBuckets); err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.ofLinks(w, r, reader, made, turns, q.Step, func(ctx context.Context, from series.Source) (any, int, error) {
+		out, err := series.Heatmap(ctx, from, q.Query)
+		if err != nil {
+			return nil, 0, err
+		}
+		return out, out.Ends, nil
+	})
+}
+
 // ofLinks answers with what is read of links, in its turn; read tells of how many.
 func (s *Server) ofLinks(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns, step series.Step,
 	read func(ctx context.Context, from series.Source) (out any, links int, err error),
