@@ -109,6 +109,7 @@ type Facts struct {
 	// ClockRateMaxPPB is the largest correction of the rate of the probe's clock,
 	// up or down: the RTTs of its window may be off by that share.
 	ClockRateMaxPPB uint64
+	Probe           Probe
 }
 
 // Given counts the summaries that say of how many packets they are, by what they
@@ -168,13 +169,7 @@ type Path struct {
 
 // Add sums up the facts of a later day.
 func (f *Facts) Add(o *Facts) {
-	f.Packets.Sent += o.Packets.Sent
-	f.Packets.Received += o.Packets.Received
-	f.Packets.Lost += o.Packets.Lost
-	f.Packets.Late += o.Packets.Late
-	f.Packets.Duplicate += o.Packets.Duplicate
-	f.Packets.SendError += o.Packets.SendError
-	f.Packets.Unstamped += o.Packets.Unstamped
+	f.Packets.sum(&o.Packets)
 	if f.Windows == 0 {
 		f.FirstMS = o.FirstMS
 	}
@@ -192,6 +187,7 @@ func (f *Facts) Add(o *Facts) {
 	addTo(&f.Meshes, o.Meshes)
 	f.ResidenceMaxUS = max(f.ResidenceMaxUS, o.ResidenceMaxUS)
 	f.ClockRateMaxPPB = max(f.ClockRateMaxPPB, o.ClockRateMaxPPB)
+	f.Probe.Add(&o.Probe)
 }
 
 func addTo[K comparable](sum *map[K]int, more map[K]int) {
@@ -345,6 +341,9 @@ func (m *dayMaker) note(f *Facts, record *store.Record, foreign bool) {
 	m.meshes.count(&f.Meshes, w.MeshSHA256)
 	if w.Received > w.Unstamped {
 		m.timestamps.count(&f.Timestamps, w.Timestamps)
+	}
+	if !foreign {
+		f.Probe.Count(w)
 	}
 	switch {
 	case foreign:

@@ -136,7 +136,7 @@ func (m *dayMaker) read(ctx context.Context, source Source, first, last int, spa
 
 // recordVersion rises when a record of the same windows would hold something
 // else than before.
-const recordVersion = 6
+const recordVersion = 7
 
 // keys names the days of the calendar.
 func (s *Scope) keys() []DayKey {

@@ -111,8 +111,7 @@ func (f *Facts) counts() [8]*int {
 }
 
 func (f *Facts) write(w *writer) {
-	p := &f.Packets
-	w.ints(p.Sent, p.Received, p.Lost, p.Late, p.Duplicate, p.SendError, p.Unstamped)
+	f.Packets.write(w)
 	for _, n := range f.counts() {
 		w.ints(int64(*n))
 	}
@@ -122,11 +121,11 @@ func (f *Facts) write(w *writer) {
 	writeCounts(w, f.Meshes)
 	w.uint(uint64(f.ResidenceMaxUS))
 	w.uint(f.ClockRateMaxPPB)
+	f.Probe.write(w)
 }
 
 func (f *Facts) read(r *reader) {
-	p := &f.Packets
-	r.ints(&p.Sent, &p.Received, &p.Lost, &p.Late, &p.Duplicate, &p.SendError, &p.Unstamped)
+	f.Packets.read(r)
 	for _, n := range f.counts() {
 		*n = int(r.int())
 	}
@@ -136,6 +135,7 @@ func (f *Facts) read(r *reader) {
 	readCounts(r, &f.Meshes)
 	f.ResidenceMaxUS = r.uint32()
 	f.ClockRateMaxPPB = r.uint()
+	f.Probe.read(r)
 }
 
 func writeCounts[K ~string](w *writer, counts map[K]int) {

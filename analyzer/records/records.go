@@ -41,7 +41,7 @@ type Cache struct {
 
 // formatVersion rises when this program would misread an older file; such a
 // file is begun anew.
-const formatVersion = 4
+const formatVersion = 5
 
 const schema = `
 CREATE TABLE IF NOT EXISTS day (

@@ -2,6 +2,7 @@ package records_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -258,6 +259,46 @@ func TestDamage(t *testing.T) {
 			harm(t, file)
 			same(t, want, read(t, s, begin(t, open(t, file, s)), june(m)))
 		})
+	}
+}
+
+// A file of a version that wrote other records is begun anew, and holds then what
+// this one writes.
+func TestOtherVersion(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", scenario.Sites(), nil)
+	s, file := &stored{}, filepath.Join(t.TempDir(), "days.db")
+	w := window(m, 0, 0, 20_000)
+	w.EndReason = wire.EndClockStep
+	s.admit(t, w)
+	want := read(t, s, nil, june(m))
+	for _, c := range []struct {
+		set  string
+		made bool
+	}{{"PRAGMA user_version", false}, {"PRAGMA user_version = 4", true}, {"PRAGMA user_version = 99", true}} {
+		cache, err := records.Open(t.Context(), file, s, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, s, begin(t, cache), june(m))
+		if err := cache.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), c.set); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.read = 0
+		cache = open(t, file, s)
+		got := read(t, s, begin(t, cache), june(m))
+		if same(t, want, got); (s.read > 0) != c.made || len(got.Probe.ClockSteps) != 1 {
+			t.Errorf("%s: windows were read %d times; steps %v", c.set, s.read, got.Probe.ClockSteps)
+		}
 	}
 }
 
