@@ -227,3 +227,36 @@ func checkData(rule alertRule, docs documented) (wrong []string) {
 	}
 	return wrong
 }
+
+// TestAlertChecksAreFelt breaks a rule in the ways that the checks are about.
+func TestAlertChecksAreFelt(t *testing.T) {
+	docs, boards := contract(t), load(t, "latency/*.json")
+	for name, spoil := range map[string]func(r *alertRule){
+		"a uid of Grafana's making":   func(r *alertRule) { r.UID = "d3f1c2" },
+		"no time to wait":             func(r *alertRule) { r.For = "" },
+		"less than an interval":       func(r *alertRule) { r.For = "30s" },
+		"no state without data":       func(r *alertRule) { r.NoData = "" },
+		"no state of an error":        func(r *alertRule) { r.ExecErr = "Keep" },
+		"no severity":                 func(r *alertRule) { r.Labels = nil },
+		"a label that is expanded":    func(r *alertRule) { r.Labels = map[string]string{"severity": "warning", "pair": "{{ $labels.from }}"} },
+		"no words":                    func(r *alertRule) { r.Annotations = nil },
+		"a dashboard that is not":     func(r *alertRule) { r.DashboardUID = "fibergauge-pairs" },
+		"a panel that is not":         func(r *alertRule) { r.PanelID = 99 },
+		"another data source":         func(r *alertRule) { r.Data[0].Source = "prometheus" },
+		"a query of a panel":          func(r *alertRule) { r.Data[0].QueryType = "series" },
+		"a metric that is not":        func(r *alertRule) { r.Data[0].Model["metric"] = "jitter" },
+		"a variable of a dashboard":   func(r *alertRule) { r.Data[0].Model["carriers"] = []any{"$carrier"} },
+		"no range of time":            func(r *alertRule) { r.Data[0].Range = nil },
+		"an expression over nothing":  func(r *alertRule) { r.Data[1].Model["expression"] = "$Z > 1.5" },
+		"an expression without query": func(r *alertRule) { r.Data[1].Model["expression"] = "1 > 1.5" },
+		"a condition on the query":    func(r *alertRule) { r.Condition = "A" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			rule := read[alertFile](t, "alerting/fibergauge.yaml").Groups[0].Rules[0]
+			spoil(&rule)
+			if len(checkAlert(rule, 5*time.Minute, docs, boards)) == 0 {
+				t.Error("it is not noticed")
+			}
+		})
+	}
+}
