@@ -96,8 +96,9 @@ type panel struct {
 }
 
 type fieldConfig struct {
-	Unit       string     `json:"unit"`
-	Thresholds thresholds `json:"thresholds"`
+	Unit       string         `json:"unit"`
+	Thresholds thresholds     `json:"thresholds"`
+	Custom     map[string]any `json:"custom"`
 }
 
 type thresholds struct {

@@ -29,6 +29,7 @@ func rules(docs documented) []rule {
 		{"panel-units", false, checkUnits},
 		{"panel-targets", false, checkTargets},
 		{"panel-type", false, checkTypes},
+		{"table-cells", true, checkCells},
 		{"panel-layout", false, checkLayout},
 		{"panel-colours", true, checkColours},
 		{"panel-thresholds", true, checkThresholds},
@@ -132,7 +133,7 @@ func checkTexts(d dashboard) (wrong []string) {
 }
 
 // units are those that are used of Grafana's value formats.
-var units = []string{"none", "string", "short", "percent", "ms", "µs", "s", "lengthkm", "dateTimeFromNow"}
+var units = []string{"none", "string", "short", "percent", "ms", "µs", "s", "lengthkm", "dateTimeFromNow", "dateTimeAsIso"}
 
 func checkUnits(d dashboard) (wrong []string) {
 	for _, p := range d.Panels {
@@ -168,13 +169,28 @@ func checkTargets(d dashboard) (wrong []string) {
 }
 
 // core are panels that Grafana has had since 9.3 without anything installed.
-var core = []string{"timeseries", "stat", "table", "heatmap", "state-timeline", "geomap", "bargauge"}
+var core = []string{"timeseries", "stat", "table", "heatmap", "state-timeline", "geomap"}
 
 func checkTypes(d dashboard) (wrong []string) {
 	for _, p := range d.Panels {
 		if !slices.Contains(core, p.Type) {
 			wrong = append(wrong, fmt.Sprintf("panel %q is a %q", p.Title, p.Type))
 		}
+	}
+	return wrong
+}
+
+// checkCells wants tables in the form of schema 37, which newer versions of Grafana
+// migrate: some of them leave the overrides as they are where the defaults say
+// nothing of cells.
+func checkCells(d dashboard) (wrong []string) {
+	for _, p := range d.Panels {
+		if p.Type == "table" && p.FieldConfig.Defaults.Custom["displayMode"] == nil {
+			wrong = append(wrong, fmt.Sprintf("panel %q: its defaults have no displayMode", p.Title))
+		}
+	}
+	if strings.Contains(d.text, "cellOptions") {
+		wrong = append(wrong, "cellOptions, which Grafana 9.3 does not know")
 	}
 	return wrong
 }
@@ -206,6 +222,7 @@ func TestRulesAreFelt(t *testing.T) {
 		{"panel-units", "link", `"unit": "ms"`, `"unit": "millis"`},
 		{"panel-targets", "link", `"refId": "B"`, `"refId": "A"`},
 		{"panel-type", "overview", `"type": "geomap"`, `"type": "somebody-map-panel"`},
+		{"table-cells", "overview", `"displayMode": "auto"`, `"cellOptions": {}`},
 		{"panel-layout", "overview", `"x": 5,`, `"x": 4,`},
 		{"panel-layout", "overview", `"id": 2,`, `"id": 1,`},
 		{"panel-colours", "overview", `"#0072B2"`, `"green"`},
