@@ -28,6 +28,7 @@ type service struct {
 	User        string            `yaml:"user"`
 	Entrypoint  []string          `yaml:"entrypoint"`
 	Command     []string          `yaml:"command"`
+	ReadOnly    bool              `yaml:"read_only"`
 	Environment map[string]string `yaml:"environment"`
 	Ports       []string          `yaml:"ports"`
 	Configs     []struct {
@@ -178,6 +179,9 @@ func TestComposeConfigures(t *testing.T) {
 		s := c.Services[name]
 		if len(s.Configs) != 1 || !slices.Contains(s.Command, "--store=influx:"+s.Configs[0].Target) {
 			t.Fatalf("%s is given %v and run with %v", name, s.Configs, s.Command)
+		}
+		if s.ReadOnly {
+			t.Errorf("%s is read-only: Compose cannot put the configuration into it", name)
 		}
 		var config map[string]string
 		if err := yaml.Load([]byte(c.Configs[s.Configs[0].Source].Content), &config); err != nil {
