@@ -109,6 +109,22 @@ func (s *Source) months(ctx context.Context, q *Query, n *network) (found []api.
 	return found, key, nil
 }
 
+// monthsOf are those of the time range, or the one that is named.
+func (s *Source) monthsOf(ctx context.Context, q *Query, n *network) ([]api.MonthSummary, string, error) {
+	if q.Month == "" {
+		return s.months(ctx, q, n)
+	}
+	key := "GET /api/v1/months/" + q.Month
+	summary, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.MonthSummary, error) { return c.Month(ctx, q.Month) })
+	if err != nil {
+		if _, none := absent(err); none {
+			err = nil
+		}
+		return nil, key, err
+	}
+	return []api.MonthSummary{*summary}, key, nil
+}
+
 // month is the one that a table is of: the one that is named, or the newest with
 // data that begins in the time range, or else before its end. It is empty if
 // there is none.

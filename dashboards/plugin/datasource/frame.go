@@ -75,9 +75,11 @@ func timeField(times []time.Time, step time.Duration) *data.Field {
 }
 
 // named fills an alias in: {{from}} and the like are labels.
-func named(alias string, values map[string]string) string {
-	for name, value := range values {
-		alias = strings.ReplaceAll(alias, "{{"+name+"}}", value)
+func named(alias string, of ...map[string]string) string {
+	for _, values := range of {
+		for name, value := range values {
+			alias = strings.ReplaceAll(alias, "{{"+name+"}}", value)
+		}
 	}
 	return alias
 }

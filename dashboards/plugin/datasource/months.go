@@ -19,7 +19,7 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	months, executed, err := s.months(ctx, q, n)
+	months, executed, err := s.monthsOf(ctx, q, n)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package datasource
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 
@@ -19,13 +21,27 @@ func (s *Source) nowValues(ctx context.Context, q *Query) (data.Frames, error) {
 	return s.probeValues(ctx, q)
 }
 
-// numeric is a number with labels.
-func numeric(metric, unit, executed string, labels data.Labels, value float64) *data.Frame {
-	f := data.NewField(metric, labels, []float64{value})
+// numeric is a number with labels, which an alias may name.
+func (q *Query) numeric(unit, executed string, labels data.Labels, value float64) *data.Frame {
+	f := data.NewField(q.Metric, labels, []float64{value})
 	f.Config = &data.FieldConfig{Unit: unit}
+	if q.Alias != "" {
+		f.Config.DisplayNameFromDS = named(q.Alias, labels, map[string]string{"metric": q.Metric})
+	}
 	frame := data.NewFrame("", f)
 	meta(frame, data.FrameTypeNumericMulti, executed)
 	return frame
+}
+
+// highest keeps as many frames as are asked for, those with the highest numbers.
+func (q *Query) highest(frames data.Frames) data.Frames {
+	slices.SortStableFunc(frames, func(a, b *data.Frame) int {
+		return cmp.Compare(b.Fields[0].At(0).(float64), a.Fields[0].At(0).(float64))
+	})
+	if q.Limit > 0 && len(frames) > q.Limit {
+		frames = frames[:q.Limit]
+	}
+	return frames
 }
 
 func (s *Source) endValues(ctx context.Context, q *Query) (data.Frames, error) {
@@ -43,13 +59,13 @@ func (s *Source) endValues(ctx context.Context, q *Query) (data.Frames, error) {
 		if value == nil {
 			continue
 		}
-		frames = append(frames, numeric(q.Metric, seriesUnits[q.Metric].unit, executed,
-			data.Labels{"from": f.src, "to": f.dst, "carrier": f.carrier, "plane": f.plane}, *value))
+		frames = append(frames, q.numeric(seriesUnits[q.Metric].unit, executed,
+			data.Labels{"from": f.src, "to": f.dst, "pair": f.pair[0] + "/" + f.pair[1], "carrier": f.carrier, "plane": f.plane}, *value))
 	}
 	if len(frames) == 0 {
 		return nothing(executed, "the distances of these links changed within the time range, so that there is no ratio of all of it"), nil
 	}
-	return frames, nil
+	return q.highest(frames), nil
 }
 
 func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error) {
@@ -67,13 +83,13 @@ func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error)
 		if value == nil {
 			continue
 		}
-		frames = append(frames, numeric(q.Metric, map[string]string{"silent": "s", "waited": "s", "missing": "percent"}[q.Metric], executed,
+		frames = append(frames, q.numeric(map[string]string{"silent": "s", "waited": "s", "missing": "percent"}[q.Metric], executed,
 			data.Labels{"site": p.Site, "cluster": p.Cluster, "carrier": p.Carrier, "plane": p.Plane}, *value))
 	}
 	if len(frames) == 0 {
 		return nothing(executed, "no probe tells this in the time range"), nil
 	}
-	return frames, nil
+	return q.highest(frames), nil
 }
 
 // probeNow is a metric of a probe over the whole time range. One from which
@@ -120,14 +136,16 @@ func (s *Source) rateValue(ctx context.Context, q *Query) (data.Frames, error) {
 	if month == "" {
 		return nothing("GET /api/v1/months", "there is no month with data before the end of the time range"), nil
 	}
-	key := "GET /api/v1/months/" + month
-	summary, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.MonthSummary, error) { return c.Month(ctx, month) })
-	if why, none := absent(err); none {
-		return nothing(key, why), nil
-	}
+	of := *q
+	of.Month = month
+	found, key, err := s.monthsOf(ctx, &of, n)
 	if err != nil {
 		return nil, err
 	}
+	if len(found) == 0 {
+		return nothing(key, "there is no report of "+month), nil
+	}
+	summary := &found[0]
 	rate := q.rateOf(summary)
 	if rate == nil || rate.Total == 0 {
 		return nothing(key, "the report of "+month+" has no such rate"), nil
@@ -143,7 +161,7 @@ func (s *Source) rateValue(ctx context.Context, q *Query) (data.Frames, error) {
 			value = 0
 		}
 	}
-	return data.Frames{numeric(q.Metric, "percent", key, data.Labels{"plane": either(first(q.Planes), summary.Plane), "month": month}, value)}, nil
+	return data.Frames{q.numeric("percent", key, data.Labels{"plane": either(first(q.Planes), summary.Plane), "month": month}, value)}, nil
 }
 
 func first(list []string) string {
