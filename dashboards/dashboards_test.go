@@ -73,6 +73,7 @@ type panel struct {
 	Description string     `json:"description"`
 	Datasource  datasource `json:"datasource"`
 	Repeat      string     `json:"repeat"`
+	TimeFrom    string     `json:"timeFrom"`
 	GridPos     struct {
 		X int `json:"x"`
 		Y int `json:"y"`
