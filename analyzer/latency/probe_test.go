@@ -30,7 +30,9 @@ func TestProbe(t *testing.T) {
 		w.Timestamps, w.Clock = wire.TimestampsHardware, wire.Clock{State: wire.ClockSynchronised, MaxErrorUS: 12, FrequencyPPB: 20_000}
 	})
 	put(2, 9, func(w *wire.Window) { w.Clock.State, w.Late, w.Duplicate = wire.ClockUnknown, 2, 1 })
-	put(3, 0, func(w *wire.Window) { w.Carrier, w.EndReason, w.Clock.State = "two", wire.EndClockStep, wire.ClockUnknown })
+	put(3, 0, func(w *wire.Window) {
+		w.Carrier, w.EndReason, w.Clock.State = "two", wire.EndClockStep, wire.ClockUnknown
+	})
 	later := put(24*60, 0, func(w *wire.Window) { w.EndReason = wire.EndClockStep })
 	scope := &latency.Scope{Test: m.Test("icmp"), Src: m.Site("a1"), Dst: m.Site("b1"), Calendar: latency.NewCalendar(from, from.AddDate(0, 0, 2))}
 	link, err := latency.Read(t.Context(), s, nil, scope, false)

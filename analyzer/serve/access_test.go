@@ -112,6 +112,7 @@ func TestMatrix(t *testing.T) {
 		{"GET", SeriesPath + "?src=zq-two-a&dst=zq-two-b&period=2025-06-03"}, {"GET", WindowsPath + "?period=2025-06-03&src=zq-two-a"},
 		{"GET", AnnotationsPath + "?a=a&b=b&period=2025-06-03"},
 		{"GET", SeriesPath + "?period=2025-06-03"}, {"GET", AnnotationsPath + "?period=2025-06-03"}, {"GET", HeatmapPath + "?period=2025-06-03"},
+		{"GET", ProbesPath + "?period=2025-06-03"}, {"GET", ProbesPath + "?period=2025-06"},
 	}
 	known := func(admin, minute int, ends ...int) []int {
 		return append([]int{
@@ -131,12 +132,12 @@ func TestMatrix(t *testing.T) {
 		one, two string // how much of each carrier's link is in a report
 		want     []int
 	}{
-		{"regulator", "full", "full", known(403, 200, 200, 200, 200, 200, 200, 200, 200, 200)},
-		{"one", "full", "public", known(403, 403, 200, 200, 403, 200, 200, 200, 200, 200)},
-		{"two", "public", "full", known(403, 403, 200, 200, 200, 200, 200, 200, 200, 200)},
-		{"both", "full", "full", known(403, 403, 200, 200, 200, 200, 200, 200, 200, 200)},
-		{"viewer", "public", "public", known(403, 403, 403, 403, 403, 403, 403, 403, 403, 403)},
-		{"admin", "full", "full", known(200, 200, 200, 200, 200, 200, 200, 200, 200, 200)},
+		{"regulator", "full", "full", known(403, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200)},
+		{"one", "full", "public", known(403, 403, 200, 200, 403, 200, 200, 200, 200, 200, 200, 200)},
+		{"two", "public", "full", known(403, 403, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200)},
+		{"both", "full", "full", known(403, 403, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200)},
+		{"viewer", "public", "public", known(403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403)},
+		{"admin", "full", "full", known(200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200)},
 		{"expired", "", "", refused(401)},
 		{"revoked", "", "", refused(401)},
 		{"unknown", "", "", refused(401)},

@@ -96,6 +96,10 @@ func TestClient(t *testing.T) {
 		!cmp.Equal(heat.EdgesMS, []float64{20}) || !cmp.Equal(heat.Points[0].Counts, []int64{120}) {
 		t.Errorf("heatmap: %v, %+v", err, heat)
 	}
+	if probes, err := one.Probes(ctx, api.ProbesQuery{Clusters: []string{"a"}, Period: day, MaxPoints: 12}); err != nil || len(probes.Probes) != 1 ||
+		len(probes.Probes[0].Points) != 12 || probes.Probes[0].Points[5].Windows != 1 {
+		t.Errorf("probes: %v, %+v", err, probes)
+	}
 	if happened, err := one.Annotations(ctx, api.SeriesQuery{Pairs: [][2]string{{"a", "b"}}, Period: day}); err != nil || len(happened.Annotations) != 0 {
 		t.Errorf("annotations: %v, %+v", err, happened)
 	}
@@ -179,7 +183,7 @@ func TestExamplesOfTheDocument(t *testing.T) {
 		}
 	}
 	slices.Sort(asked)
-	want := []string{AnnotationsPath, HeatmapPath, MonthsPath, NetworkPath, ReportPath, SeriesPath, StatusPath, WindowsPath}
+	want := []string{AnnotationsPath, HeatmapPath, MonthsPath, NetworkPath, ProbesPath, ReportPath, SeriesPath, StatusPath, WindowsPath}
 	if diff := cmp.Diff(want, slices.Compact(asked)); diff != "" {
 		t.Errorf("examples (-there should be +there are):\n%s", diff)
 	}

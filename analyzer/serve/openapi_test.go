@@ -167,7 +167,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 	}
 	s, _, _ := minute(t)
 	var routes []string
-	for pattern := range s.routes(s.shelf(t.Context()), nil, nil) {
+	for pattern := range s.routes(s.parts(s.shelf(t.Context()))) {
 		if strings.HasPrefix(pattern, "/api/") {
 			routes = append(routes, pattern)
 		}
@@ -245,7 +245,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		ReportPath: ReportPath + "?period=2025-06-03", MonthsPath: MonthsPath, monthPath: june,
 		filePath: june + "/report.json", pairsPath: june + "/pairs", pairPath: june + "/pairs/b/a",
 		SeriesPath: SeriesPath + "?src=zq-one-a&dst=zq-one-b&period=2025-06-03", WindowsPath: WindowsPath + "?period=2025-06-03",
-		HeatmapPath:     HeatmapPath + "?period=2025-06-03",
+		HeatmapPath: HeatmapPath + "?period=2025-06-03", ProbesPath: ProbesPath + "?period=2025-06-03",
 		AnnotationsPath: AnnotationsPath + "?a=a&b=b&period=2025-06-03", NetworkPath: NetworkPath, StatusPath: StatusPath, ReadersPath: ReadersPath, OpenAPIPath: OpenAPIPath, SchemaPath: SchemaPath,
 	}
 	ask(monthPath, "admin", "GET", june) // so that it is there when the months are listed
@@ -324,6 +324,13 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{HeatmapPath, "admin", HeatmapPath + "?period=2025-06&buckets=4", 400, nil},
 		{HeatmapPath, "admin", HeatmapPath + "?period=2025-06&step=hour&max_points=1001&buckets=200", 200, nil}, // a month has fewer
 		{HeatmapPath, "admin", HeatmapPath + "?from=2025-04-01&to=2025-06-04&step=hour&max_points=1001&buckets=200", 400, nil},
+		{ProbesPath, "one", ProbesPath + "?period=2025-06&hub=hub&cluster=a&cluster=b&plane=optical", 200, nil},
+		{ProbesPath, "one", ProbesPath + "?period=2025-06&carrier=two", 403, nil},
+		{ProbesPath, "one", ProbesPath + "?period=2025-06&site=nowhere", 403, nil},
+		{ProbesPath, "admin", ProbesPath + "?period=2025-06&site=nowhere", 404, nil},
+		{ProbesPath, "admin", ProbesPath + "?period=2025", 200, nil},
+		{ProbesPath, "admin", ProbesPath + "?from=2024-01-01&to=2025-06-01", 400, nil},
+		{ProbesPath, "admin", ProbesPath + "?period=2025-06&max_points=0", 400, nil},
 		{AnnotationsPath, "one", AnnotationsPath + "?a=a&b=b&period=2025-06", 200, nil},
 		{AnnotationsPath, "one", AnnotationsPath + "?a=a&b=b&carrier=two&period=2025-06", 403, nil},
 		{AnnotationsPath, "admin", AnnotationsPath + "?a=a&b=z&period=2025-06", 404, nil},

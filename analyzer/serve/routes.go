@@ -28,6 +28,7 @@ const (
 	SeriesPath      = "/api/v1/series"
 	HeatmapPath     = "/api/v1/heatmap"
 	AnnotationsPath = "/api/v1/annotations"
+	ProbesPath      = "/api/v1/probes"
 	WindowsPath     = "/api/v1/windows"
 	NetworkPath     = "/api/v1/network"
 	StatusPath      = "/api/v1/status"
@@ -53,7 +54,8 @@ func (s *Server) shelf(ctx context.Context) *shelf.Shelf {
 func (s *Server) Handler(ctx context.Context) http.Handler { return s.handler(s.shelf(ctx)) }
 
 // routes are all paths, as patterns of http.ServeMux.
-func (s *Server) routes(made *shelf.Shelf, seen *history, turns *turns) map[string]route {
+func (s *Server) routes(of parts) map[string]route {
+	made, seen, turns, admitted := of.made, of.seen, of.turns, of.admitted
 	everybody, admin := readers.Roles(), []readers.Role{readers.Admin}
 	// A series, as a window, is what an end measured.
 	ends := []readers.Role{readers.Regulator, readers.Carrier, readers.Admin}
@@ -82,6 +84,9 @@ func (s *Server) routes(made *shelf.Shelf, seen *history, turns *turns) map[stri
 		AnnotationsPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.annotations(w, r, reader, made, turns)
 		}},
+		ProbesPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
+			s.probes(w, r, reader, made, turns, admitted)
+		}},
 		WindowsPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.windows(w, r, reader, made, turns)
 		}},
@@ -98,14 +103,26 @@ func (s *Server) routes(made *shelf.Shelf, seen *history, turns *turns) map[stri
 // asking is the reader of a request, in its context.
 type asking struct{}
 
-func (s *Server) handler(made *shelf.Shelf) http.Handler {
-	seen := newHistory(s.Store, made)
-	turns := newTurns()
-	site := s.site(made, seen, turns)
+// parts are what answers share.
+type parts struct {
+	made     *shelf.Shelf
+	seen     *history
+	turns    *turns
+	admitted *admissions
+}
+
+func (s *Server) parts(made *shelf.Shelf) parts {
+	return parts{made, newHistory(s.Store, made), newTurns(), newAdmissions(s.Store, made)}
+}
+
+func (s *Server) handler(made *shelf.Shelf) http.Handler { return s.handlerOf(s.parts(made)) }
+
+func (s *Server) handlerOf(of parts) http.Handler {
+	site := s.site(of.made, of.seen, of.turns)
 	door := &access{list: s.Readers, session: site.session, now: time.Now, tries: newTries(), metrics: s.Metrics, log: newQuiet(s.Log)}
 	site.door = door
 	mux := http.NewServeMux()
-	routes := s.routes(made, seen, turns)
+	routes := s.routes(of)
 	maps.Copy(routes, site.routes())
 	for pattern, route := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

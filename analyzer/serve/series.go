@@ -109,7 +109,8 @@ func (s *Server) heatmap(w http.ResponseWriter, r *http.Request, reader *readers
 	})
 }
 
-// ofLinks answers with what is read of links, in its turn; read tells of how many.
+// ofLinks answers with what is read of links or probes, in its turn; read tells of
+// how many.
 func (s *Server) ofLinks(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns, step series.Step,
 	read func(ctx context.Context, from series.Source) (out any, links int, err error),
 ) {
@@ -126,7 +127,7 @@ func (s *Server) ofLinks(w http.ResponseWriter, r *http.Request, reader *readers
 	out, links, err := read(r.Context(), source)
 	turn.pause() // the reader may take their time
 	if err != nil || links == 0 {
-		s.noLink(w, r, reader, err)
+		s.nothing(w, r, reader, err)
 		return
 	}
 	s.sendJSON(w, r, out, time.Time{})
@@ -184,9 +185,9 @@ func twoOf(query url.Values, name, between, first, second string) (all [][2]stri
 	return all, nil
 }
 
-// noLink says why nothing of any link is answered. Readers who see their own
-// links only do not learn whether there are others.
-func (s *Server) noLink(w http.ResponseWriter, r *http.Request, reader *readers.Reader, err error) {
+// nothing says why nothing of any link or probe is answered. Readers who see their
+// own only do not learn whether there are others.
+func (s *Server) nothing(w http.ResponseWriter, r *http.Request, reader *readers.Reader, err error) {
 	var test *series.TestError
 	var size *series.SizeError
 	switch {
@@ -195,9 +196,9 @@ func (s *Server) noLink(w http.ResponseWriter, r *http.Request, reader *readers.
 	case err != nil:
 		s.unavailable(w, r, err)
 	case ownOf(reader) != nil:
-		problem(w, http.StatusForbidden, fmt.Sprintf("role %s reads of its own links only, and none of them is asked for", reader.Role))
+		problem(w, http.StatusForbidden, fmt.Sprintf("role %s reads of its own links and probes only, and none of them is asked for", reader.Role))
 	default:
-		problem(w, http.StatusNotFound, "the mesh of that time measures no such link by this test; "+NetworkPath+" lists the links of now")
+		problem(w, http.StatusNotFound, "the mesh of that time has no such link or probe, or does not measure it by this test; "+NetworkPath+" lists those of now")
 	}
 }
 
