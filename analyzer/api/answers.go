@@ -222,9 +222,9 @@ const (
 
 // Annotation is something in [From, To).
 type Annotation struct {
-	Kind       string   `json:"kind"` // maintenance or path_change
+	Kind       string   `json:"kind"` // as above
 	From       string   `json:"from"`
-	To         string   `json:"to"`
+	To         string   `json:"to"`                    // of a moment, as from
 	Works      string   `json:"works,omitempty"`       // entry of the mesh
 	Reason     string   `json:"reason,omitempty"`      // as it stands there
 	Sites      []string `json:"sites,omitempty"`       // of the links that were asked for

@@ -158,6 +158,8 @@ type SeriesQuery struct {
 
 	MaxPoints int // of an end; 0: as many as the server likes
 	Buckets   int // of a heatmap; 0: as many as the server likes
+
+	Kinds []string // of annotations; none: all
 }
 
 // ProbesQuery asks how probes do; what is empty leaves none out.
@@ -274,7 +276,9 @@ func (c *Client) Heatmap(ctx context.Context, ask SeriesQuery) (*Heatmap, error)
 // Buckets of the query do not matter.
 func (c *Client) Annotations(ctx context.Context, ask SeriesQuery) (*Annotations, error) {
 	ask.Step, ask.MaxPoints, ask.Buckets = "", 0, 0
-	return get[Annotations](ctx, c, "/api/v1/annotations", ask.Values())
+	q := ask.Values()
+	q["kind"] = ask.Kinds
+	return get[Annotations](ctx, c, "/api/v1/annotations", q)
 }
 
 // Probes tells how probes do.

@@ -100,7 +100,7 @@ func TestClient(t *testing.T) {
 		len(probes.Probes[0].Points) != 12 || probes.Probes[0].Points[5].Windows != 1 {
 		t.Errorf("probes: %v, %+v", err, probes)
 	}
-	if happened, err := one.Annotations(ctx, api.SeriesQuery{Pairs: [][2]string{{"a", "b"}}, Period: day}); err != nil || len(happened.Annotations) != 0 {
+	if happened, err := one.Annotations(ctx, api.SeriesQuery{Pairs: [][2]string{{"a", "b"}}, Period: day, Kinds: []string{api.PathChange, api.Maintenance}}); err != nil || len(happened.Annotations) != 0 {
 		t.Errorf("annotations: %v, %+v", err, happened)
 	}
 	if network, err := one.Network(ctx); err != nil || len(network.Sites) != 2 || len(network.Links) != 2 {

@@ -135,9 +135,16 @@ func (s *Server) ofLinks(w http.ResponseWriter, r *http.Request, reader *readers
 
 // annotations answers with what happened on links over a time.
 func (s *Server) annotations(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns) {
-	q, ok := s.drawnBy(w, r, reader, made)
+	q, ok := s.drawnBy(w, r, reader, made, "kind")
 	if !ok {
 		return
+	}
+	q.Kinds = q.Values["kind"]
+	for _, kind := range q.Kinds {
+		if !slices.Contains(series.Kinds(), kind) {
+			problem(w, http.StatusBadRequest, fmt.Sprintf("kind is %.40q; allowed: %s", kind, strings.Join(series.Kinds(), ", ")))
+			return
+		}
 	}
 	if longest := series.Hour.Longest(); q.Period.To.Sub(q.Period.From) > longest {
 		problem(w, http.StatusBadRequest, fmt.Sprintf("a time of at most %d days is answered; ask for less", int(longest/(24*time.Hour))))

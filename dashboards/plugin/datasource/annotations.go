@@ -3,7 +3,6 @@ package datasource
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 // annotations is what happened on links over the time.
 func (s *Source) annotations(ctx context.Context, q *Query) (data.Frames, error) {
 	of := q.seriesQuery(0)
-	of.Step = ""
-	key := "GET /api/v1/annotations?" + of.Values().Encode()
+	of.Step, of.Kinds = "", q.Kinds
+	key := fmt.Sprintf("GET /api/v1/annotations?%s kinds %q", of.Values().Encode(), q.Kinds)
 	found, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Annotations, error) { return c.Annotations(ctx, of) })
 	if why, none := absent(err); none {
 		return nothing(key, why), nil
@@ -28,9 +27,6 @@ func (s *Source) annotations(ctx context.Context, q *Query) (data.Frames, error)
 	titles, texts, tags := []string{}, []string{}, []string{}
 	for i := range found.Annotations {
 		a := &found.Annotations[i]
-		if len(q.Kinds) > 0 && !slices.Contains(q.Kinds, a.Kind) {
-			continue
-		}
 		from, err := momentOf(a.From)
 		if err != nil {
 			return nil, err
