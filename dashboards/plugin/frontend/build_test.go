@@ -1,0 +1,142 @@
+package frontend
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const script = "../../../scripts/plugin-frontend"
+
+// needs skips the test if a program is not here. Continuous integration takes no
+// excuse.
+func needs(t *testing.T, programs ...string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: packages and a browser take long")
+	}
+	for _, name := range programs {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, "there is no %s here; scripts/prepare installs it", programs[0])
+	return ""
+}
+
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf("SKIPPED: "+format, args...)
+}
+
+// modules is the folder that has the packages which a folder here locks. They
+// may be not to be had; the script says why.
+func modules(t *testing.T, folder string) string {
+	t.Helper()
+	needs(t, "npm")
+	cmd := exec.Command(script, "--modules", folder)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		missing(t, "the packages of %s are not to be had: %s", folder, stderr.String())
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "node_modules")
+}
+
+func ownModules(t *testing.T) string { t.Helper(); return modules(t, "..") }
+
+// built is the folder with the front end, made once for all tests.
+var made struct {
+	sync.Once
+	folder string
+	err    error
+	words  string
+}
+
+func built(t *testing.T) string {
+	t.Helper()
+	ownModules(t) // what is missing is no fault of the source
+	made.Do(func() {
+		made.folder, made.err = os.MkdirTemp("", "fibergauge-frontend-")
+		if made.err == nil {
+			made.words, made.err = build(made.folder)
+		}
+	})
+	if made.err != nil {
+		t.Fatalf("%v\n%s", made.err, made.words)
+	}
+	return made.folder
+}
+
+func build(folder string) (words string, err error) {
+	cmd := exec.Command(script, folder)
+	cmd.Env = append(os.Environ(), "PLUGIN_VERSION=1.2.3", "PLUGIN_DATE=2025-06-30")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if made.folder != "" {
+		os.RemoveAll(made.folder)
+	}
+	os.Exit(code)
+}
+
+// grafana is the packages of a version of Grafana.
+type grafana struct {
+	name   string // of its beginning in testdata
+	folder string // that locks them
+	react  string
+}
+
+var grafanas = []grafana{
+	{"oldest", "..", "17."},
+	{"newest", "testdata/newest", "19."},
+}
+
+// page serves the front end, and what is Grafana to it.
+func (g grafana) page(t *testing.T) http.Handler {
+	t.Helper()
+	front, packages := built(t), modules(t, g.folder)
+	here, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	cmd := exec.Command(filepath.Join(ownModules(t), ".bin/esbuild"), filepath.Join(here, g.name+".js"), "--bundle", "--outfile="+filepath.Join(out, "harness.js"),
+		"--loader:.js=jsx", "--loader:.woff2=empty", "--loader:.ttf=empty", "--define:process.env.NODE_ENV=\"production\"", "--define:global=window",
+		"--external:fs", "--log-level=error")
+	cmd.Env = append(os.Environ(), "NODE_PATH="+packages)
+	if words, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, words)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/harness/", http.StripPrefix("/harness/", http.FileServer(http.Dir(out))))
+	mux.Handle("/plugin/", http.StripPrefix("/plugin/", http.FileServer(http.Dir(front))))
+	mux.HandleFunc("/public/img/icons/", func(w http.ResponseWriter, r *http.Request) {
+		path := filepath.Join(packages, "@grafana/ui/dist", filepath.FromSlash(r.URL.Path))
+		if _, err := os.Stat(path); err == nil {
+			http.ServeFile(w, r, path)
+			return
+		}
+		w.Header().Set("Content-Type", "image/svg+xml") // 9.3 has its pictures elsewhere
+		_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="9"/></svg>`))
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write([]byte(`<!DOCTYPE html><html lang="en"><title>harness</title><link rel="icon" href="data:,">` +
+			`<style>*{box-sizing:border-box}body{margin:0}main{padding:16px}input,textarea,button{font:inherit}</style>` +
+			`<body><script>window.__grafana_public_path__="/public/"</script><script src="/harness/harness.js"></script><script src="/plugin/module.js"></script></body></html>`))
+	})
+	return mux
+}
