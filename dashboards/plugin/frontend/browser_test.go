@@ -23,18 +23,30 @@ import (
 
 // tab is a page of a real browser, on which one editor stands at a time.
 type tab struct {
-	t       *testing.T
+	t       *testing.T // that uses it now
 	ctx     context.Context
 	name    string // of the Grafana
 	mu      sync.Mutex
 	trouble []string // what the browser complained of
 }
 
+// tabs are opened once: a Grafana is 18 MB to bundle and to load.
+var tabs = map[string]*tab{}
+
+// closing is what ends with the last test, the last first.
+var closing []func()
+
 // each runs a test with the packages of the oldest and of the newest Grafana.
 func each(t *testing.T, test func(t *testing.T, b *tab)) {
 	for _, g := range grafanas {
 		t.Run(g.name, func(t *testing.T) {
-			test(t, open(t, g))
+			if tabs[g.name] == nil {
+				tabs[g.name] = open(t, g)
+			}
+			b := tabs[g.name]
+			b.t = t
+			eval[any](b, "harness.reset()")
+			test(t, b)
 		})
 	}
 }
@@ -42,17 +54,18 @@ func each(t *testing.T, test func(t *testing.T, b *tab)) {
 func open(t *testing.T, g grafana) *tab {
 	t.Helper()
 	path := needs(t, "chromium", "chromium-browser", "google-chrome")
-	page := g.page(t)
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU)
+	server := httptest.NewServer(g.page(t))
+	closing = append(closing, server.Close)
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.UserDataDir(folder(t)), chromedp.DisableGPU)
 	if os.Geteuid() == 0 { // its sandbox does not run as root
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
+	ctx, stop := context.WithTimeout(context.Background(), 8*time.Minute) // a browser that hangs is to fail, not to hang the tests
+	closing = append(closing, stop)
+	ctx, stop = chromedp.NewExecAllocator(ctx, options...)
+	closing = append(closing, stop)
 	ctx, stop = chromedp.NewContext(ctx)
-	t.Cleanup(stop)
-	ctx, stop = context.WithTimeout(ctx, 5*time.Minute) // a browser that hangs is to fail, not to hang the tests
-	t.Cleanup(stop)
+	closing = append(closing, stop)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
@@ -70,12 +83,10 @@ func open(t *testing.T, g grafana) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(page)
-	t.Cleanup(server.Close)
 	call(b, cdplog.Enable, cdp.Empty{})
-	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 900, DeviceScaleFactor: 1})
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 300, DeviceScaleFactor: 1})
 	b.run(chromedp.Navigate(server.URL), chromedp.WaitReady(chromedp.CSS("body")))
-	if version := eval[string](b, "harness.versions.react"); !strings.HasPrefix(version, g.react) {
+	if version := eval[string](b, "harness.react"); !strings.HasPrefix(version, g.react) {
 		t.Fatalf("this is React %s, want %s", version, g.react)
 	}
 	return b
@@ -191,6 +202,7 @@ func (b *tab) save(at string) {
 	if folder == "" {
 		return
 	}
+	time.Sleep(200 * time.Millisecond) // icons are drawn when they have come
 	data, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatal(err)

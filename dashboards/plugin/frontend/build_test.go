@@ -6,8 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -54,40 +54,45 @@ func modules(t *testing.T, folder string) string {
 
 func ownModules(t *testing.T) string { t.Helper(); return modules(t, "..") }
 
-// built is the folder with the front end, made once for all tests.
-var made struct {
-	sync.Once
-	folder string
-	err    error
-	words  string
+// folder is one that ends with the last test.
+func folder(t *testing.T) string {
+	t.Helper()
+	path, err := os.MkdirTemp("", "fibergauge-frontend-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing = append(closing, func() { os.RemoveAll(path) })
+	return path
 }
+
+// made is the front end, built once for all tests.
+var made string
 
 func built(t *testing.T) string {
 	t.Helper()
-	ownModules(t) // what is missing is no fault of the source
-	made.Do(func() {
-		made.folder, made.err = os.MkdirTemp("", "fibergauge-frontend-")
-		if made.err == nil {
-			made.words, made.err = build(made.folder)
-		}
-	})
-	if made.err != nil {
-		t.Fatalf("%v\n%s", made.err, made.words)
+	if made == "" {
+		ownModules(t) // what cannot be had is no fault of the source
+		out := folder(t)
+		build(t, out)
+		made = out
 	}
-	return made.folder
+	return made
 }
 
-func build(folder string) (words string, err error) {
-	cmd := exec.Command(script, folder)
+func build(t *testing.T, out string) {
+	t.Helper()
+	cmd := exec.Command(script, out)
 	cmd.Env = append(os.Environ(), "PLUGIN_VERSION=1.2.3", "PLUGIN_DATE=2025-06-30")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	words, err := cmd.CombinedOutput()
+	if err != nil || len(words) > 0 {
+		t.Fatalf("%s: %v\n%s", script, err, words)
+	}
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if made.folder != "" {
-		os.RemoveAll(made.folder)
+	for _, stop := range slices.Backward(closing) {
+		stop()
 	}
 	os.Exit(code)
 }
@@ -112,7 +117,7 @@ func (g grafana) page(t *testing.T) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := t.TempDir()
+	out := folder(t)
 	cmd := exec.Command(filepath.Join(ownModules(t), ".bin/esbuild"), filepath.Join(here, g.name+".js"), "--bundle", "--outfile="+filepath.Join(out, "harness.js"),
 		"--loader:.js=jsx", "--loader:.woff2=empty", "--loader:.ttf=empty", "--define:process.env.NODE_ENV=\"production\"", "--define:global=window",
 		"--external:fs", "--log-level=error")
@@ -123,19 +128,20 @@ func (g grafana) page(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/harness/", http.StripPrefix("/harness/", http.FileServer(http.Dir(out))))
 	mux.Handle("/plugin/", http.StripPrefix("/plugin/", http.FileServer(http.Dir(front))))
-	mux.HandleFunc("/public/img/icons/", func(w http.ResponseWriter, r *http.Request) {
-		path := filepath.Join(packages, "@grafana/ui/dist", filepath.FromSlash(r.URL.Path))
+	mux.HandleFunc("/public/build/img/icons/", func(w http.ResponseWriter, r *http.Request) {
+		path := filepath.Join(packages, "@grafana/ui/dist/public", strings.TrimPrefix(r.URL.Path, "/public/build"))
 		if _, err := os.Stat(path); err == nil {
 			http.ServeFile(w, r, path)
 			return
 		}
-		w.Header().Set("Content-Type", "image/svg+xml") // 9.3 has its pictures elsewhere
+		w.Header().Set("Content-Type", "image/svg+xml") // the packages have not all that Grafana has
 		_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="9"/></svg>`))
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write([]byte(`<!DOCTYPE html><html lang="en"><title>harness</title><link rel="icon" href="data:,">` +
-			`<style>*{box-sizing:border-box}body{margin:0}main{padding:16px}input,textarea,button{font:inherit}</style>` +
+			`<style>*{box-sizing:border-box}body{margin:0}main{padding:16px}input,textarea,button{font:inherit}` +
+			`fieldset{border:0;margin:0;padding:0}label{display:inline-block;margin:0}</style>` +
 			`<body><script>window.__grafana_public_path__="/public/"</script><script src="/harness/harness.js"></script><script src="/plugin/module.js"></script></body></html>`))
 	})
 	return mux

@@ -22,7 +22,7 @@ export class DataSource extends DataSourceWithBackend<Query, Options> {
   annotations: AnnotationSupport<Query> = {
     QueryEditor: AnnotationEditor,
     prepareAnnotation: (saved: any): AnnotationQuery<Query> => ({ ...saved, target: annotationQuery(saved?.target) }),
-    prepareQuery: (annotation) => annotationQuery(annotation.target),
+    prepareQuery: (annotation: { target?: unknown }) => annotationQuery(annotation.target),
   };
 
   constructor(settings: DataSourceInstanceSettings<Options>) {

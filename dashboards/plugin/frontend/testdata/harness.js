@@ -92,7 +92,8 @@ export function start(render) {
   const datasource = () => Object.assign(new plugin.DataSourceClass(settings), { id: 7, uid: 'f' });
   window.harness = {
     state,
-    versions: { react: React.version },
+    react: React.version,
+    reset: () => Object.assign(state, { values: {}, failure: null, variables: {}, asked: [] }) && null,
     datasource,
     show(editor, initial, mode) {
       Object.assign(state, { asked: [], changes: [], runs: 0, crash: '' });

@@ -60,8 +60,6 @@ export function QueryEditor({ datasource, query: saved, onChange, onRunQuery, on
             onChange={(chosen) => choose({ [scope]: chosen })}
           />
         ))}
-      </InlineFieldRow>
-      <InlineFieldRow>
         {fields.map((field) => (
           <OtherField key={field} id={id(field)} field={field} query={query} values={values} choose={choose} write={write} onRunQuery={onRunQuery} />
         ))}
