@@ -304,8 +304,8 @@ func (g *panelRunner) alerts(t *testing.T) string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// A rule that looks at a quarter of an hour gets one that is over.
-			to := yearEnd
+			// The quarter of an hour in which the generated windows of a day came.
+			to := yearEnd.AddDate(0, 0, -1).Add(15 * time.Minute)
 			answers, err := g.plugin.Query(t.Context(), g.of, backend.DataQuery{
 				RefID: "A", QueryType: ask.QueryType, JSON: body, TimeRange: backend.TimeRange{From: to.Add(-time.Duration(ask.Range["from"]) * time.Second), To: to},
 			})

@@ -60,6 +60,7 @@ type network struct {
 	zone    *time.Location
 	cluster map[string]api.Cluster
 	hubOf   map[string]string // of a cluster
+	place   map[string]int    // of a cluster in the mesh
 }
 
 func newNetwork(n *api.Network) (*network, error) {
@@ -67,16 +68,24 @@ func newNetwork(n *api.Network) (*network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("time zone of the mesh: %w", err)
 	}
-	out := &network{n, zone, map[string]api.Cluster{}, map[string]string{}}
-	for _, c := range n.Clusters {
-		out.cluster[c.ID] = c
-		out.hubOf[c.ID] = c.Hub
+	out := &network{n, zone, map[string]api.Cluster{}, map[string]string{}, map[string]int{}}
+	for i, c := range n.Clusters {
+		out.cluster[c.ID], out.hubOf[c.ID], out.place[c.ID] = c, c.Hub, i
 	}
 	return out, nil
 }
 
 // name is that of a cluster in English, which every mesh has.
 func (n *network) name(cluster string) string { return either(n.cluster[cluster].EN, cluster) }
+
+// ordered puts the clusters of a pair into the order of the mesh, which is that of
+// the values of a variable.
+func (n *network) ordered(pair [2]string) [2]string {
+	if n.place[pair[0]] > n.place[pair[1]] {
+		pair[0], pair[1] = pair[1], pair[0]
+	}
+	return pair
+}
 
 // pairName names two clusters.
 func (n *network) pairName(pair [2]string) string { return n.name(pair[0]) + " – " + n.name(pair[1]) }
@@ -109,10 +118,18 @@ func (s *Source) months(ctx context.Context, q *Query, n *network) (found []api.
 	return found, key, nil
 }
 
-// monthsOf are those of the time range, or the one that is named.
+// monthsOf are those that begin in the time range or, if none does, the newest
+// before; or the one that is named.
 func (s *Source) monthsOf(ctx context.Context, q *Query, n *network) ([]api.MonthSummary, string, error) {
 	if q.Month == "" {
-		return s.months(ctx, q, n)
+		found, key, err := s.months(ctx, q, n)
+		if err != nil || len(found) > 0 {
+			return found, key, err
+		}
+		wide := *q
+		wide.From = q.To.AddDate(-5, 0, 0)
+		found, key, err = s.months(ctx, &wide, n)
+		return found[max(0, len(found)-1):], key, err
 	}
 	key := "GET /api/v1/months/" + q.Month
 	summary, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.MonthSummary, error) { return c.Month(ctx, q.Month) })
@@ -132,9 +149,9 @@ func (s *Source) month(ctx context.Context, q *Query, n *network) (string, error
 	if q.Month != "" {
 		return q.Month, nil
 	}
-	wide := *q
-	wide.From = q.To.AddDate(-5, 0, 0)
-	found, _, err := s.months(ctx, &wide, n)
+	last := *q
+	last.From = q.To.Add(-time.Nanosecond)
+	found, _, err := s.monthsOf(ctx, &last, n)
 	if err != nil || len(found) == 0 {
 		return "", err
 	}

@@ -25,7 +25,6 @@ const PluginID = "fibergauge-latency-datasource"
 type Source struct {
 	backend.CallResourceHandler
 	upstream *upstream
-	uid      string // of the data source, for links between dashboards
 	now      func() time.Time
 }
 
@@ -36,7 +35,7 @@ func New(_ context.Context, settings backend.DataSourceInstanceSettings) (instan
 	if err != nil {
 		up = &upstream{broken: err}
 	}
-	s := &Source{upstream: up, uid: settings.UID, now: time.Now}
+	s := &Source{upstream: up, now: time.Now}
 	s.CallResourceHandler = httpadapter.New(s.resources())
 	return s, nil
 }

@@ -54,16 +54,35 @@ func decimals(f *data.Field, n uint16) *data.Field {
 	return f
 }
 
-// toDashboard is a link from a row to a dashboard about it. Time and data source
-// go with it; parameters are variables of the dashboard and values, which may be
-// fields of the row, by ${__data.fields.…}.
-func (s *Source) toDashboard(q *Query, title string, variables ...[2]string) []data.DataLink {
-	var to strings.Builder
-	fmt.Fprintf(&to, "/d/%s?${__url_time_range}&var-datasource=%s", url.PathEscape(either(q.Dashboard, "fibergauge-link")), url.QueryEscape(s.uid))
-	for _, v := range variables {
-		fmt.Fprintf(&to, "&var-%s=%s", v[0], v[1])
+// toLink leads from a cell to the dashboard about a pair. Time and variables go
+// with it. The pair may be a part of the row, by ${__data.fields.…}, or the cell's
+// own value.
+func (q *Query) toLink(pair string) []data.DataLink {
+	return []data.DataLink{{
+		Title: "This link",
+		URL:   "/d/" + url.PathEscape(either(q.Dashboard, "fibergauge-link")) + "?${__url_time_range}&${__all_variables}&var-pair=" + pair,
+	}}
+}
+
+// pairField is a column of pairs as queries have them, shown by their names. Each
+// leads to its dashboard, whatever other columns a panel leaves out.
+func (n *network) pairField(q *Query, pairs [][2]string) *data.Field {
+	values, texts := make([]string, len(pairs)), data.ValueMapper{}
+	for i, pair := range pairs {
+		pair = n.ordered(pair)
+		values[i] = pair[0] + "/" + pair[1]
+		texts[values[i]] = data.ValueMappingResult{Text: n.pairName(pair), Index: i}
 	}
-	return []data.DataLink{{Title: title, URL: to.String()}}
+	f := field("pair", "", "", values)
+	f.Config.Mappings = data.ValueMappings{texts}
+	f.Config.Links = q.toLink("${__value.raw}")
+	return f
+}
+
+// hidden is a column that others need and nobody looks at.
+func hidden(f *data.Field) *data.Field {
+	f.Config.Custom = map[string]any{"hidden": true, "hideFrom": map[string]bool{"viz": true}}
+	return f
 }
 
 // timeField is the times of a series. The step makes Grafana break the line where

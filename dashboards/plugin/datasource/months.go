@@ -26,6 +26,7 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 	var times []time.Time
 	var rate, proven, possible, target []*float64
 	var making []string
+	older := "" // month that began before the time range
 	for i := range months {
 		m := &months[i]
 		begin, err := beginOf(m.Month, n.zone)
@@ -42,6 +43,9 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 		share := func(pairs int) *float64 {
 			v := 100 * float64(pairs) / float64(of.Total)
 			return &v
+		}
+		if begin.Before(q.From) && q.Month == "" {
+			begin, older = q.From, m.Month
 		}
 		times = append(times, begin.UTC())
 		rate, proven, possible = append(rate, share(of.Compliant)), append(proven, share(of.Proven)), append(possible, share(of.Possible))
@@ -64,6 +68,9 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 	meta(frame, data.FrameTypeTimeSeriesWide, executed)
 	if len(making) > 0 {
 		notice(frame, data.NoticeSeverityInfo, "the reports of %s are being made: refresh in a minute", strings.Join(making, ", "))
+	}
+	if older != "" {
+		notice(frame, data.NoticeSeverityInfo, "no month begins in the time range: this is %s, the newest with data", older)
 	}
 	if last := months[len(months)-1]; !last.Complete && !last.Pending {
 		notice(frame, data.NoticeSeverityInfo, "%s is not over: its rate will still change", last.Month)

@@ -25,6 +25,7 @@ func (s *Source) nowValues(ctx context.Context, q *Query) (data.Frames, error) {
 func (q *Query) numeric(unit, executed string, labels data.Labels, value float64) *data.Frame {
 	f := data.NewField(q.Metric, labels, []float64{value})
 	f.Config = &data.FieldConfig{Unit: unit}
+	f.Config.SetDecimals(map[string]uint16{"ms": 3, "none": 3, "percent": 2}[unit])
 	if q.Alias != "" {
 		f.Config.DisplayNameFromDS = named(q.Alias, labels, map[string]string{"metric": q.Metric})
 	}

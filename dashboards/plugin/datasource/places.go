@@ -92,7 +92,8 @@ func (s *Source) links(ctx context.Context, q *Query) (data.Frames, error) {
 			continue // of another mesh
 		}
 		midLat, midLon := halfWay(a.Lat, a.Lon, b.Lat, b.Lon)
-		pair, name = append(pair, a.ID+"/"+b.ID), append(name, n.pairName(f.pair))
+		known := n.ordered(f.pair)
+		pair, name = append(pair, known[0]+"/"+known[1]), append(name, n.pairName(known))
 		lat, lon = append(lat, midLat), append(lon, midLon)
 		latA, lonA, latB, lonB = append(latA, a.Lat), append(lonA, a.Lon), append(latB, b.Lat), append(lonB, b.Lon)
 		carrier, plane, km = append(carrier, f.carrier), append(plane, f.plane), append(km, distance[f.pair])
@@ -101,7 +102,7 @@ func (s *Source) links(ctx context.Context, q *Query) (data.Frames, error) {
 	said := field("verdict", "", "", verdict)
 	said.Config.Mappings = verdictMapping
 	shown := field("name", "", "", name)
-	shown.Config.Links = s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.pair}"})
+	shown.Config.Links = q.toLink("${__data.fields.pair}")
 	return data.Frames{table("", executed,
 		field("pair", "", "", pair), shown, field("lat", "", "", lat), field("lon", "", "", lon),
 		field("lat_a", "", "", latA), field("lon_a", "", "", lonA), field("lat_b", "", "", latB), field("lon_b", "", "", lonB),

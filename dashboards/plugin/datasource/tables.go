@@ -110,9 +110,9 @@ func (s *Source) matrix(ctx context.Context, q *Query) (data.Frames, error) {
 	for _, c := range n.Clusters {
 		ids, names = append(ids, c.ID), append(names, n.name(c.ID))
 	}
-	frame := table("", executed, field("from", "", "", ids), field("name", "from", "", names))
+	frame := table("", executed, hidden(field("from", "", "", ids)), field("name", "from", "", names))
 	for _, column := range n.Clusters {
-		frame.Fields = append(frame.Fields, s.matrixColumn(q, n, column.ID, best))
+		frame.Fields = append(frame.Fields, q.matrixColumn(n, column.ID, best))
 	}
 	return data.Frames{frame}, nil
 }
@@ -121,7 +121,7 @@ func (f *figure) better(than *figure) bool {
 	return f.ratio != nil && (than.ratio == nil || *f.ratio < *than.ratio)
 }
 
-func (s *Source) matrixColumn(q *Query, n *network, to string, best map[[2]string]*figure) *data.Field {
+func (q *Query) matrixColumn(n *network, to string, best map[[2]string]*figure) *data.Field {
 	var verdicts []*string
 	var values []*float64
 	for _, row := range n.Clusters {
@@ -146,7 +146,7 @@ func (s *Source) matrixColumn(q *Query, n *network, to string, best map[[2]strin
 	default:
 		out = decimals(field(to, n.name(to), "none", values), 2)
 	}
-	out.Config.Links = s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.from}%2F" + to})
+	out.Config.Links = q.toLink("${__data.fields.from}/" + to)
 	return out
 }
 
@@ -173,15 +173,12 @@ func (s *Source) pairs(ctx context.Context, q *Query) (data.Frames, error) {
 	}
 	var c pairColumns
 	for i := range found {
-		c.add(n, &found[i])
+		c.add(&found[i])
 	}
-	link := s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.a}%2F${__data.fields.b}"}, [2]string{"carrier", "${__data.fields.carrier}"}, [2]string{"plane", "${__data.fields.plane}"})
-	name := field("pair", "", "", c.name)
-	name.Config.Links = link
 	verdict := field("verdict", "", "", c.verdict)
 	verdict.Config.Mappings = verdictMapping
 	return data.Frames{table("", executed,
-		name, field("a", "", "", c.a), field("b", "", "", c.b), field("carrier", "", "", c.carrier), field("plane", "", "", c.plane),
+		n.pairField(q, c.pair), field("carrier", "", "", c.carrier), field("plane", "", "", c.plane),
 		verdict, field("guarded", "proven", "", c.guarded),
 		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("ratio_low", "ratio at least", "none", c.low), 3),
 		decimals(field("ratio_high", "ratio at most", "none", c.high), 3), decimals(field("rtt", "RTT", "ms", c.rtt), 3),
@@ -207,14 +204,16 @@ func compareRatios(a *float64, aEndless bool, b *float64, bEndless bool) int {
 }
 
 type pairColumns struct {
-	name, a, b, carrier, plane, verdict, guarded, class, reasons, diagnosis []string
+	pair [][2]string
+
+	carrier, plane, verdict, guarded, class, reasons, diagnosis []string
 
 	ratio, low, high, rtt        []*float64
 	limit, theoretical, distance []float64
 }
 
-func (c *pairColumns) add(n *network, p *api.Pair) {
-	c.name, c.a, c.b = append(c.name, n.pairName(p.Pair)), append(c.a, p.Pair[0]), append(c.b, p.Pair[1])
+func (c *pairColumns) add(p *api.Pair) {
+	c.pair = append(c.pair, p.Pair)
 	c.carrier, c.plane = append(c.carrier, p.Carrier), append(c.plane, p.Plane)
 	c.verdict, c.guarded = append(c.verdict, string(p.Verdict)), append(c.guarded, string(p.Guarded))
 	ratio, rtt := p.Ratio, p.MeasuredRTTMS
@@ -251,23 +250,23 @@ func codes(reasons []api.Reason) string {
 
 // endColumns are of ends over a time.
 type endColumns struct {
-	from, to, a, b, carrier, plane []string
+	pair [][2]string
+
+	from, to, carrier, plane []string
 
 	ratio, rtt, loss, ratioBefore, ratioChange, rttBefore, lossBefore []*float64
 }
 
 func (c *endColumns) add(f *figure) {
-	c.from, c.to, c.a, c.b = append(c.from, f.src), append(c.to, f.dst), append(c.a, f.pair[0]), append(c.b, f.pair[1])
+	c.pair, c.from, c.to = append(c.pair, f.pair), append(c.from, f.src), append(c.to, f.dst)
 	c.carrier, c.plane = append(c.carrier, f.carrier), append(c.plane, f.plane)
 	c.ratio, c.rtt, c.loss = append(c.ratio, f.ratio), append(c.rtt, f.rtt), append(c.loss, f.loss)
 }
 
-// named are the columns that say which end it is; the first leads to its link.
-func (c *endColumns) named(s *Source, q *Query) []*data.Field {
-	from := field("from", "", "", c.from)
-	from.Config.Links = s.toDashboard(q, "This link", [2]string{"pair", "${__data.fields.a}%2F${__data.fields.b}"}, [2]string{"carrier", "${__data.fields.carrier}"}, [2]string{"plane", "${__data.fields.plane}"})
+// named are the columns that say which end it is.
+func (c *endColumns) named(n *network, q *Query) []*data.Field {
 	return []*data.Field{
-		from, field("to", "", "", c.to), field("a", "", "", c.a), field("b", "", "", c.b),
+		n.pairField(q, c.pair), field("from", "", "", c.from), field("to", "", "", c.to),
 		field("carrier", "", "", c.carrier), field("plane", "", "", c.plane),
 	}
 }
@@ -288,7 +287,7 @@ func (s *Source) ends(ctx context.Context, q *Query, n *network) (data.Frames, e
 	for i := range found {
 		c.add(&found[i])
 	}
-	frame := table("", executed, append(c.named(s, q),
+	frame := table("", executed, append(c.named(n, q),
 		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("rtt", "RTT", "ms", c.rtt), 3), decimals(field("loss", "", "percent", c.loss), 2))...)
 	notice(frame, data.NoticeSeverityInfo, "over the time range as measured; whether a pair complies is said of a month")
 	return data.Frames{frame}, nil
@@ -296,6 +295,10 @@ func (s *Source) ends(ctx context.Context, q *Query, n *network) (data.Frames, e
 
 // changes puts the time range beside the time of the same length before it.
 func (s *Source) changes(ctx context.Context, q *Query) (data.Frames, error) {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now, executed, why, err := s.rangeFigures(ctx, q.seriesQuery(1))
 	if err != nil {
 		return nil, err
@@ -345,7 +348,7 @@ func (s *Source) changes(ctx context.Context, q *Query) (data.Frames, error) {
 		c.ratioBefore, c.ratioChange = append(c.ratioBefore, old.ratio), append(c.ratioChange, change(f))
 		c.rttBefore, c.lossBefore = append(c.rttBefore, old.rtt), append(c.lossBefore, old.loss)
 	}
-	return data.Frames{table("", executed, append(c.named(s, q),
+	return data.Frames{table("", executed, append(c.named(n, q),
 		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("ratio_before", "ratio before", "none", c.ratioBefore), 3),
 		decimals(field("ratio_change", "change", "none", c.ratioChange), 3),
 		decimals(field("rtt", "RTT", "ms", c.rtt), 3), decimals(field("rtt_before", "RTT before", "ms", c.rttBefore), 3),

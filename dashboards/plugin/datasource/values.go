@@ -102,10 +102,6 @@ func (s *Source) values(ctx context.Context, kind string, q *Query) ([]Value, er
 
 // addLinks lists pairs, each once whichever end is first, or ends.
 func (n *network) addLinks(kind string, q *Query, add func(text, value string)) {
-	place := map[string]int{}
-	for i, c := range n.Clusters {
-		place[c.ID] = i
-	}
 	for i := range n.Links {
 		link := &n.Links[i]
 		if !q.takes(n.hubOf, link.Pair, link.Carrier, link.Plane) {
@@ -115,10 +111,7 @@ func (n *network) addLinks(kind string, q *Query, add func(text, value string)) 
 			add(link.Src+" > "+link.Dst, link.Src+">"+link.Dst)
 			continue
 		}
-		pair := link.Pair
-		if place[pair[0]] > place[pair[1]] {
-			pair[0], pair[1] = pair[1], pair[0]
-		}
+		pair := n.ordered(link.Pair)
 		add(n.pairName(pair), pair[0]+"/"+pair[1])
 	}
 }
