@@ -25,6 +25,10 @@ build: ## the four programs, static, into bin/
 	@mkdir -p bin
 	@for p in $(PROGRAMS); do $(GOBUILD) -o bin/fibergauge-$$p ./$$p || exit 1; done
 
+.PHONY: plugin
+plugin: ## the Grafana plugin for all platforms, as folder and zip, into dist/plugin
+	@scripts/plugin
+
 .PHONY: demo
 demo: build ## a minute of the national mesh on this machine, through emulated links
 	@bin/fibergauge-lab run --mesh $(if $(filter 0,$(HISTORY)),mesh/national.yaml,lab/year-mesh.yaml) --wan lab/national-wan.yaml \

@@ -41,24 +41,24 @@ type link struct {
 }
 
 type annotation struct {
-	Name       string     `json:"name"`
-	Datasource datasource `json:"datasource"`
-	Target     query      `json:"target"`
+	Name       string    `json:"name"`
+	Datasource sourceRef `json:"datasource"`
+	Target     query     `json:"target"`
 }
 
 type variable struct {
-	Name        string     `json:"name"`
-	Label       string     `json:"label"`
-	Type        string     `json:"type"`
-	Query       any        `json:"query"`
-	Datasource  datasource `json:"datasource"`
-	Refresh     int        `json:"refresh"`
-	Multi       bool       `json:"multi"`
-	IncludeAll  bool       `json:"includeAll"`
-	Description string     `json:"description"`
+	Name        string    `json:"name"`
+	Label       string    `json:"label"`
+	Type        string    `json:"type"`
+	Query       any       `json:"query"`
+	Datasource  sourceRef `json:"datasource"`
+	Refresh     int       `json:"refresh"`
+	Multi       bool      `json:"multi"`
+	IncludeAll  bool      `json:"includeAll"`
+	Description string    `json:"description"`
 }
 
-type datasource struct {
+type sourceRef struct {
 	Type string `json:"type"`
 	UID  string `json:"uid"`
 }
@@ -67,13 +67,13 @@ type datasource struct {
 type query map[string]any
 
 type panel struct {
-	ID          int        `json:"id"`
-	Type        string     `json:"type"`
-	Title       string     `json:"title"`
-	Description string     `json:"description"`
-	Datasource  datasource `json:"datasource"`
-	Repeat      string     `json:"repeat"`
-	TimeFrom    string     `json:"timeFrom"`
+	ID          int       `json:"id"`
+	Type        string    `json:"type"`
+	Title       string    `json:"title"`
+	Description string    `json:"description"`
+	Datasource  sourceRef `json:"datasource"`
+	Repeat      string    `json:"repeat"`
+	TimeFrom    string    `json:"timeFrom"`
 	GridPos     struct {
 		X int `json:"x"`
 		Y int `json:"y"`
