@@ -1,12 +1,12 @@
 import React from 'react';
 import { QueryEditorProps } from '@grafana/data';
-import { Alert, InlineFieldRow } from '@grafana/ui';
+import { InlineFieldRow } from '@grafana/ui';
 
 import { DataSource } from '../datasource';
 import { migrate } from '../query';
 import { annotationKinds, Field, fieldsOf, queryTypes, scopesOf, spans, statistics, steps, typeOf } from '../queryTypes';
 import { Options, Query, Scope, VariableKind } from '../types';
-import { ChoiceField, ListField, TextField, ValueField, ValuesField } from './fields';
+import { ChoiceField, ListField, TextField, Trouble, ValueField, ValuesField } from './fields';
 import { kindWords } from './scopes';
 import { useValues, Values } from './useValues';
 
@@ -30,11 +30,7 @@ export function QueryEditor({ datasource, query: saved, onChange, onRunQuery, on
 
   return (
     <>
-      {values.error && (
-        <Alert severity="warning" title="There are no values to choose from">
-          {values.error}. Names can be typed all the same.
-        </Alert>
-      )}
+      <Trouble error={values.error} />
       <InlineFieldRow>
         {only === undefined && (
           <ChoiceField

@@ -1,10 +1,10 @@
 import React from 'react';
-import { Alert, InlineFieldRow } from '@grafana/ui';
+import { InlineFieldRow } from '@grafana/ui';
 
 import { DataSource } from '../datasource';
 import { migrateVariable } from '../query';
 import { Scope, variableKinds, VariableQuery } from '../types';
-import { ChoiceField, ValuesField } from './fields';
+import { ChoiceField, Trouble, ValuesField } from './fields';
 import { kindWords } from './scopes';
 import { useValues } from './useValues';
 
@@ -30,11 +30,7 @@ export function VariableQueryEditor({ datasource, query: saved, onChange }: Prop
   const known = variableKinds.some((k) => k === query.kind);
   return (
     <>
-      {values.error && (
-        <Alert severity="warning" title="There are no values to choose from">
-          {values.error}. Names can be typed all the same.
-        </Alert>
-      )}
+      <Trouble error={values.error} />
       <ChoiceField
         id="fibergauge-variable-kind" label="Values of" tooltip="What the variable has to choose from"
         choices={variableKinds.map((value) => ({ value, label: kindWords[value].label }))} value={query.kind}

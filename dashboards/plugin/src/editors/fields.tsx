@@ -1,5 +1,5 @@
 import React, { ReactElement } from 'react';
-import { InlineField, Input, MultiSelect, Select } from '@grafana/ui';
+import { Alert, InlineField, Input, MultiSelect, Select } from '@grafana/ui';
 
 import { VariableKind } from '../types';
 import { Option, Values, variableOptions } from './useValues';
@@ -127,5 +127,14 @@ export function TextField({ id, label, labelWidth, tooltip, placeholder, value, 
         onChange={(e) => onChange(e.currentTarget.value)} onBlur={onBlur}
       />
     </Labelled>
+  );
+}
+
+/** Why there is nothing to choose from, once for all fields. */
+export function Trouble({ error }: { error?: string }) {
+  return error === undefined ? null : (
+    <Alert severity="warning" title={`No values to choose from: ${error}`}>
+      Names can be typed all the same.
+    </Alert>
   );
 }
