@@ -23,6 +23,7 @@ func documented(t *testing.T) (types map[string]string) {
 		t.Fatal("docs/grafana.md has no table of query types")
 	}
 	types = map[string]string{}
+	table, _, _ = strings.Cut(table, "\n\n")
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|([^|]*)\\|").FindAllStringSubmatch(table, -1) {
 		types[row[1]] = row[2]
 	}

@@ -15,16 +15,16 @@ type object = map[string]any
 var fields = map[string]string{
 	"series":       "Metric Hubs Clusters Carriers Planes Pairs Ends Test Statistics Step Alias",
 	"heatmap":      "Hubs Clusters Carriers Planes Pairs Ends Test Step",
-	"rate":         "Hubs Carriers Planes",
-	"verdicts":     "Hubs Clusters Carriers Planes Pairs",
+	"rate":         "Hubs Carriers Planes Month",
+	"verdicts":     "Hubs Clusters Carriers Planes Pairs Rows",
 	"matrix":       "Metric Hubs Clusters Carriers Planes Pairs Month Over Dashboard",
 	"pairs":        "Hubs Clusters Carriers Planes Pairs Month Over Rows Dashboard",
-	"changes":      "Hubs Clusters Carriers Planes Pairs Ends Test Statistics Rows Dashboard",
-	"sites":        "Hubs Clusters Carriers Planes Sites Month Over Rows",
-	"links":        "Hubs Clusters Carriers Planes Pairs Month Over Rows",
-	"probes":       "Hubs Clusters Carriers Planes Sites Rows",
-	"probe_series": "Metric Hubs Clusters Carriers Planes Sites Step Alias",
-	"now":          "Metric Hubs Clusters Carriers Planes Pairs Ends Test Statistics",
+	"changes":      "Hubs Clusters Carriers Planes Pairs Ends Test Rows Dashboard",
+	"sites":        "Hubs Clusters Carriers Planes Month Over",
+	"links":        "Hubs Clusters Carriers Planes Pairs Month Over",
+	"probes":       "Hubs Clusters Carriers Planes Sites",
+	"probe_series": "Metric Hubs Clusters Carriers Planes Sites Alias",
+	"now":          "Metric Hubs Clusters Carriers Planes Pairs Ends Test Rows Alias",
 	"annotations":  "Hubs Clusters Carriers Planes Pairs Kinds",
 }
 
@@ -33,9 +33,6 @@ func TestQueryEditorShowsEachType(t *testing.T) {
 		eval[any](b, backend)
 		for name, want := range fields {
 			query := object{"refId": "A", "version": 1, "queryType": name}
-			if name == "now" { // the first metric without statistics shows none
-				query["metric"] = "ratio"
-			}
 			for _, mode := range []string{"light", "dark"} {
 				b.show("query", query, mode)
 				b.save("query-" + name + "-" + mode)
@@ -55,8 +52,8 @@ func TestQueryEditorFollowsTheMetric(t *testing.T) {
 		for _, c := range []struct{ queryType, metric, want string }{
 			{"series", "loss", "Metric Hubs Clusters Carriers Planes Pairs Ends Test Step Alias"},
 			{"series", "limit", "Metric Hubs Clusters Carriers Planes Pairs Ends Alias"},
-			{"now", "silent", "Metric Hubs Clusters Carriers Planes Sites"},
-			{"now", "rate_margin", "Metric Hubs Carriers Planes Month"},
+			{"now", "silent", "Metric Hubs Clusters Carriers Planes Sites Rows Alias"},
+			{"now", "rate_margin", "Metric Hubs Carriers Planes Month Rows Alias"},
 		} {
 			b.show("query", object{"refId": "A", "queryType": c.queryType, "metric": c.metric}, "light")
 			if got := strings.Join(b.labels(), " "); got != "Query type "+c.want {
@@ -148,7 +145,7 @@ func TestQueryEditorTakesWhatIsSaved(t *testing.T) {
 			{object{"refId": "A", "queryType": "series", "hubs": []any{nil, 4, "two", object{}}}, "two"},
 			{object{"refId": "A", "queryType": "of-tomorrow"}, `knows no query type "of-tomorrow"`},
 			{object{"refId": "A", "queryType": "series", "metric": "of-tomorrow"}, `has no metric "of-tomorrow"`},
-			{object{"refId": "A", "version": 99, "queryType": "matrix", "month": "2025-06"}, "2025-06"},
+			{object{"refId": "A", "version": 99, "queryType": "matrix", "month": "2025-06"}, "A newer version of the plugin wrote this query (99"},
 		} {
 			b.show("query", c.saved, "light")
 			if text := b.text(); !strings.Contains(text, c.says) {

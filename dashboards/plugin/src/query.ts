@@ -18,17 +18,23 @@ function positive(value: unknown): number | undefined {
   return typeof n === 'number' && Number.isInteger(n) && n > 0 ? n : undefined;
 }
 
+/** The version of a saved query if it is newer than this, else this one. */
+export function newer(saved: unknown): number {
+  return typeof saved === 'number' && saved > version ? saved : version;
+}
+
 const texts = ['test', 'metric', 'step', 'alias', 'month', 'over', 'dashboard'] as const;
 const lists = [...scopes, 'statistics', 'kinds'] as const;
 
 /**
  * A saved query as this version has it. It may be of an older or newer version,
  * or written by hand: what has the wrong type is left out, what is not known is
- * kept, and a query type that is not known is left for the editor to tell.
+ * kept, and a query type or version that is not known is left for the editor, and
+ * the back end, to tell.
  */
 export function migrate(saved: unknown): Query {
   const from = (typeof saved === 'object' && saved !== null && !Array.isArray(saved) ? saved : {}) as Record<string, unknown>;
-  const query: Record<string, unknown> = { ...from, version, refId: text(from.refId) ?? 'A', queryType: text(from.queryType) ?? 'series' };
+  const query: Record<string, unknown> = { ...from, version: newer(from.version), refId: text(from.refId) ?? 'A', queryType: text(from.queryType) ?? 'series' };
   for (const field of texts) {
     set(query, field, text(from[field]));
   }

@@ -17,9 +17,10 @@ export interface QueryType extends Choice {
   metrics: Choice[]; // the first is the default
 }
 
-const links: Scope[] = ['hubs', 'clusters', 'carriers', 'planes', 'pairs'];
+const clusters: Scope[] = ['hubs', 'clusters', 'carriers', 'planes'];
+const links: Scope[] = [...clusters, 'pairs'];
 const ends: Scope[] = [...links, 'ends'];
-const probes: Scope[] = ['hubs', 'clusters', 'carriers', 'planes', 'sites'];
+const probes: Scope[] = [...clusters, 'sites'];
 const rates: Scope[] = ['hubs', 'carriers', 'planes'];
 
 const ratio: Choice = { value: 'ratio', label: 'Ratio', description: 'RTT divided by the theoretical RTT of the link' };
@@ -46,11 +47,11 @@ export const queryTypes: QueryType[] = [
   },
   {
     value: 'rate', label: 'Rate', description: 'Compliant pairs in percent, month by month, beside the target',
-    scopes: rates, fields: [], metrics: [],
+    scopes: rates, fields: ['month'], metrics: [],
   },
   {
     value: 'verdicts', label: 'Verdicts', description: 'The verdict on each pair, month by month, for a state timeline',
-    scopes: links, fields: [], metrics: [],
+    scopes: links, fields: ['limit'], metrics: [],
   },
   {
     value: 'matrix', label: 'Matrix', description: 'A table from clusters to clusters; each cell leads to its link',
@@ -63,23 +64,23 @@ export const queryTypes: QueryType[] = [
   },
   {
     value: 'changes', label: 'Changes', description: 'The time range beside the time of the same length before it; largest change first',
-    scopes: ends, fields: ['test', 'statistics', 'limit', 'dashboard'], metrics: [],
+    scopes: ends, fields: ['test', 'limit', 'dashboard'], metrics: [],
   },
   {
     value: 'sites', label: 'Map of sites', description: 'Sites with their places, for a map',
-    scopes: probes, fields: ['month', 'over', 'limit'], metrics: [],
+    scopes: clusters, fields: ['month', 'over'], metrics: [],
   },
   {
     value: 'links', label: 'Map of links', description: 'Links with the places of both sides, for a map',
-    scopes: links, fields: ['month', 'over', 'limit'], metrics: [],
+    scopes: links, fields: ['month', 'over'], metrics: [],
   },
   {
     value: 'probes', label: 'Probes', description: 'A table of probes: alive or silent, clock, timestamps, missing windows',
-    scopes: probes, fields: ['limit'], metrics: [],
+    scopes: probes, fields: [], metrics: [],
   },
   {
     value: 'probe_series', label: 'Probe series', description: 'How well each probe worked, over time',
-    scopes: probes, fields: ['step', 'alias'],
+    scopes: probes, fields: ['alias'],
     metrics: [
       missing, waited,
       { value: 'clock_error', label: 'Clock error', description: 'What the clock may be wrong by, in µs' },
@@ -96,7 +97,7 @@ export const queryTypes: QueryType[] = [
   },
   {
     value: 'now', label: 'One value, for alerting', description: 'One value for each end, probe or month, over the whole time range',
-    scopes: [...ends, 'sites'], fields: ['test', 'statistics', 'month'],
+    scopes: [...ends, 'sites'], fields: ['test', 'month', 'limit', 'alias'],
     metrics: [
       ratio, rtt, loss,
       { value: 'silent', label: 'Silent', description: 'Since when nothing came from a probe, in s' },

@@ -1,11 +1,11 @@
 import React from 'react';
 import { QueryEditorProps } from '@grafana/data';
-import { InlineFieldRow } from '@grafana/ui';
+import { Alert, InlineFieldRow } from '@grafana/ui';
 
 import { DataSource } from '../datasource';
 import { migrate } from '../query';
 import { annotationKinds, Field, fieldsOf, queryTypes, scopesOf, spans, statistics, steps, typeOf } from '../queryTypes';
-import { Options, Query, Scope, VariableKind } from '../types';
+import { Options, Query, Scope, VariableKind, version } from '../types';
 import { ChoiceField, ListField, TextField, Trouble, ValueField, ValuesField } from './fields';
 import { kindWords } from './scopes';
 import { useValues, Values } from './useValues';
@@ -22,7 +22,7 @@ export function QueryEditor({ datasource, query: saved, onChange, onRunQuery, on
   const values = useValues(datasource, kindsOf(scopes, fields), query);
   const id = (field: string) => `fibergauge-${query.refId}-${field}`;
 
-  const write = (part: Partial<Query>) => onChange(migrate({ ...query, ...part }));
+  const write = (part: Partial<Query>) => onChange(migrate({ ...query, version, ...part }));
   const choose = (part: Partial<Query>) => {
     write(part);
     onRunQuery();
@@ -31,6 +31,11 @@ export function QueryEditor({ datasource, query: saved, onChange, onRunQuery, on
   return (
     <>
       <Trouble error={values.error} />
+      {query.version !== version && (
+        <Alert severity="warning" title={`A newer version of the plugin wrote this query (${query.version}; this one reads ${version})`}>
+          Update the plugin. What is changed here is saved in the form of this version.
+        </Alert>
+      )}
       <InlineFieldRow>
         {only === undefined && (
           <ChoiceField
@@ -101,16 +106,21 @@ function OtherField({ id, field, query, values, choose, write, onRunQuery }: Oth
     case 'step':
       return <ChoiceField id={id} label="Step" tooltip="How much time a point stands for. Empty: what suits the time range" choices={steps} placeholder="What suits" value={query.step} onChange={(step) => choose({ step })} />;
     case 'month':
-      return <ValueField id={id} label="Month" tooltip="Such as 2025-06. Empty: the newest with data that begins in the time range, or before its end if none does" kind="months" values={values} placeholder="Newest" value={query.month} onChange={(month) => choose({ month })} />;
+      return <ValueField id={id} label="Month" tooltip={`Such as 2025-06. Empty: ${everyMonth(query) ? 'every month that begins in the time range' : 'the newest with data that begins before the end of the time range'}`} kind="months" values={values} placeholder={everyMonth(query) ? 'Every' : 'Newest'} value={query.month} onChange={(month) => choose({ month })} />;
     case 'over':
       return <ChoiceField id={id} label="Over" tooltip="The month gives the official verdict; the time range gives the figures of exactly that time. Empty: month" choices={spans} placeholder="Month" value={query.over} onChange={(over) => choose({ over })} />;
     case 'kinds':
       return <ListField id={id} label="Kinds" tooltip="What is annotated. Empty: all" placeholder="All" options={annotationKinds} value={query.kinds} onChange={(kinds) => choose({ kinds })} />;
     case 'limit':
-      return <TextField id={id} label="Rows" tooltip="At most so many rows, the worst first. Empty: all" placeholder="All" type="number" min={1} value={query.limit} onChange={(v) => write({ limit: v === '' ? undefined : Number(v) })} onBlur={onRunQuery} />;
+      return <TextField id={id} label="Rows" tooltip="At most so many rows, lines or values, the worst or highest first. Empty: all" placeholder="All" type="number" min={1} value={query.limit} onChange={(v) => write({ limit: v === '' ? undefined : Number(v) })} onBlur={onRunQuery} />;
     case 'dashboard':
       return <TextField id={id} label="Dashboard" tooltip="UID of the dashboard to which a cell leads. Empty: fibergauge-link" placeholder="fibergauge-link" value={query.dashboard} onChange={(dashboard) => write({ dashboard })} onBlur={onRunQuery} />;
     case 'alias':
-      return <TextField id={id} label="Alias" tooltip="Name of a series. {{from}}, {{to}}, {{pair}}, {{carrier}}, {{plane}}, {{statistic}}, {{metric}} and {{site}} are replaced" placeholder="{{from}} > {{to}}" value={query.alias} onChange={(alias) => write({ alias })} onBlur={onRunQuery} />;
+      return <TextField id={id} label="Alias" tooltip="Name of a series. {{from}}, {{to}}, {{pair}}, {{carrier}}, {{plane}}, {{statistic}}, {{metric}}, {{site}} and {{month}} are replaced" placeholder="{{from}} > {{to}}" value={query.alias} onChange={(alias) => write({ alias })} onBlur={onRunQuery} />;
   }
+}
+
+// A rate is of as many months as there are; all else that is of months is of one.
+function everyMonth(query: Query): boolean {
+  return query.queryType === 'rate';
 }
