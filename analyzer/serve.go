@@ -98,7 +98,7 @@ func (c *serveCommand) Run(ctx context.Context, env *cli.Env) (err error) {
 	}
 	server := &serve.Server{
 		Mesh: m, Policy: p, Store: s, Days: cache, Fallback: fallback,
-		GeneratedBy: generatedBy(), Metrics: metrics, Log: env.Log,
+		Ahead: cache != nil, GeneratedBy: generatedBy(), Metrics: metrics, Log: env.Log,
 	}
 	scheme, encryption := "http", (*tls.Config)(nil)
 	if certificate != nil {

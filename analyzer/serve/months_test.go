@@ -2,6 +2,7 @@ package serve
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -67,6 +68,34 @@ func TestRatesOfPlanes(t *testing.T) {
 			t.Errorf("%s: list: %+v", who, list.Months)
 		}
 	}
+}
+
+// The months that a list begins with are made when the server starts, newest first,
+// without anybody asking; a month that cannot be made keeps none of the others.
+func TestMonthsAreMadeAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, source, _ := minute(t)
+		zone := s.Mesh.Location()
+		time.Sleep(time.Until(time.Date(2026, 9, 15, 12, 0, 0, 0, zone)))
+		for i := range 14 {
+			source.Put(t, scenario.Window(s.Mesh, "c1", "b1", time.Date(2026, time.Month(9-i), 1, 0, 0, 0, 0, zone), scenario.Same(20_000, 60), 0))
+		}
+		of := s.parts(s.shelf(t.Context()))
+		s.lookAhead(t.Context(), of)
+		answer := ask[api.Months](t, s.handlerOf(of), MonthsPath+"?limit=14")
+		for i, m := range answer.Months {
+			// That the thirteenth is not there shows that the list makes none at once.
+			if m.Pending != (i >= monthsAtOnce) {
+				t.Errorf("%s: pending %v", m.Month, m.Pending)
+			}
+		}
+		if len(answer.Months) != 14 {
+			t.Errorf("%d months", len(answer.Months))
+		}
+		synctest.Wait()
+		source.Err = errors.New("no answer")
+		s.lookAhead(t.Context(), s.parts(s.shelf(t.Context()))) // says so, and ends
+	})
 }
 
 // Months are listed newest first, page by page, those without windows left out;

@@ -2,9 +2,11 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/report"
+	"github.com/fibergauge/fibergauge/analyzer/shelf"
 	"github.com/fibergauge/fibergauge/mesh"
 )
 
@@ -63,6 +65,30 @@ func (s *Server) prepare(ctx context.Context, now time.Time) (*time.Location, er
 	}
 	s.Log.Info("day records are ready", "from", plan.Period.From, "to", plan.Period.To, "took", time.Since(began).Round(time.Millisecond))
 	return zone, nil
+}
+
+// lookAhead reads what else the first to ask would wait for: the journal, and the
+// reports of the months that a list begins with, which are forgotten when the
+// program ends. Newest first and one at a time; it returns when all are made.
+func (s *Server) lookAhead(ctx context.Context, of parts) {
+	began := time.Now()
+	err := of.admitted.follow(ctx)
+	months, _, failed := of.seen.months(ctx, "", monthsAtOnce)
+	err = errors.Join(err, failed)
+	for _, month := range months {
+		period, failed := of.made.Resolve(ctx, report.Span{Period: month})
+		if failed == nil {
+			failed = of.made.Ahead(ctx, shelf.KeyOf(period, false, false))
+		}
+		if err = errors.Join(err, failed); ctx.Err() != nil {
+			return
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("not all rates of months are made ahead; they are made when they are asked for", "error", err)
+		return
+	}
+	s.Log.Debug("the rates of months are ready", "months", len(months), "took", time.Since(began).Round(time.Millisecond))
 }
 
 // midnight begins the day so many days after that of t: later than 0:00 where the

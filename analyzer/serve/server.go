@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -58,6 +59,7 @@ type Server struct {
 	Days        *records.Cache       // day records; nil: every report reads all windows
 	Fallback    *report.Period       // of requests that name no period; nil: they are refused
 	Readers     func() *readers.List // who may ask; nil: everybody, everything
+	Ahead       bool                 // Run makes the months that a list begins with before anybody asks
 	GeneratedBy string
 	Metrics     *Metrics
 	Log         *slog.Logger
@@ -69,14 +71,17 @@ type Server struct {
 func (s *Server) Run(ctx context.Context, listener net.Listener, encryption *tls.Config) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	made := s.shelf(requests)
+	of := s.parts(made)
+	var ahead sync.WaitGroup
 	defer made.Wait()
+	defer ahead.Wait()
 	defer cancel()
 	listener = newCrowd(listener, maxConnections, maxConnectionsOfEach, s.Metrics.crowded.Inc)
 	if encryption != nil {
 		listener = tls.NewListener(listener, encryption)
 	}
 	server := &http.Server{
-		Handler:                      s.ownNames(s.handler(made)),
+		Handler:                      s.ownNames(s.handlerOf(of)),
 		DisableGeneralOptionsHandler: true, // its answer asks nobody who they are
 		ReadHeaderTimeout:            readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
@@ -87,6 +92,9 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, encryption *tls
 	// One request at a time on a connection, so that the bounds on connections
 	// are bounds on requests.
 	server.Protocols.SetHTTP1(true)
+	if s.Ahead {
+		ahead.Go(func() { s.lookAhead(requests, of) })
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

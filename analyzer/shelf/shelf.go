@@ -199,6 +199,22 @@ func (s *Shelf) Soon(ctx context.Context, keys ...Key) (*Made, error) {
 	return shown, nil
 }
 
+// Ahead makes a report before anybody asks for it, unless a good one is there. It
+// takes its turn with what Soon begins, so that readers have the other one.
+func (s *Shelf) Ahead(ctx context.Context, key Key) error {
+	for {
+		_, err := s.Report(ctx, key, nobody)
+		if !errors.Is(err, ErrBusy) {
+			return err
+		}
+		select {
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // Kept gives a report that is there, whether it is still good or not; nil if
 // there is none. Nothing is made.
 func (s *Shelf) Kept(key Key) *Made {
