@@ -175,7 +175,7 @@ func TestRefusals(t *testing.T) {
 			"the analyzer refuses the query: with step window a time of at most 8 days is answered; ask for less"},
 		{"broken", refusing(500, "see the log"), backend.StatusBadGateway, "the analyzer answers 500 Internal Server Error: see the log"},
 		{"another server", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, backend.StatusBadGateway, "no analyzer answers at "},
-		{"redirected", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example/", 302) }, backend.StatusBadGateway,
+		{"redirected", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound) }, backend.StatusBadGateway,
 			"the address redirects elsewhere, where the token is not sent: enter the address that answers itself"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -75,7 +75,7 @@ func dispense[T any](t testing.TB, protocol plugin.ClientProtocol, name string) 
 
 // Settings are those of a data source that asks an analyzer.
 func Settings(url, token string) backend.PluginContext {
-	return backend.PluginContext{OrgID: 1, PluginID: datasource.PluginID, DataSourceInstanceSettings: &backend.DataSourceInstanceSettings{
+	return backend.PluginContext{PluginID: datasource.PluginID, DataSourceInstanceSettings: &backend.DataSourceInstanceSettings{
 		ID: 1, UID: "fibergauge", Name: "Fibergauge", Type: datasource.PluginID, URL: url,
 		JSONData: []byte("{}"), DecryptedSecureJSONData: map[string]string{"token": token}, Updated: time.Unix(1, 0),
 	}}
