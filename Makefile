@@ -74,5 +74,6 @@ release: ## what is published, into dist/: programs, packages of the probe, chec
 	@scripts/release
 
 .PHONY: clean
+# Not all of out: compose.yaml keeps keys and stores there.
 clean: ## remove what was built and what the demo left
-	@rm -rf bin out dist
+	@rm -rf bin out/demo out/bench dist
