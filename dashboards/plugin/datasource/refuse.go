@@ -39,7 +39,7 @@ func (u *upstream) explain(err error) (backend.Status, string) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return backend.StatusTimeout, fmt.Sprintf("the analyzer at %s has not answered within %s: ask for a shorter time, or raise the timeout in the settings of the data source; if it never answers, look at its log", u.url, u.timeout)
 	case errors.As(err, &authority):
-		return backend.StatusBadGateway, fmt.Sprintf("the certificate of %s is not of an authority that Grafana knows: put the authority's into the settings of the data source, as CA certificate", u.url)
+		return backend.StatusBadGateway, fmt.Sprintf("the certificate of %s is not of an authority that Grafana knows: switch on Own authority in the settings of the data source, and put its certificate there", u.url)
 	case errors.As(err, &host), errors.As(err, &certificate):
 		return backend.StatusBadGateway, fmt.Sprintf("the certificate of %s is not good for it: %v", u.url, err)
 	}

@@ -92,7 +92,7 @@ export const queryTypes: QueryType[] = [
       { value: 'duplicate', label: 'Duplicate packets', description: 'Packets that came back more than once' },
       { value: 'send_error', label: 'Packets not sent', description: 'Packets that the host did not send' },
       { value: 'unstamped', label: 'Unstamped packets', description: 'Packets without a moment from the kernel' },
-      { value: 'admissions', label: 'Admissions', description: 'Windows that the collector admitted' },
+      { value: 'admissions', label: 'Admissions', description: 'How often the collector stored windows of the probe' },
     ],
   },
   {
