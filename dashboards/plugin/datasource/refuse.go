@@ -40,7 +40,9 @@ func (u *upstream) explain(err error) (backend.Status, string) {
 		return backend.StatusTimeout, fmt.Sprintf("the analyzer at %s has not answered within %s: ask for a shorter time, or raise the timeout in the settings of the data source; if it never answers, look at its log", u.url, u.timeout)
 	case errors.As(err, &authority):
 		return backend.StatusBadGateway, fmt.Sprintf("the certificate of %s is not of an authority that Grafana knows: switch on Own authority in the settings of the data source, and put its certificate there", u.url)
-	case errors.As(err, &host), errors.As(err, &certificate):
+	case errors.As(err, &host):
+		return backend.StatusBadGateway, fmt.Sprintf("the certificate of %s is for another name: enter one that it has as Server name in the settings of the data source, or have one issued for this address (%v)", u.url, host)
+	case errors.As(err, &certificate):
 		return backend.StatusBadGateway, fmt.Sprintf("the certificate of %s is not good for it: %v", u.url, err)
 	}
 	return backend.StatusBadGateway, fmt.Sprintf("no analyzer answers at %s: start fibergauge-analyzer serve, or mend the URL in the settings of the data source (%v)", u.url, err)

@@ -3,6 +3,7 @@ package datasource
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -212,6 +213,18 @@ func TestUnknownAuthority(t *testing.T) {
 	defer server.Close()
 	got := sourceAt(t, server.URL, "{}", nil).one(t, "{}")
 	if want := "the certificate of " + server.URL + " is not of an authority that Grafana knows"; got.Error == nil || !strings.HasPrefix(got.Error.Error(), want) {
+		t.Errorf("%v; want %q", got.Error, want)
+	}
+}
+
+func TestAnotherName(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the handshake that is to fail
+	server.StartTLS()
+	defer server.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	got := sourceAt(t, server.URL, `{"tlsAuthWithCACert": true, "serverName": "analyzer.invalid"}`, map[string]string{"tlsCACert": string(authority)}).one(t, "{}")
+	if want := "the certificate of " + server.URL + " is for another name: enter one that it has as Server name"; got.Error == nil || !strings.HasPrefix(got.Error.Error(), want) {
 		t.Errorf("%v; want %q", got.Error, want)
 	}
 }
