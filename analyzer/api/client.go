@@ -44,6 +44,9 @@ type Client struct {
 	cache *cache
 }
 
+// ErrInClear is why a token does not go to another machine without TLS.
+var ErrInClear = errors.New("everybody on the way could read the token; use https")
+
 // NewClient makes a client of the server at an address such as
 // https://analyzer.example:8470.
 func NewClient(baseURL string, o Options) (*Client, error) {
@@ -55,7 +58,7 @@ func NewClient(baseURL string, o Options) (*Client, error) {
 		return nil, fmt.Errorf("address of the analyzer: %.80q is not one such as https://analyzer.example:8470", baseURL)
 	}
 	if o.Token != "" && base.Scheme == "http" && !loopback(base.Hostname()) && !o.PlainHTTP {
-		return nil, fmt.Errorf("address of the analyzer: by %s everybody on the way could read the token; use https", base.Redacted())
+		return nil, fmt.Errorf("address of the analyzer: by %s %w", base.Redacted(), ErrInClear)
 	}
 	if strings.ContainsAny(o.Token+o.UserAgent, "\r\n") {
 		return nil, errors.New("a token or user agent has no line breaks")
@@ -101,6 +104,9 @@ func version() string {
 type Error struct {
 	Problem
 	RetryAfter time.Duration // 0: not said
+	// Stranger says that the answer describes no problem, so that it is hardly of
+	// an analyzer.
+	Stranger bool
 }
 
 func (e *Error) Error() string {
@@ -361,7 +367,7 @@ func failure(r *http.Response) error {
 	e := &Error{}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxProblem))
 	if err != nil || json.Unmarshal(body, &e.Problem) != nil || e.Detail == "" {
-		e.Problem = Problem{Type: "about:blank", Title: http.StatusText(r.StatusCode), Detail: "no problem is described; is it a fibergauge-analyzer that answers there?"}
+		e.Stranger, e.Problem = true, Problem{Type: "about:blank", Title: http.StatusText(r.StatusCode), Detail: "no problem is described; is it a fibergauge-analyzer that answers there?"}
 	}
 	e.Status = r.StatusCode
 	if seconds, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && seconds > 0 {

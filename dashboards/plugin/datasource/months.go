@@ -109,11 +109,11 @@ func (q *Query) rateOf(m *api.MonthSummary) *api.Rate {
 	return m.Rate
 }
 
-// verdictColours tell the verdicts apart for everybody (Okabe and Ito).
+// verdictMapping names the verdicts, in colours that tell them apart for everybody (Okabe and Ito).
 var verdictMapping = data.ValueMappings{data.ValueMapper{
 	string(api.Compliant):       {Text: "complies", Color: "#0072B2", Index: 0},
 	string(api.NonCompliant):    {Text: "misses", Color: "#D55E00", Index: 1},
-	string(api.NotDemonstrated): {Text: "not demonstrated", Color: "#999999", Index: 2},
+	string(api.NotDemonstrated): {Text: "not demonstrated", Color: "#E69F00", Index: 2},
 }}
 
 // verdicts are those of each pair by month.

@@ -33,7 +33,7 @@ func (u *upstream) explain(err error) (backend.Status, string) {
 	case u.broken != nil:
 		return backend.StatusBadRequest, u.broken.Error()
 	case errors.As(err, &answered):
-		return explainAnswer(answered)
+		return u.explainAnswer(answered)
 	case errors.Is(err, context.Canceled):
 		return backend.StatusTimeout, "the query was cancelled"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
@@ -48,7 +48,7 @@ func (u *upstream) explain(err error) (backend.Status, string) {
 	return backend.StatusBadGateway, fmt.Sprintf("no analyzer answers at %s: start fibergauge-analyzer serve, or mend the URL in the settings of the data source (%v)", u.url, err)
 }
 
-func explainAnswer(e *api.Error) (backend.Status, string) {
+func (u *upstream) explainAnswer(e *api.Error) (backend.Status, string) {
 	switch {
 	case older(e):
 		return backend.StatusNotImplemented, fmt.Sprintf("the analyzer is older than this plugin and does not answer this query: update fibergauge-analyzer (it says: %s)", e.Detail)
@@ -60,6 +60,8 @@ func explainAnswer(e *api.Error) (backend.Status, string) {
 		return backend.StatusTooManyRequests, fmt.Sprintf("the analyzer is busy: refresh in a while (it says: %s)", e.Detail)
 	case e.Status >= 300 && e.Status < 400:
 		return backend.StatusBadGateway, "the address redirects elsewhere, where the token is not sent: enter the address that answers itself"
+	case e.Stranger:
+		return backend.StatusBadGateway, fmt.Sprintf("what answers at %s, with status %d, is no analyzer, or something in front of it: mend the URL in the settings of the data source; with TLS it begins with https://", u.url, e.Status)
 	case e.Status >= 400 && e.Status < 500:
 		return backend.Status(e.Status), "the analyzer refuses the query: " + e.Detail
 	}

@@ -75,7 +75,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{"no URL", "", "{}", nil, "the data source has no URL: enter that of fibergauge-analyzer serve, such as https://analyzer.example:8470"},
 		{"no scheme", "analyzer.example:8470", "{}", nil, `address of the analyzer: "analyzer.example:8470" is not one such as https://analyzer.example:8470`},
-		{"a token in clear", "http://analyzer.example:8470", "{}", map[string]string{"token": "t"}, "address of the analyzer: by http://analyzer.example:8470 everybody on the way could read the token; use https"},
+		{"a token in clear", "http://analyzer.example:8470", "{}", map[string]string{"token": "t"}, "address of the analyzer: by http://analyzer.example:8470 everybody on the way could read the token; use https; or allow it in the settings, as Token over plain HTTP"},
 		{"a timeout of nothing", "https://analyzer.example", `{"timeout": 0}`, nil, `the timeout is "0"; allowed: 1 to 600 seconds`},
 		{"a timeout in words", "https://analyzer.example", `{"timeout": "soon"}`, nil, "the settings of the data source cannot be read: "},
 		{"no certificate", "https://analyzer.example", `{"tlsAuthWithCACert": true}`, map[string]string{"tlsCACert": "not PEM"}, "the certificates in the settings cannot be used: "},
@@ -176,6 +176,9 @@ func TestRefusals(t *testing.T) {
 			"the analyzer refuses the query: with step window a time of at most 8 days is answered; ask for less"},
 		{"broken", refusing(500, "see the log"), backend.StatusBadGateway, "the analyzer answers 500 Internal Server Error: see the log"},
 		{"another server", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, backend.StatusBadGateway, "no analyzer answers at "},
+		{"http to a port of TLS", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Client sent an HTTP request to an HTTPS server.", 400)
+		}, backend.StatusBadGateway, "what answers at http://127.0.0.1:"},
 		{"redirected", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound) }, backend.StatusBadGateway,
 			"the address redirects elsewhere, where the token is not sent: enter the address that answers itself"},
 	} {

@@ -86,6 +86,9 @@ func newUpstream(instance backend.DataSourceInstanceSettings) (*upstream, error)
 	asking, err := api.NewClient(instance.URL, api.Options{
 		Token: strings.TrimSpace(instance.DecryptedSecureJSONData["token"]), HTTPClient: client, UserAgent: PluginID, PlainHTTP: own.PlainHTTP,
 	})
+	if errors.Is(err, api.ErrInClear) {
+		return nil, fmt.Errorf("%w; or allow it in the settings, as Token over plain HTTP", err)
+	}
 	if err != nil {
 		return nil, err
 	}
