@@ -24,6 +24,9 @@ type Records interface {
 	// Load gives the days of keys, which are of one link and ascend; nil for each
 	// that there is none of. Without hours these are at rest.
 	Load(ctx context.Context, keys []DayKey, hours bool) ([]*Day, error)
+	// LoadSums is Load without hours and their bins: days of which there is only
+	// what is of the whole day.
+	LoadSums(ctx context.Context, keys []DayKey) ([]*Day, error)
 	// LoadHours adds them to days that are at rest. They stay at rest where the
 	// record is not that of the day any more.
 	LoadHours(ctx context.Context, keys []DayKey, days []*Day) error
@@ -63,11 +66,35 @@ type Link struct {
 // exist, or if its labels are of another cluster, carrier, plane or method:
 // the distance that the mesh gives is not of what the window measured.
 func Read(ctx context.Context, source Source, records Records, scope *Scope, hours bool) (*Link, error) {
+	maker, err := readDays(ctx, source, records, scope, func(keys []DayKey) ([]*Day, error) { return records.Load(ctx, keys, hours) })
+	if err != nil {
+		return nil, err
+	}
+	link := &Link{Src: scope.Src.ID, Dst: scope.Dst.ID, Test: scope.Test.Name, Days: maker.days}
+	for _, day := range link.Days {
+		link.Add(&day.Facts)
+	}
+	return link, nil
+}
+
+// ReadSums is Read for whoever asks of each day as a whole only. A day from the
+// records has no bins.
+func ReadSums(ctx context.Context, source Source, records Records, scope *Scope) ([]*Day, error) {
+	maker, err := readDays(ctx, source, records, scope, func(keys []DayKey) ([]*Day, error) { return records.LoadSums(ctx, keys) })
+	if err != nil {
+		return nil, err
+	}
+	return maker.days, nil
+}
+
+// readDays loads days, unless there are no records, and makes those that are not
+// there.
+func readDays(ctx context.Context, source Source, records Records, scope *Scope, load func([]DayKey) ([]*Day, error)) (*dayMaker, error) {
 	maker := newDayMaker(scope)
 	keys := scope.keys()
 	if records != nil {
 		var err error
-		if maker.days, err = records.Load(ctx, keys, hours); err != nil {
+		if maker.days, err = load(keys); err != nil {
 			return nil, err
 		}
 	}
@@ -100,11 +127,7 @@ func Read(ctx context.Context, source Source, records Records, scope *Scope, hou
 		}
 		first = last
 	}
-	link := &Link{Src: scope.Src.ID, Dst: scope.Dst.ID, Test: scope.Test.Name, Days: maker.days}
-	for _, day := range link.Days {
-		link.Add(&day.Facts)
-	}
-	return link, nil
+	return maker, nil
 }
 
 // Wake loads the hours of a link that was read of a scope without them. False if

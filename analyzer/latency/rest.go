@@ -38,7 +38,13 @@ func (d *Day) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary reads what MarshalBinary wrote. The hours are then at rest.
-func (d *Day) UnmarshalBinary(data []byte) error {
+func (d *Day) UnmarshalBinary(data []byte) error { return d.unmarshal(data, true) }
+
+// UnmarshalSums is UnmarshalBinary without the hours: of these there is no bin.
+// Whoever draws a year of a country by days spares most of the time and memory.
+func (d *Day) UnmarshalSums(data []byte) error { return d.unmarshal(data, false) }
+
+func (d *Day) unmarshal(data []byte, hours bool) error {
 	r, ok := checked(data)
 	if !ok {
 		return errDay
@@ -50,11 +56,18 @@ func (d *Day) UnmarshalBinary(data []byte) error {
 	if r.bad {
 		return errDay
 	}
-	d.Bins = make([]Bin, bins)
+	if hours {
+		d.Bins = make([]Bin, bins)
+	}
 	d.Open.read(&r)
 	d.Excused.read(&r)
-	for i := range d.Bins {
-		d.Bins[i].read(&r)
+	var passed Bin
+	for i := range bins {
+		bin := &passed
+		if hours {
+			bin = &d.Bins[i]
+		}
+		bin.read(&r)
 	}
 	return r.histograms(d.histograms())
 }

@@ -90,6 +90,15 @@ func TestDayAtRest(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
 		}
+		sums := &Day{}
+		if err := sums.UnmarshalSums(data); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		whole := *want
+		whole.Bins, whole.HoursAtRest = nil, true
+		if diff := cmp.Diff(&whole, sums, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("seed %d: of the whole day (-want +got):\n%s", seed, diff)
+		}
 		for what, read := range map[string]struct {
 			data []byte
 			into func([]byte) error

@@ -29,15 +29,7 @@ func (c *Cache) Begin(ctx context.Context) (*Session, error) {
 // Load gives the days of keys, which are of one link; nil for each that has to
 // be made. Without hours these are at rest.
 func (s *Session) Load(ctx context.Context, keys []latency.DayKey, hours bool) ([]*latency.Day, error) {
-	days := make([]*latency.Day, len(keys))
-	err := s.each(ctx, "record FROM day", keys, func(i int, record []byte) error {
-		day := &latency.Day{}
-		if err := day.UnmarshalBinary(record); err != nil {
-			return err
-		}
-		days[i] = day
-		return nil
-	})
+	days, err := s.load(ctx, keys, (*latency.Day).UnmarshalBinary)
 	if err != nil || !hours {
 		return days, err
 	}
@@ -50,6 +42,24 @@ func (s *Session) Load(ctx context.Context, keys []latency.DayKey, hours bool) (
 		}
 	}
 	return days, nil
+}
+
+// LoadSums gives the days of keys as Load does, without any hours.
+func (s *Session) LoadSums(ctx context.Context, keys []latency.DayKey) ([]*latency.Day, error) {
+	return s.load(ctx, keys, (*latency.Day).UnmarshalSums)
+}
+
+func (s *Session) load(ctx context.Context, keys []latency.DayKey, read func(*latency.Day, []byte) error) ([]*latency.Day, error) {
+	days := make([]*latency.Day, len(keys))
+	err := s.each(ctx, "record FROM day", keys, func(i int, record []byte) error {
+		day := &latency.Day{}
+		if err := read(day, record); err != nil {
+			return err
+		}
+		days[i] = day
+		return nil
+	})
+	return days, err
 }
 
 // LoadHours adds the hours of days that are at rest, where the record still is

@@ -246,17 +246,17 @@ func (h *health) stepOf(ms int64) (int, bool) {
 
 // days adds days from the records, and notes where the last windows are.
 func (h *health) days(ctx context.Context, p *prober, end report.End) (heard bool, err error) {
-	link, err := latency.Read(ctx, h.Store, h.Days, end.Scope, false)
+	days, err := latency.ReadSums(ctx, h.Store, h.Days, end.Scope)
 	if err != nil {
 		return false, err
 	}
 	last := latency.Span{}
-	for _, day := range link.Days {
-		if len(day.Bins) == 0 || day.Probe.Windows == 0 {
+	for _, day := range days {
+		if day.Probe.Windows == 0 {
 			continue
 		}
 		heard = true
-		at, ok := h.stepOf(day.Bins[0].FromMS)
+		at, ok := h.stepOf(day.FirstMS)
 		if !ok {
 			continue
 		}

@@ -191,14 +191,14 @@ func (r *reading) each(ctx context.Context, to sink) error {
 		if p.plan.Period.From.After(time.Now()) {
 			return nil
 		}
-		for k, end := range p.ends {
-			var err error
-			if r.Step == Window {
-				err = r.windows(ctx, p, end.Scope, p.reach[k], to)
-			} else {
-				err = r.shares(ctx, p, end.Scope, p.reach[k], to)
+		if r.Step != Window {
+			if err := r.shares(ctx, p, to); err != nil {
+				return err
 			}
-			if err != nil {
+			continue
+		}
+		for k, end := range p.ends {
+			if err := r.windows(ctx, p, end.Scope, p.reach[k], to); err != nil {
 				return err
 			}
 		}
@@ -206,41 +206,62 @@ func (r *reading) each(ctx context.Context, to sink) error {
 	return nil
 }
 
-// shares gives days or hours from the records, or the windows where there are
-// none.
-func (r *reading) shares(ctx context.Context, p *part, scope *latency.Scope, end *reach, to sink) error {
-	link, err := latency.Read(ctx, r.Store, r.Days, scope, r.Step == Hour)
-	if err != nil {
-		return err
-	}
-	give := func(step int, fromMS, toMS int64, open, excused *latency.Share) error {
-		if !r.in(fromMS) {
-			return nil
-		}
-		return to.share(end, span{int64((p.before + step - r.first) / r.merged), fromMS, toMS}, open, excused)
-	}
-	for d, day := range link.Days {
-		if len(day.Bins) == 0 {
-			continue
-		}
+// shares gives the days or hours of a part.
+func (r *reading) shares(ctx context.Context, p *part, to sink) error {
+	read := func(ctx context.Context, k int) ([]*latency.Day, error) {
 		if r.Step == Day {
-			at, _ := p.calendar.HourAt(day.Bins[len(day.Bins)-1].FromMS)
-			if err := give(d, day.Bins[0].FromMS, p.calendar.Hours[at].ToMS, &day.Open, &day.Excused); err != nil {
-				return err
-			}
-			continue
+			return latency.ReadSums(ctx, r.Store, r.Days, p.ends[k].Scope)
 		}
+		link, err := latency.Read(ctx, r.Store, r.Days, p.ends[k].Scope, true)
+		if err != nil {
+			return nil, err
+		}
+		return link.Days, nil
+	}
+	return inOrder(ctx, len(p.ends), read, func(k int, days []*latency.Day) error {
+		give := r.giveHours
+		if r.Step == Day {
+			give = r.giveDays
+		}
+		return give(p, p.reach[k], days, to)
+	})
+}
+
+func (r *reading) giveDays(p *part, end *reach, days []*latency.Day, to sink) error {
+	hours := p.calendar.Hours
+	for d, day := range days {
+		first := hours
+		for len(hours) > 0 && hours[0].Day == d {
+			hours = hours[1:]
+		}
+		last := first[len(first)-len(hours)-1]
+		if err := r.give(end, p.before+d, first[0].FromMS, last.ToMS, &day.Open, &day.Excused, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reading) giveHours(p *part, end *reach, days []*latency.Day, to sink) error {
+	for _, day := range days {
 		bins := day.Hours()
 		for b := range bins {
 			// An hour that a change of the distance cuts is several bins.
 			at, _ := p.calendar.HourAt(bins[b].FromMS)
 			hour := p.calendar.Hours[at]
-			if err := give(at, hour.FromMS, hour.ToMS, &bins[b].Open, &bins[b].Excused); err != nil {
+			if err := r.give(end, p.before+at, hour.FromMS, hour.ToMS, &bins[b].Open, &bins[b].Excused, to); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (r *reading) give(end *reach, step int, fromMS, toMS int64, open, excused *latency.Share, to sink) error {
+	if !r.in(fromMS) {
+		return nil
+	}
+	return to.share(end, span{int64((step - r.first) / r.merged), fromMS, toMS}, open, excused)
 }
 
 // windows gives windows, each in the step in which it starts.
