@@ -151,6 +151,43 @@ func (h Histogram) Lost() uint64 { return h.head().lost }
 // SumUS is the sum of the RTTs, in microseconds.
 func (h Histogram) SumUS() uint64 { return h.head().sumUS }
 
+// Packets, Percentile, Min and Mean are those of a Distribution of the same
+// packets.
+
+// Packets is the number of packets, lost ones included.
+func (h Histogram) Packets() uint64 {
+	of := h.head()
+	return of.received + of.lost
+}
+
+// Percentile is by nearest rank among all packets; false if there are none.
+func (h Histogram) Percentile(percent int) (RTT, bool) {
+	n := h.Packets()
+	if n == 0 {
+		return RTT{}, false
+	}
+	return h.At(rank(n, uint64(percent))), true
+}
+
+// Min is the shortest RTT; unbounded if every packet was lost.
+func (h Histogram) Min() (RTT, bool) { return h.At(1), h.Packets() > 0 }
+
+// Mean is over the received packets, rounded half up; unbounded if there is none.
+func (h Histogram) Mean() (RTT, bool) {
+	of := h.head()
+	switch {
+	case of.received+of.lost == 0:
+		return RTT{}, false
+	case of.received == 0:
+		return RTT{Unbounded: true}, true
+	}
+	mean, remainder := of.sumUS/of.received, of.sumUS%of.received
+	if remainder >= of.received-remainder {
+		mean++
+	}
+	return RTT{US: int64(mean)}, true
+}
+
 // Shortest is the shortest RTT in microseconds; false without any.
 func (h Histogram) Shortest() (us uint32, ok bool) {
 	of := h.head()

@@ -3,6 +3,7 @@ package latency
 import (
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -121,6 +122,42 @@ func TestHistogramsTogether(t *testing.T) {
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
+		}
+	}
+}
+
+// A histogram answers as the distribution whose packets it has.
+func TestHistogramAnswersAlike(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for range 200 {
+		h := anyHistogram(rng)
+		var d Distribution
+		d.AddHistogram(h)
+		type answers struct {
+			Packets, Lost uint64
+			Of            [7]RTT
+			Ok            [7]bool
+		}
+		of := func(x interface {
+			Packets() uint64
+			Lost() uint64
+			Min() (RTT, bool)
+			Mean() (RTT, bool)
+			Percentile(int) (RTT, bool)
+		}) (a answers) {
+			a.Packets, a.Lost = x.Packets(), x.Lost()
+			a.Of[0], a.Ok[0] = x.Min()
+			a.Of[1], a.Ok[1] = x.Mean()
+			for i, percent := range []int{1, 50, 95, 99, 100} {
+				a.Of[i+2], a.Ok[i+2] = x.Percentile(percent)
+			}
+			if a.Packets == 0 {
+				a.Of = [7]RTT{} // not asked for
+			}
+			return a
+		}
+		if diff := cmp.Diff(of(&d), of(h)); diff != "" {
+			t.Fatalf("(-distribution +histogram):\n%s", diff)
 		}
 	}
 }

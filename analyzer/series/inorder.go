@@ -12,7 +12,7 @@ import (
 func inOrder[T any](ctx context.Context, n int, read func(ctx context.Context, k int) (T, error), give func(k int, what T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	atOnce := max(2, runtime.GOMAXPROCS(0))
-	group.SetLimit(atOnce + 1) // the one that gives is one of them
+	group.SetLimit(atOnce + 1)            // the one that gives is one of them
 	room := make(chan struct{}, 2*atOnce) // read or being read, and not given yet
 	found := make([]chan T, n)
 	for k := range found {

@@ -56,10 +56,11 @@ type drawing struct {
 // line is one series, and the point of it that is being filled.
 type line struct {
 	api.LinkSeries
-	at    span // point -1 before the first
-	rtts  *latency.Distribution
-	works bool       // some packets are excused
-	ipdv  *wire.IPDV // largest of a window
+	at    span                  // point -1 before the first
+	only  latency.Histogram     // all packets, unless there are rtts
+	rtts  *latency.Distribution // all packets of several windows or histograms
+	works bool                  // some packets are excused
+	ipdv  *wire.IPDV            // largest of a window
 }
 
 func newLine(end *reach) *line {
@@ -114,16 +115,28 @@ func (d *drawing) share(end *reach, at span, open, excused *latency.Share) error
 	l := d.lines[end.number]
 	l.begin(at, d.zone)
 	for i, share := range []*latency.Share{open, excused} {
-		before := l.packets()
 		for _, h := range share.Sources() {
-			if l.rtts == nil {
-				l.rtts = new(latency.Distribution)
+			if h.Packets() > 0 {
+				l.add(h)
+				l.works = l.works || i == 1
 			}
-			l.rtts.AddHistogram(h)
 		}
-		l.works = l.works || i == 1 && l.packets() > before
 	}
 	return nil
+}
+
+// add adds packets to the point. Most points have those of one histogram, which
+// answers without being unpacked.
+func (l *line) add(h latency.Histogram) {
+	if l.rtts == nil && l.only == "" {
+		l.only = h
+		return
+	}
+	if l.rtts == nil {
+		l.rtts = new(latency.Distribution)
+		l.rtts.AddHistogram(l.only)
+	}
+	l.rtts.AddHistogram(h)
 }
 
 func (d *drawing) window(end *reach, at span, w *wire.Window) (err error) {
@@ -142,27 +155,36 @@ func (d *drawing) window(end *reach, at span, w *wire.Window) (err error) {
 	return err
 }
 
-func (l *line) packets() uint64 {
+// figures are what is asked of the packets of a point.
+type figures interface {
+	Packets() uint64
+	Lost() uint64
+	Min() (latency.RTT, bool)
+	Mean() (latency.RTT, bool)
+	Percentile(percent int) (latency.RTT, bool)
+}
+
+func (l *line) figures() figures {
 	if l.rtts == nil {
-		return 0
+		return l.only
 	}
-	return l.rtts.Packets()
+	return l.rtts
 }
 
 // close ends the point that is being filled. One without packets is none.
 func (l *line) close(zone *time.Location) {
-	if l.packets() > 0 {
-		p := pointOf(l.rtts, time.UnixMilli(l.at.fromMS).In(zone), time.UnixMilli(l.at.toMS).In(zone), l.works)
+	if of := l.figures(); of.Packets() > 0 {
+		p := pointOf(of, time.UnixMilli(l.at.fromMS).In(zone), time.UnixMilli(l.at.toMS).In(zone), l.works)
 		if l.ipdv != nil {
 			mean, most := l.ipdv.MeanUS/1000, theory.MS(int64(l.ipdv.MaxUS))
 			p.IPDVMeanMS, p.IPDVMaxMS = &mean, &most
 		}
 		l.Points = append(l.Points, p)
 	}
-	l.rtts, l.works, l.ipdv = nil, false, nil
+	l.only, l.rtts, l.works, l.ipdv = "", nil, false, nil
 }
 
-func pointOf(d *latency.Distribution, from, to time.Time, works bool) api.Point {
+func pointOf(d figures, from, to time.Time, works bool) api.Point {
 	p := api.Point{From: stamp(from), To: stamp(to), Packets: int64(d.Packets()), Lost: int64(d.Lost()), Excused: works}
 	p.MinMS, _ = show(d.Min())
 	p.MeanMS, _ = show(d.Mean())
