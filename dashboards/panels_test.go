@@ -306,7 +306,7 @@ func (g *panelRunner) alerts(t *testing.T) string {
 			}
 			// The quarter of an hour in which the generated windows of a day came.
 			to := yearEnd.AddDate(0, 0, -1).Add(15 * time.Minute)
-			answers, err := g.plugin.Query(t.Context(), g.of, backend.DataQuery{
+			answers, err := g.plugin.Rule(t.Context(), g.of, backend.DataQuery{
 				RefID: "A", QueryType: ask.QueryType, JSON: body, TimeRange: backend.TimeRange{From: to.Add(-time.Duration(ask.Range["from"]) * time.Second), To: to},
 			})
 			if err != nil || answers["A"].Error != nil || len(answers["A"].Frames) == 0 {
@@ -319,20 +319,23 @@ func (g *panelRunner) alerts(t *testing.T) string {
 				t.Fatalf("%s: %v", rule.UID, err)
 			}
 			fires := map[string]bool{}
-			for _, frame := range answers["A"].Frames {
-				if len(frame.Fields) != 1 || frame.Rows() != 1 || frame.Meta.Type != data.FrameTypeNumericMulti {
-					t.Errorf("%s: alerting needs one number, and not %d fields of type %s", rule.UID, len(frame.Fields), frame.Meta.Type)
-					continue
+			// Grafana 9 takes one table of numbers, whose words are labels.
+			frame := answers["A"].Frames[0]
+			last := len(frame.Fields) - 1
+			if len(answers["A"].Frames) != 1 || frame.Meta.Type != data.FrameTypeNumericLong || frame.Fields[last].Type() != data.FieldTypeFloat64 {
+				t.Errorf("%s: alerting needs one table of numbers, and not %d frames of type %s", rule.UID, len(answers["A"].Frames), frame.Meta.Type)
+				continue
+			}
+			for row := range frame.Rows() {
+				labels := data.Labels{}
+				for _, f := range frame.Fields[:last] {
+					labels[f.Name] = f.At(row).(string)
 				}
-				v, err := frame.Fields[0].FloatAt(0)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if operator == ">" && v > bound || operator == "<" && v < bound {
-					fires[frame.Fields[0].Labels.String()] = true
+				if v := frame.Fields[last].At(row).(float64); operator == ">" && v > bound || operator == "<" && v < bound {
+					fires[labels.String()] = true
 				}
 			}
-			fmt.Fprintf(&said, "%s: %d numbers, fires for %d\n", rule.UID, len(answers["A"].Frames), len(fires))
+			fmt.Fprintf(&said, "%s: %d numbers, fires for %d\n", rule.UID, frame.Rows(), len(fires))
 			for _, labels := range slices.Sorted(maps.Keys(fires)) {
 				fmt.Fprintf(&said, "  %s\n", labels)
 			}

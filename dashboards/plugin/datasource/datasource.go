@@ -56,10 +56,13 @@ var answers = map[string]func(*Source, context.Context, *Query) (data.Frames, er
 // of the analyzer wait for one answer.
 func (s *Source) QueryData(ctx context.Context, request *backend.QueryDataRequest) (*backend.QueryDataResponse, error) {
 	found := make([]backend.DataResponse, len(request.Queries))
+	rule := ofRule(request.Headers)
 	var group errgroup.Group
 	for i := range request.Queries {
 		group.Go(func() error {
-			found[i] = s.answer(ctx, request.Queries[i])
+			if found[i] = s.answer(ctx, request.Queries[i]); rule {
+				found[i].Frames = forRule(found[i].Frames)
+			}
 			return nil
 		})
 	}

@@ -83,7 +83,16 @@ func Settings(url, token string) backend.PluginContext {
 
 // Query asks as a panel does.
 func (p *Plugin) Query(ctx context.Context, of backend.PluginContext, queries ...backend.DataQuery) (backend.Responses, error) {
-	request := backend.ToProto().QueryDataRequest(&backend.QueryDataRequest{PluginContext: of, Headers: map[string]string{}, Queries: queries})
+	return p.query(ctx, of, map[string]string{}, queries)
+}
+
+// Rule asks as an alert rule does.
+func (p *Plugin) Rule(ctx context.Context, of backend.PluginContext, queries ...backend.DataQuery) (backend.Responses, error) {
+	return p.query(ctx, of, map[string]string{"FromAlert": "true"}, queries)
+}
+
+func (p *Plugin) query(ctx context.Context, of backend.PluginContext, headers map[string]string, queries []backend.DataQuery) (backend.Responses, error) {
+	request := backend.ToProto().QueryDataRequest(&backend.QueryDataRequest{PluginContext: of, Headers: headers, Queries: queries})
 	answer, err := p.data.QueryData(ctx, request)
 	if err != nil {
 		return nil, err
