@@ -307,7 +307,9 @@ func (g *panelRunner) alerts(t *testing.T) string {
 			// The quarter of an hour in which the generated windows of a day came.
 			to := yearEnd.AddDate(0, 0, -1).Add(15 * time.Minute)
 			answers, err := g.plugin.Rule(t.Context(), g.of, backend.DataQuery{
-				RefID: "A", QueryType: ask.QueryType, JSON: body, TimeRange: backend.TimeRange{From: to.Add(-time.Duration(ask.Range["from"]) * time.Second), To: to},
+				RefID: "A", QueryType: ask.QueryType, JSON: body, TimeRange: backend.TimeRange{
+					From: to.Add(-time.Duration(ask.Range["from"]) * time.Second), To: to.Add(-time.Duration(ask.Range["to"]) * time.Second),
+				},
 			})
 			if err != nil || answers["A"].Error != nil || len(answers["A"].Frames) == 0 {
 				t.Errorf("%s: %v, %v", rule.UID, err, answers["A"].Error)

@@ -228,6 +228,20 @@ func checkData(rule alertRule, docs documented) (wrong []string) {
 	return wrong
 }
 
+// TestRateIsOfEnoughDays: the policy asks for three quarters of a month's days.
+// Before these are over every pair is not shown, and a rule about the rate would
+// fire in the first weeks of each month.
+func TestRateIsOfEnoughDays(t *testing.T) {
+	const needed = 31 * 24 * 3600 * 3 / 4
+	for _, group := range read[alertFile](t, "alerting/fibergauge.yaml").Groups {
+		for _, rule := range group.Rules {
+			if d := rule.Data[0]; strings.HasPrefix(text(d.Model["metric"]), "rate") && d.Range["to"] < needed {
+				t.Errorf("%s looks at a month after %d s, and %d s of it are needed", rule.UID, d.Range["to"], needed)
+			}
+		}
+	}
+}
+
 // TestAlertChecksAreFelt breaks a rule in the ways that the checks are about.
 func TestAlertChecksAreFelt(t *testing.T) {
 	docs, boards := contract(t), load(t, "latency/*.json")
