@@ -282,8 +282,8 @@ type Probe struct {
 	EndsHeard    int     `json:"ends_heard"`    // of these, with a window in the period
 	LastEnd      *string `json:"last_end"`      // of the window that ended last in the period
 	LastAdmitted *string `json:"last_admitted"` // when something of it was stored last, before the period ended
-	// SilentS is from LastEnd to the end of the period, or to now if that is
-	// earlier: null without a window.
+	// SilentS is from LastEnd to the end of the period, to now or until the site is
+	// gone, whatever is earliest: null without a window.
 	SilentS      *float64     `json:"silent_s"`
 	Clock        string       `json:"clock,omitempty"` // synchronised, unsynchronised or unknown
 	ClockErrorUS int64        `json:"clock_error_us,omitempty"`

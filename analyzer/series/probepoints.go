@@ -23,7 +23,7 @@ func (h *health) show(p *prober, merged int) api.Probe {
 	}
 	if w := p.last; w != nil {
 		end, silent := at(w.EndMS), 0.0
-		if until := min(h.Period.To.UnixMilli(), h.Now.UnixMilli()); until > w.EndMS {
+		if until := min(h.Period.To.UnixMilli(), h.Now.UnixMilli(), p.until); until > w.EndMS {
 			silent = float64(until-w.EndMS) / 1000
 		}
 		out.LastEnd, out.SilentS = &end, &silent

@@ -3,6 +3,7 @@ package series
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -42,6 +43,7 @@ const (
 // prober is a probe, and what is read of it.
 type prober struct {
 	site   *mesh.Site
+	until  int64 // Unix time in ms from which on the site is gone
 	steps  []probeStep
 	ends   map[[2]string]bool // by site and test: whether there was a window
 	ended  span               // of the windows that ended last, the range in which they start
@@ -130,18 +132,30 @@ func (h *health) addSteps(plan *report.Plan) {
 // choose finds the probes that exist in the period: in the order of the newest
 // mesh, and after these the ones of before.
 func (h *health) choose(newest *mesh.Mesh, plans []*report.Plan) {
-	found := map[string]*mesh.Site{}
+	found, until := map[string]*mesh.Site{}, map[string]int64{}
 	var order []string
 	for i := range newest.Sites {
 		order = append(order, newest.Sites[i].ID)
 	}
 	for _, plan := range plans {
+		// A plan is of whole days: who was gone before the period, or comes after
+		// it, is not silent.
+		from, to := plan.Period.From, plan.Period.To
+		if from.Before(h.Period.From) {
+			from = h.Period.From
+		}
+		if to.After(h.Period.To) {
+			to = h.Period.To
+		}
 		for i := range plan.Mesh.Sites {
 			site := &plan.Mesh.Sites[i]
-			if !site.Role.Probes() || !site.ActiveDuring(plan.Period.From, plan.Period.To) || !h.Wanted(plan.Mesh, site) {
+			if !site.Role.Probes() || !site.ActiveDuring(from, to) || !h.Wanted(plan.Mesh, site) {
 				continue
 			}
-			found[site.ID] = site // as it was last
+			found[site.ID], until[site.ID] = site, math.MaxInt64 // as it was last
+			if t, err := site.Until.In(plan.Mesh.Location()); err == nil && !t.IsZero() {
+				until[site.ID] = t.UnixMilli()
+			}
 			if !slices.Contains(order, site.ID) {
 				order = append(order, site.ID)
 			}
@@ -149,7 +163,7 @@ func (h *health) choose(newest *mesh.Mesh, plans []*report.Plan) {
 	}
 	for _, id := range order {
 		if site := found[id]; site != nil {
-			p := &prober{site: site, steps: make([]probeStep, len(h.steps)), ends: map[[2]string]bool{}}
+			p := &prober{site: site, until: until[id], steps: make([]probeStep, len(h.steps)), ends: map[[2]string]bool{}}
 			h.probes = append(h.probes, p)
 			h.at[id] = p
 		}

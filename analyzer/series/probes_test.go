@@ -249,6 +249,38 @@ func TestLastOfAProbe(t *testing.T) {
 	}
 }
 
+// A site that is gone is not silent, and one that comes later on the day is not
+// either.
+func TestGoneIsNotSilent(t *testing.T) {
+	m := scenario.Mesh(t, "UTC", []string{
+		"a1 a one optical both", "b1 b one optical both until: 2025-10-27T10:15:00Z", "c1 c one optical both from: 2025-10-27T18:00:00Z",
+	}, nil)
+	s := measured(t, m)
+	for _, c := range []struct {
+		from, to string
+		want     map[string]float64 // seconds of silence, by site
+	}{
+		{"2025-10-27T09:30:00Z", "2025-10-27T10:10:00Z", map[string]float64{"a1": 9 * 60, "b1": 9 * 60}},
+		{"2025-10-27T10:00:00Z", "2025-10-27T11:00:00Z", map[string]float64{"a1": 59 * 60, "b1": 14 * 60}},
+		{"2025-10-27T10:30:00Z", "2025-10-27T11:30:00Z", map[string]float64{"a1": 89 * 60}},
+	} {
+		from, to := moment(t, c.from), moment(t, c.to)
+		got, err := Probes(t.Context(), Source{Meshes: report.Meshes{File: m}, Policy: policy.Default(), Store: s}, ProbesQuery{
+			Period: report.Period{From: from, To: to}, Now: moment(t, "2025-11-15T00:00:00Z"), Wanted: everySite, Admitted: noneAdmitted,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent := map[string]float64{}
+		for _, p := range got.Probes {
+			silent[p.Site] = valueOf(p.SilentS)
+		}
+		if diff := cmp.Diff(c.want, silent); diff != "" {
+			t.Errorf("%s to %s: %s", c.from, c.to, diff)
+		}
+	}
+}
+
 func valueOfText(v *string) string {
 	if v == nil {
 		return ""

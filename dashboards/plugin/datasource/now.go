@@ -94,12 +94,15 @@ func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error)
 }
 
 // probeNow is a metric of a probe over the whole time range. One from which
-// nothing came has been silent for all of it.
+// nothing came has been silent for all of it, if anything was to come.
 func probeNow(q *Query, p *api.Probe) *float64 {
 	switch q.Metric {
 	case "silent":
 		if p.SilentS != nil {
 			return p.SilentS
+		}
+		if !slices.ContainsFunc(p.Points, func(at api.ProbePoint) bool { return at.Expected > 0 }) {
+			return nil // it has not begun, or has no link
 		}
 		v := q.To.Sub(q.From).Seconds()
 		return &v

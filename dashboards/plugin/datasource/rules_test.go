@@ -91,3 +91,16 @@ func TestOldRules(t *testing.T) {
 		t.Errorf("nothing is %v, %v, %v", have, got.Error, err)
 	}
 }
+
+// TestNotYetSilent: a probe of which nothing was to come is no number, and the
+// others that nothing came of were silent for all the time.
+func TestNotYetSilent(t *testing.T) {
+	s := sourceAt(t, analyzer(t, map[string]any{"/api/v1/probes": &api.Probes{Probes: []api.Probe{
+		{Site: "a1", Points: []api.ProbePoint{{Expected: 0}, {Expected: 4}}}, {Site: "b1", Points: []api.ProbePoint{{Expected: 0}}},
+	}}}).URL, "{}", nil)
+	have, err := numbersOf(s.ruled(t, `{"queryType": "now", "metric": "silent"}`).Frames)
+	want := map[string]float64{"carrier=, cluster=, plane=, site=a1": 30 * 24 * 3600}
+	if diff := cmp.Diff(want, have); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+}
