@@ -129,7 +129,11 @@ func (s *Source) monthsOf(ctx context.Context, q *Query, n *network) ([]api.Mont
 		wide := *q
 		wide.From = q.To.AddDate(-5, 0, 0)
 		found, key, err = s.months(ctx, &wide, n)
-		return found[max(0, len(found)-1):], key, err
+		newest := len(found) - 1
+		if newest > 0 && tooYoung(&found[newest]) {
+			newest--
+		}
+		return found[max(0, newest):max(0, newest+1)], key, err
 	}
 	key := "GET /api/v1/months/" + q.Month
 	summary, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.MonthSummary, error) { return c.Month(ctx, q.Month) })
@@ -140,6 +144,12 @@ func (s *Source) monthsOf(ctx context.Context, q *Query, n *network) ([]api.Mont
 		return nil, key, err
 	}
 	return []api.MonthSummary{*summary}, key, nil
+}
+
+// tooYoung tells whether a month has too few days yet for any verdict: its rate is
+// 0 as long, which says nothing of the network.
+func tooYoung(m *api.MonthSummary) bool {
+	return !m.Complete && m.Rate != nil && m.Rate.NotDemonstrated == m.Rate.Total
 }
 
 // month is the one that a table is of: the one that is named, or the newest with

@@ -26,6 +26,7 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 	var times []time.Time
 	var rate, proven, possible, target []*float64
 	var making []string
+	young := "" // month that has no verdicts yet
 	older := "" // month that began before the time range
 	for i := range months {
 		m := &months[i]
@@ -36,6 +37,10 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 		of := q.rateOf(m)
 		if m.Pending {
 			making = append(making, m.Month)
+		}
+		if tooYoung(m) && q.Month == "" {
+			young = m.Month
+			continue
 		}
 		if of == nil || of.Total == 0 {
 			continue
@@ -56,6 +61,9 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 		v := 100 * *of.Target
 		target = append(target, &v)
 	}
+	if len(times) == 0 && young != "" {
+		return nothing(executed, young+" has too few days yet for any verdict; choose a time range with a month that is over"), nil
+	}
 	if len(times) == 0 && len(making) > 0 {
 		return nothing(executed, "the reports of these months are being made: refresh in a minute"), nil
 	}
@@ -68,6 +76,9 @@ func (s *Source) rate(ctx context.Context, q *Query) (data.Frames, error) {
 	meta(frame, data.FrameTypeTimeSeriesWide, executed)
 	if len(making) > 0 {
 		notice(frame, data.NoticeSeverityInfo, "the reports of %s are being made: refresh in a minute", strings.Join(making, ", "))
+	}
+	if young != "" {
+		notice(frame, data.NoticeSeverityInfo, "%s has too few days yet for any verdict", young)
 	}
 	if older != "" {
 		notice(frame, data.NoticeSeverityInfo, "no month begins in the time range: this is %s, the newest with data", older)

@@ -361,3 +361,29 @@ func TestOneSample(t *testing.T) {
 		t.Errorf("drawn as %v", got.Frames)
 	}
 }
+
+// TestYoungMonth: the first weeks of a month, in which no pair can be demonstrated,
+// are not shown as a rate of 0.
+func TestYoungMonth(t *testing.T) {
+	months := &api.Months{Months: []api.MonthSummary{
+		{Month: "2025-06", Plane: "optical", Rate: &api.Rate{Total: 1, NotDemonstrated: 1}},
+		{Month: "2025-05", Complete: true, Plane: "optical", Rate: &api.Rate{Total: 1, Compliant: 1, Fraction: 1}},
+	}}
+	pairs := &api.Pairs{Pairs: []api.Pair{{Pair: [2]string{"aa", "bb"}, Plane: "optical", Carrier: "one", Verdict: api.Compliant}}}
+	s := sourceAt(t, analyzer(t, map[string]any{
+		"/api/v1/network": twoClusters(), "/api/v1/months": months, "/api/v1/months/2025-05/pairs": pairs,
+	}).URL, "{}", nil)
+	week := asked(`{"queryType": "rate"}`)
+	week.TimeRange = backend.TimeRange{From: june.AddDate(0, 0, 5), To: june.AddDate(0, 0, 12)}
+	response, err := s.QueryData(t.Context(), &backend.QueryDataRequest{Queries: []backend.DataQuery{week}})
+	got := response.Responses["A"]
+	if err != nil || got.Error != nil || got.Frames[0].Rows() != 1 {
+		t.Fatalf("%v, %v: %v", err, got.Error, got.Frames)
+	}
+	if v, _ := got.Frames[0].Fields[1].ConcreteAt(0); v != 100.0 {
+		t.Errorf("in the second week of June the rate is %v, want that of May", v)
+	}
+	if got := s.one(t, `{"queryType": "matrix", "metric": "verdict"}`); got.Error != nil || got.Frames[0].Rows() != 2 {
+		t.Errorf("the matrix: %v", got.Error)
+	}
+}
