@@ -179,7 +179,9 @@ func TestRefusals(t *testing.T) {
 		{"http to a port of TLS", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "Client sent an HTTP request to an HTTPS server.", 400)
 		}, backend.StatusBadGateway, "what answers at http://127.0.0.1:"},
-		{"redirected", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound) }, backend.StatusBadGateway,
+		{"redirected", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound)
+		}, backend.StatusBadGateway,
 			"the address redirects elsewhere, where the token is not sent: enter the address that answers itself"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
