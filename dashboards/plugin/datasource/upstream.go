@@ -12,7 +12,6 @@ import (
 
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
 	"github.com/grafana/grafana-plugin-sdk-go/backend/httpclient"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 )
@@ -38,10 +37,10 @@ type upstream struct {
 	url     string
 	timeout time.Duration
 	turns   chan struct{}
-	flights singleflight.Group
 
-	mu      sync.Mutex // protects answers
+	mu      sync.Mutex // protects all following fields
 	answers map[string]answer
+	flights map[string]*flight // by what is asked
 }
 
 // answer is one that is kept for a while.
@@ -104,6 +103,15 @@ func (u *upstream) close() {
 	}
 }
 
+// flight is an answer that is on its way, for whoever waits for it.
+type flight struct {
+	done    chan struct{} // closed when value and err are set
+	value   any
+	err     error
+	waiting int // protected by upstream.mu, as is what follows
+	cancel  context.CancelFunc
+}
+
 // ask gives what do finds out, or what it found out a moment ago, or is about to
 // find out for somebody else who asked the same. The key says what is asked.
 // Nobody may change what they get.
@@ -111,28 +119,80 @@ func ask[T any](ctx context.Context, u *upstream, key string, do func(context.Co
 	if u.broken != nil {
 		return nil, u.broken
 	}
-	if value, ok := u.recall(key); ok {
+	f, value := u.join(ctx, key, func(ctx context.Context) (any, error) { return inTurn(ctx, u, do) })
+	if f == nil {
 		return value.(*T), nil
 	}
-	flight := u.flights.DoChan(key, func() (any, error) {
-		// Whoever asked first may go; the others still want it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.timeout)
-		defer cancel()
-		value, err := inTurn(ctx, u, do)
-		if err == nil {
-			u.remember(key, value)
-		}
-		return value, err
-	})
 	select {
 	case <-ctx.Done():
+		u.leave(key, f)
 		return nil, ctx.Err()
-	case result := <-flight:
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		return result.Val.(*T), nil
+	case <-f.done:
 	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	return f.value.(*T), nil
+}
+
+// join gives what is kept, or who finds it out.
+func (u *upstream) join(ctx context.Context, key string, do func(context.Context) (any, error)) (*flight, any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if a, ok := u.answers[key]; ok && time.Now().Before(a.until) {
+		return nil, a.value
+	}
+	f := u.flights[key]
+	if f == nil {
+		// Whoever asked first may go; the others still want it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.timeout)
+		f = &flight{done: make(chan struct{}), cancel: cancel}
+		if u.flights == nil {
+			u.flights = map[string]*flight{}
+		}
+		u.flights[key] = f
+		go u.fly(ctx, key, f, do)
+	}
+	f.waiting++
+	return f, nil
+}
+
+// leave ends what nobody waits for any more: who scrolls through times would else
+// have those wait that come after.
+func (u *upstream) leave(key string, f *flight) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if f.waiting--; f.waiting > 0 {
+		return
+	}
+	f.cancel()
+	if u.flights[key] == f {
+		delete(u.flights, key)
+	}
+}
+
+func (u *upstream) fly(ctx context.Context, key string, f *flight, do func(context.Context) (any, error)) {
+	defer f.cancel()
+	defer close(f.done)
+	value, err := guarded(ctx, do)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if f.value, f.err = value, err; err == nil {
+		u.remember(key, value)
+	}
+	if u.flights[key] == f {
+		delete(u.flights, key)
+	}
+}
+
+// guarded keeps a mistake of ours in one query: Grafana would else lose the plugin.
+func guarded(ctx context.Context, do func(context.Context) (any, error)) (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the plugin failed, which is a mistake in it: please report it: %v", r)
+		}
+	}()
+	return do(ctx)
 }
 
 // inTurn asks when it is its turn, and again if the analyzer is too busy.
@@ -159,25 +219,19 @@ func inTurn[T any](ctx context.Context, u *upstream, do func(context.Context, *a
 	}
 }
 
-func (u *upstream) recall(key string) (any, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	a, ok := u.answers[key]
-	return a.value, ok && time.Now().Before(a.until)
-}
-
+// remember keeps an answer while it is fresh, and no longer: it may be large. The
+// caller has the lock.
 func (u *upstream) remember(key string, value any) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	now := time.Now()
 	if len(u.answers) >= kept {
-		for old, a := range u.answers {
-			if !now.Before(a.until) {
-				delete(u.answers, old)
-			}
+		return
+	}
+	until := time.Now().Add(freshFor)
+	u.answers[key] = answer{value, until}
+	time.AfterFunc(freshFor, func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.answers[key].until.Equal(until) {
+			delete(u.answers, key)
 		}
-	}
-	if len(u.answers) < kept {
-		u.answers[key] = answer{value, now.Add(freshFor)}
-	}
+	})
 }

@@ -136,13 +136,79 @@ func TestKept(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := len(s.upstream.answers); n != kept {
+		if n := s.upstream.held(); n != kept {
 			t.Errorf("%d answers are kept, want %d", n, kept)
 		}
-		time.Sleep(freshFor)
-		s.upstream.remember("new", new(int))
-		if n := len(s.upstream.answers); n != 1 {
-			t.Errorf("%d answers are kept, want the new one only", n)
+		time.Sleep(freshFor + time.Millisecond)
+		synctest.Wait()
+		if n := s.upstream.held(); n != 0 {
+			t.Errorf("%d answers are kept that are old", n)
 		}
 	})
+}
+
+// held counts what is kept and what is on its way.
+func (u *upstream) held() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.answers) + len(u.flights)
+}
+
+// TestForgotten: an answer is not held after it has served, however few others
+// follow it.
+func TestForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := through(t, func(*http.Request) (int, http.Header, any) { return http.StatusOK, nil, twoClusters() })
+		if _, err := s.askNetwork(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s.upstream.held() != 1 {
+			t.Errorf("%d answers are kept, want 1", s.upstream.held())
+		}
+		time.Sleep(freshFor + time.Millisecond)
+		synctest.Wait()
+		if s.upstream.held() != 0 {
+			t.Errorf("%d answers are held that serve nobody", s.upstream.held())
+		}
+	})
+}
+
+// TestAbandoned: what nobody waits for any more makes nobody wait.
+func TestAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := through(t, func(r *http.Request) (int, http.Header, any) {
+			if r.URL.Path == "/api/v1/series" {
+				select {
+				case <-time.After(20 * time.Second):
+				case <-r.Context().Done():
+				}
+			}
+			return http.StatusOK, nil, twoClusters()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		for i := range 20 { // a time range each
+			all.Go(func() {
+				_, _, err := s.askSeries(ctx, api.SeriesQuery{MaxPoints: 1 + i})
+				if err == nil {
+					t.Error("answered to who has left")
+				}
+			})
+		}
+		all.Wait()
+		began := time.Now()
+		if _, err := s.askNetwork(t.Context()); err != nil || time.Since(began) > time.Second {
+			t.Errorf("whoever came after waited %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestMistakeStaysInOneQuery: also one in what several wait for.
+func TestMistakeStaysInOneQuery(t *testing.T) {
+	s := through(t, func(*http.Request) (int, http.Header, any) { return http.StatusOK, nil, twoClusters() })
+	_, err := ask(t.Context(), s.upstream, "spoilt", func(context.Context, *api.Client) (*api.Network, error) { panic("spoilt") })
+	if err == nil {
+		t.Error("a panic was an answer")
+	}
 }
