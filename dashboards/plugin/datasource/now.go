@@ -3,6 +3,7 @@ package datasource
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
@@ -161,8 +162,11 @@ func (s *Source) rateValue(ctx context.Context, q *Query) (data.Frames, error) {
 		}
 		value -= 100 * *rate.Target
 		// The exact comparison decides on which side of the target it is.
-		if rate.Met != nil && *rate.Met == (value < 0) {
+		if rate.Met != nil && *rate.Met && value < 0 {
 			value = 0
+		}
+		if rate.Met != nil && !*rate.Met && value >= 0 {
+			value = math.Nextafter(0, -1)
 		}
 	}
 	return data.Frames{q.numeric("percent", key, data.Labels{"plane": either(first(q.Planes), summary.Plane), "month": month}, value)}, nil

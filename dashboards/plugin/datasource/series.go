@@ -177,6 +177,10 @@ func (q *Query) addLimits(l *line, end *api.LinkSeries) error {
 		if err != nil {
 			return err
 		}
+		if len(l.times) > 0 && from.After(l.end) {
+			l.times, l.values = append(l.times, l.end.UTC()), append(l.values, nil) // there was no link
+		}
+		l.end = to
 		if from.Before(q.From) {
 			from = q.From
 		}
@@ -292,12 +296,25 @@ func ratioOf(rttMS float64, limit *api.Limit) float64 {
 	if limit.TheoreticalRTTMS == 0 {
 		return math.Inf(1)
 	}
-	ratio := rttMS / limit.TheoreticalRTTMS
-	factor := math.Round(limit.LimitRTTMS/limit.TheoreticalRTTMS*1e6) / 1e6
+	ratio, factor := rttMS/limit.TheoreticalRTTMS, factorOf(limit)
 	if rttMS <= limit.LimitRTTMS {
 		return min(ratio, factor)
 	}
 	return max(ratio, math.Nextafter(factor, math.Inf(1)))
+}
+
+// factorOf is the factor of the policy, of which an answer has but the two figures:
+// the number with the fewest decimals that they allow. Of a short link their
+// quotient is off by more than a millionth.
+func factorOf(limit *api.Limit) float64 {
+	quotient := limit.LimitRTTMS / limit.TheoreticalRTTMS
+	off := (1 + quotient) * 1e-6 / limit.TheoreticalRTTMS
+	for scale := 1.0; scale < 1e9; scale *= 10 {
+		if factor := math.Round(quotient*scale) / scale; math.Abs(factor-quotient) <= off {
+			return factor
+		}
+	}
+	return quotient
 }
 
 // stepOf is how long a point of an answer is.
@@ -395,6 +412,9 @@ func (s *Source) heatmap(ctx context.Context, q *Query) (data.Frames, error) {
 	}
 	if len(times) == 0 {
 		return nothing(key, "these links have no windows in the time range"), nil
+	}
+	if len(counts) == 0 {
+		return nothing(key, "all packets of these links were lost in the time range, or none has an RTT"), nil
 	}
 	frame := data.NewFrame("", timeField(times, step))
 	meta(frame, "heatmap-rows", key)

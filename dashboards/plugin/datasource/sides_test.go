@@ -1,0 +1,85 @@
+package datasource
+
+import (
+	"math/big"
+	"testing"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
+	"github.com/fibergauge/fibergauge/analyzer/theory"
+)
+
+// TestRatioIsOnItsSide: whatever the distance, an RTT above the limit has a ratio
+// above the factor and one within it has none above, also of links of few metres,
+// whose figures have few digits.
+func TestRatioIsOnItsSide(t *testing.T) {
+	for _, of := range []struct{ factor, text string }{{"3/2", "1.5"}, {"5/4", "1.25"}, {"4/3", ""}} {
+		factor, _ := new(big.Rat).SetString(of.factor)
+		bound, _ := factor.Float64()
+		for meters := int64(50); meters < 3_000_000; meters += 1 + meters/300 {
+			// 2 x distance x 1.468 / c, in µs.
+			rtt := big.NewRat(2*meters*1468, 299_792_458)
+			rtt.Mul(rtt, big.NewRat(1000, 1))
+			limit := theory.LimitUS(rtt, factor)
+			l := &api.Limit{TheoreticalRTTMS: theory.NearMS(rtt), LimitRTTMS: theory.FloorMS(limit)}
+			if got := factorOf(l); of.text != "" && got != bound {
+				t.Fatalf("%d m: the factor is %v, want %s", meters, got, of.text)
+			}
+			whole := new(big.Int).Quo(limit.Num(), limit.Denom()).Int64()
+			for us := whole - 1; us <= whole+1; us++ {
+				above := big.NewRat(us, 1).Cmp(limit) > 0
+				if got := ratioOf(theory.MS(us), l); us >= 0 && of.text != "" && above != (got > bound) {
+					t.Errorf("%d m: %d µs has the ratio %v; above the limit: %v", meters, us, got, above)
+				}
+			}
+		}
+	}
+}
+
+// TestMissIsBelow: a rule fires below 0, so a month that misses its target is never
+// at it, however near.
+func TestMissIsBelow(t *testing.T) {
+	target := 0.8
+	for _, met := range []bool{false, true} {
+		rate := api.Rate{Compliant: 4, Total: 5, Fraction: 0.8, Target: &target, Met: &met}
+		month := &api.MonthSummary{Month: "2025-06", Plane: "optical", Rate: &rate}
+		s := sourceAt(t, analyzer(t, map[string]any{
+			"/api/v1/network": twoClusters(), "/api/v1/months": &api.Months{Months: []api.MonthSummary{*month}}, "/api/v1/months/2025-06": month,
+		}).URL, "{}", nil)
+		got := s.one(t, `{"queryType": "now", "metric": "rate_margin", "month": "2025-06"}`)
+		if got.Error != nil || len(got.Frames[0].Fields) != 1 {
+			t.Fatal(got.Error, got.Frames)
+		}
+		if v := got.Frames[0].Fields[0].At(0).(float64); met != (v >= 0) {
+			t.Errorf("met %v: %v points from the target", met, v)
+		}
+	}
+}
+
+// TestNoLimitIsNoLine: where a link was not there, its limit is not drawn.
+func TestNoLimitIsNoLine(t *testing.T) {
+	of := &api.Series{Step: "day", Merged: 1, Statistic: "p95", Series: []api.LinkSeries{{
+		Src: "a1", Dst: "b1", Pair: [2]string{"aa", "bb"}, Points: []api.Point{}, Limits: []api.Limit{
+			{From: "2025-06-01T00:00:00Z", To: "2025-06-05T00:00:00Z", TheoreticalRTTMS: 10, LimitRTTMS: 15},
+			{From: "2025-06-05T00:00:00Z", To: "2025-06-10T00:00:00Z", TheoreticalRTTMS: 20, LimitRTTMS: 30},
+			{From: "2025-06-20T00:00:00Z", To: "2025-07-01T00:00:00Z", TheoreticalRTTMS: 10, LimitRTTMS: 15},
+		},
+	}}}
+	s := sourceAt(t, analyzer(t, map[string]any{"/api/v1/series": of, "/api/v1/network": twoClusters()}).URL, "{}", nil)
+	got := s.one(t, `{"queryType": "series", "metric": "limit"}`)
+	if got.Error != nil || len(got.Frames) != 1 || got.Frames[0].Rows() != 7 || !got.Frames[0].Fields[1].NilAt(4) {
+		t.Errorf("%v, %v", got.Error, got.Frames)
+	}
+}
+
+// TestHeatmapOfLosses: where all packets were lost there are no buckets, and
+// Grafana draws no frame of times alone.
+func TestHeatmapOfLosses(t *testing.T) {
+	of := &api.Heatmap{Ends: 1, Step: "hour", EdgesMS: []float64{}, Points: []api.HeatmapPoint{{From: "2025-06-03T00:00:00Z", To: "2025-06-03T01:00:00Z", Lost: 60, Counts: []int64{}}}}
+	s := sourceAt(t, analyzer(t, map[string]any{"/api/v1/heatmap": of}).URL, "{}", nil)
+	got := s.one(t, `{"queryType": "heatmap"}`)
+	if got.Error != nil || len(got.Frames) != 1 || len(got.Frames[0].Fields) != 0 || got.Frames[0].Meta.Type == data.FrameType("heatmap-rows") {
+		t.Errorf("%v, %v", got.Error, got.Frames)
+	}
+}
