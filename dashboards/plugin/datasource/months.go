@@ -189,7 +189,18 @@ func (s *Source) verdicts(ctx context.Context, q *Query) (data.Frames, error) {
 	if len(making) > 0 {
 		notice(frame, data.NoticeSeverityInfo, "the reports of %s are being made: refresh in a minute", strings.Join(making, ", "))
 	}
+	q.sayBest(n, frame)
 	return data.Frames{frame}, nil
+}
+
+// bestOnly is what is easily misread where there are several carriers: a pair is
+// listed by its best one, and by no other.
+const bestOnly = "a pair is judged by the best carrier on a plane: those that another carrier joins better are not among these"
+
+func (q *Query) sayBest(n *network, frame *data.Frame) {
+	if len(q.Carriers) > 0 && len(n.Carriers) > 1 {
+		notice(frame, data.NoticeSeverityInfo, bestOnly)
+	}
 }
 
 // byWorst lists names, those that missed most months first, at most limit of them
@@ -227,6 +238,9 @@ func (s *Source) monthPairs(ctx context.Context, q *Query, n *network) (pairs []
 	}
 	if err == nil && len(pairs) == 0 {
 		why = fmt.Sprintf("the report of %s has no such pair", month)
+		if len(q.Carriers) > 0 && len(n.Carriers) > 1 {
+			why += "; " + bestOnly
+		}
 	}
 	return pairs, executed, why, err
 }

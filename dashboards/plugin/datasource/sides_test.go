@@ -2,6 +2,7 @@ package datasource
 
 import (
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
@@ -81,5 +82,32 @@ func TestHeatmapOfLosses(t *testing.T) {
 	got := s.one(t, `{"queryType": "heatmap"}`)
 	if got.Error != nil || len(got.Frames) != 1 || len(got.Frames[0].Fields) != 0 || got.Frames[0].Meta.Type == data.FrameType("heatmap-rows") {
 		t.Errorf("%v, %v", got.Error, got.Frames)
+	}
+}
+
+// TestBestCarrierIsSaid: a carrier's list lacks the pairs that others join better,
+// and says so.
+func TestBestCarrierIsSaid(t *testing.T) {
+	network := twoClusters()
+	network.Carriers = []api.Named{{ID: "one"}, {ID: "two"}}
+	month := api.MonthSummary{Month: "2025-07"}
+	s := sourceAt(t, analyzer(t, map[string]any{
+		"/api/v1/network": network, "/api/v1/months": &api.Months{Months: []api.MonthSummary{month}},
+		"/api/v1/months/2025-07/pairs": &api.Pairs{Pairs: []api.Pair{{Pair: [2]string{"aa", "bb"}, Carrier: "one", Plane: "optical", Verdict: api.Compliant}}},
+	}).URL, "{}", nil)
+	for _, query := range []string{`"queryType": "pairs"`, `"queryType": "verdicts"`, `"queryType": "matrix"`} {
+		for _, carrier := range []string{"one", "two"} {
+			got := s.one(t, "{"+query+`, "carriers": ["`+carrier+`"]}`)
+			if got.Error != nil || len(got.Frames) != 1 {
+				t.Fatal(query, got.Error)
+			}
+			said := ""
+			for _, n := range got.Frames[0].Meta.Notices {
+				said += n.Text
+			}
+			if !strings.Contains(said, "another carrier") && (carrier == "one" || !strings.Contains(query, "verdicts")) {
+				t.Errorf("%s of carrier %s says %q", query, carrier, said)
+			}
+		}
 	}
 }

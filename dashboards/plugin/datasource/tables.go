@@ -114,6 +114,9 @@ func (s *Source) matrix(ctx context.Context, q *Query) (data.Frames, error) {
 	for _, column := range n.Clusters {
 		frame.Fields = append(frame.Fields, q.matrixColumn(n, column.ID, best))
 	}
+	if q.Over != OverRange {
+		q.sayBest(n, frame)
+	}
 	return data.Frames{frame}, nil
 }
 
@@ -177,7 +180,7 @@ func (s *Source) pairs(ctx context.Context, q *Query) (data.Frames, error) {
 	}
 	verdict := field("verdict", "", "", c.verdict)
 	verdict.Config.Mappings = verdictMapping
-	return data.Frames{table("", executed,
+	frame := table("", executed,
 		n.pairField(q, c.pair), field("carrier", "", "", c.carrier), field("plane", "", "", c.plane),
 		verdict, field("guarded", "proven", "", c.guarded),
 		decimals(field("ratio", "", "none", c.ratio), 3), decimals(field("ratio_low", "ratio at least", "none", c.low), 3),
@@ -185,7 +188,9 @@ func (s *Source) pairs(ctx context.Context, q *Query) (data.Frames, error) {
 		decimals(field("limit", "", "ms", c.limit), 3), decimals(field("theoretical", "", "ms", c.theoretical), 3),
 		decimals(field("distance", "", "lengthkm", c.distance), 1), field("class", "distance class", "", c.class),
 		field("reasons", "", "", c.reasons), field("diagnosis", "", "", c.diagnosis),
-	)}, nil
+	)
+	q.sayBest(n, frame)
+	return data.Frames{frame}, nil
 }
 
 // compareRatios orders by the ratio; endless ones are the highest, and those that
