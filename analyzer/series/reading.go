@@ -218,6 +218,9 @@ func (r *reading) shares(ctx context.Context, p *part, to sink) error {
 		}
 		return link.Days, nil
 	}
+	if at, whole := r.atOnce(p); whole && r.Sums != nil {
+		return r.sums(ctx, p, at, read, to)
+	}
 	return inOrder(ctx, len(p.ends), read, func(k int, days []*latency.Day) error {
 		give := r.giveHours
 		if r.Step == Day {
@@ -225,6 +228,49 @@ func (r *reading) shares(ctx context.Context, p *part, to sink) error {
 		}
 		return give(p, p.reach[k], days, to)
 	})
+}
+
+// atOnce tells whether all days of a part go into one point, and are over, and
+// gives the step that they make together.
+func (r *reading) atOnce(p *part) (span, bool) {
+	hours := p.calendar.Hours
+	if r.Step != Day || len(hours) == 0 || p.plan.Period.To.After(time.Now()) {
+		return span{}, false
+	}
+	from, to := hours[0].FromMS, hours[len(hours)-1].ToMS
+	first, last := (p.before-r.first)/r.merged, (p.before+len(p.calendar.Days)-1-r.first)/r.merged
+	return span{int64(first), from, to}, first == last && r.in(from) && r.in(to-1)
+}
+
+// sums gives all days of each end together, as far as these are kept.
+func (r *reading) sums(ctx context.Context, p *part, at span, read func(context.Context, int) ([]*latency.Day, error), to sink) error {
+	key := sumKey{p.plan.Mesh.SHA256(), r.Test, latency.Span{FromMS: at.fromMS, ToMS: at.toMS}}
+	known, err := r.Sums.month(ctx, key, &r.Source)
+	if err != nil {
+		return err
+	}
+	ends := func(k int) [2]string { return [2]string{p.reach[k].src.ID, p.reach[k].dst.ID} }
+	more := map[[2]string]sum{}
+	err = inOrder(ctx, len(p.ends), func(ctx context.Context, k int) (sum, error) {
+		if of, is := known[ends(k)]; is {
+			return of, nil
+		}
+		days, err := read(ctx, k)
+		if err != nil {
+			return sum{}, err
+		}
+		return sumOf(days), nil
+	}, func(k int, of sum) error {
+		if _, is := known[ends(k)]; !is {
+			more[ends(k)] = of
+		}
+		open, excused := of.shares()
+		return to.share(p.reach[k], at, open, excused)
+	})
+	if err == nil && len(more) > 0 {
+		r.Sums.keep(key, r.Generation, more)
+	}
+	return err
 }
 
 func (r *reading) giveDays(p *part, end *reach, days []*latency.Day, to sink) error {

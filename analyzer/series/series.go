@@ -7,6 +7,7 @@
 package series
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -58,6 +59,12 @@ type Source struct {
 	Policy *policy.Policy
 	Store  latency.Source
 	Days   latency.Records // nil: all is read from the windows
+
+	// Sums of whole months, if they are kept; then Generation is that of Days, and
+	// Changed tells whether days of a span were touched since one.
+	Sums       *Sums
+	Generation int64
+	Changed    func(ctx context.Context, span latency.Span, generation int64) (bool, error)
 }
 
 // Query says what is asked for: the steps that begin in the period.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/readers"
+	"github.com/fibergauge/fibergauge/analyzer/series"
 	"github.com/fibergauge/fibergauge/analyzer/shelf"
 	"github.com/fibergauge/fibergauge/docs"
 )
@@ -76,7 +77,7 @@ func (s *Server) routes(of parts) map[string]route {
 		pairsPath: {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.pairs(w, r, reader, made) }},
 		pairPath:  {everybody, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) { s.pair(w, r, reader, made) }},
 		SeriesPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
-			s.series(w, r, reader, made, turns)
+			s.series(w, r, reader, made, turns, of.sums)
 		}},
 		HeatmapPath: {ends, func(w http.ResponseWriter, r *http.Request, reader *readers.Reader) {
 			s.heatmap(w, r, reader, made, turns)
@@ -109,10 +110,15 @@ type parts struct {
 	seen     *history
 	turns    *turns
 	admitted *admissions
+	sums     *series.Sums
 }
 
+// sumBytes is what sums of months may take: those of a year of a hundred ends are
+// some 20 MB.
+const sumBytes = 128 << 20
+
 func (s *Server) parts(made *shelf.Shelf) parts {
-	return parts{made, newHistory(s.Store, made), newTurns(), newAdmissions(s.Store, made)}
+	return parts{made, newHistory(s.Store, made), newTurns(), newAdmissions(s.Store, made), series.NewSums(sumBytes)}
 }
 
 func (s *Server) handler(made *shelf.Shelf) http.Handler { return s.handlerOf(s.parts(made)) }

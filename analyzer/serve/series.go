@@ -68,12 +68,15 @@ func (s *Server) drawnBy(w http.ResponseWriter, r *http.Request, reader *readers
 }
 
 // series answers with what links measured over a time.
-func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns) {
+func (s *Server) series(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf, turns *turns, sums *series.Sums) {
 	q, ok := s.drawnBy(w, r, reader, made, "step", "max_points")
 	if !ok {
 		return
 	}
 	s.ofLinks(w, r, reader, made, turns, q.Step, func(ctx context.Context, from series.Source) (any, int, error) {
+		if from.Days != nil {
+			from.Sums = sums
+		}
 		out, err := series.Read(ctx, from, q.Query)
 		if err != nil {
 			return nil, 0, err
@@ -230,6 +233,10 @@ func (s *Server) source(ctx context.Context, made *shelf.Shelf, step series.Step
 	if err != nil {
 		return source, fmt.Errorf("%w: %w", shelf.ErrStore, err)
 	}
-	source.Days = latency.Records(session)
+	source.Days, source.Generation = latency.Records(session), session.Generation()
+	source.Changed = func(ctx context.Context, span latency.Span, generation int64) (bool, error) {
+		since, err := s.Days.Since(ctx, span, generation)
+		return since.Touched || !since.Kept, err
+	}
 	return source, nil
 }
