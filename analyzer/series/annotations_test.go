@@ -2,8 +2,6 @@ package series
 
 import (
 	"errors"
-	"log/slog"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
-	"github.com/fibergauge/fibergauge/analyzer/records"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -85,15 +82,7 @@ func TestClockSteps(t *testing.T) {
 		return api.Annotation{Kind: api.ClockStep, From: text, To: text, Sites: []string{site}}
 	}
 	june := []api.Annotation{step("2025-06-01T09:00:57+08:00", "a1"), step("2025-06-01T09:01:00+08:00", "b1"), step("2025-06-01T11:01:00+08:00", "a1")}
-	cache, err := records.Open(t.Context(), filepath.Join(t.TempDir(), "days.db"), s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cache.Close()
-	session, err := cache.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := beginSession(t, openDays(t, s))
 	for _, c := range []struct {
 		to     string
 		wanted Wanted

@@ -2,8 +2,6 @@ package series
 
 import (
 	"fmt"
-	"log/slog"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -12,7 +10,6 @@ import (
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
-	"github.com/fibergauge/fibergauge/analyzer/records"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/probe/wire"
@@ -48,15 +45,7 @@ func TestCountsAreOfTheirPackets(t *testing.T) {
 	}
 	s.Put(t, scenario.Window(m, "b1", "a1", from.From, []uint32{900_000, 41_000, 17_123}, 2),
 		scenario.Window(m, "c1", "a1", from.From, scenario.Same(3, 60), 0)) // of another link
-	cache, err := records.Open(t.Context(), filepath.Join(t.TempDir(), "days.db"), s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cache.Close()
-	session, err := cache.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := beginSession(t, openDays(t, s))
 	ends := [][2]string{{"a1", "b1"}, {"b1", "a1"}}
 	for _, c := range []struct {
 		step     Step

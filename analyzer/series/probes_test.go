@@ -3,8 +3,6 @@ package series
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/policy"
-	"github.com/fibergauge/fibergauge/analyzer/records"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 	"github.com/fibergauge/fibergauge/collector/store"
 	"github.com/fibergauge/fibergauge/mesh"
@@ -125,15 +122,7 @@ func TestProbesAreOfTheirWindows(t *testing.T) {
 	for _, zone := range []string{"UTC", "Europe/Berlin", "Asia/Kolkata"} {
 		m := twoTests(t, zone)
 		s := measured(t, m)
-		cache, err := records.Open(t.Context(), filepath.Join(t.TempDir(), "days.db"), s, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cache.Close()
-		session, err := cache.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		session := beginSession(t, openDays(t, s))
 		for _, c := range []struct {
 			from, to string
 			now      string

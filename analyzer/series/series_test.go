@@ -47,6 +47,30 @@ func stage(t *testing.T, zone string) (Source, *scenario.Store, *mesh.Mesh) {
 	return Source{Meshes: report.Meshes{File: m}, Policy: policy.Default(), Store: s}, s, m
 }
 
+// openDays opens new day records over a store.
+func openDays(t *testing.T, s *scenario.Store) *records.Cache {
+	t.Helper()
+	cache, err := records.Open(t.Context(), filepath.Join(t.TempDir(), "days.db"), s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cache.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return cache
+}
+
+func beginSession(t *testing.T, cache *records.Cache) *records.Session {
+	t.Helper()
+	session, err := cache.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session
+}
+
 func both(w Wanted) func(m *mesh.Mesh, src, dst *mesh.Site) bool { return w.Takes }
 
 // Whatever the step and however many are merged, each point is that of the
@@ -55,15 +79,7 @@ func both(w Wanted) func(m *mesh.Mesh, src, dst *mesh.Site) bool { return w.Take
 func TestPointsAreOfTheirPackets(t *testing.T) {
 	for _, zone := range []string{"Asia/Shanghai", "Asia/Kolkata"} {
 		source, s, m := stage(t, zone)
-		cache, err := records.Open(t.Context(), filepath.Join(t.TempDir(), "days.db"), s, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cache.Close()
-		session, err := cache.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		session := beginSession(t, openDays(t, s))
 		for _, c := range []struct {
 			step     Step
 			from, to string

@@ -3,8 +3,6 @@ package series
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/fibergauge/fibergauge/analyzer/api"
 	"github.com/fibergauge/fibergauge/analyzer/internal/scenario"
 	"github.com/fibergauge/fibergauge/analyzer/latency"
-	"github.com/fibergauge/fibergauge/analyzer/records"
 	"github.com/fibergauge/fibergauge/analyzer/report"
 )
 
@@ -21,11 +18,7 @@ import (
 // time, again, and after a window of an old month has come.
 func TestSums(t *testing.T) {
 	source, s, m := stage(t, "Asia/Shanghai")
-	cache, err := records.Open(t.Context(), filepath.Join(t.TempDir(), "days.db"), s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cache.Close()
+	cache := openDays(t, s)
 	sums := NewSums(1 << 20)
 	read := func(sums *Sums, from, to string, most int) []api.LinkSeries {
 		t.Helper()
@@ -33,17 +26,14 @@ func TestSums(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		session, err := cache.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		from1 := source
-		from1.Days, from1.Sums, from1.Generation = session, sums, session.Generation()
-		from1.Changed = func(ctx context.Context, span latency.Span, generation int64) (bool, error) {
+		session := beginSession(t, cache)
+		kept := source
+		kept.Days, kept.Sums, kept.Generation = session, sums, session.Generation()
+		kept.Changed = func(ctx context.Context, span latency.Span, generation int64) (bool, error) {
 			since, err := cache.Since(ctx, span, generation)
 			return since.Touched || !since.Kept, err
 		}
-		got, err := Read(t.Context(), from1, Query{Period: period, Step: Day, MaxPoints: most, Wanted: both(Wanted{})})
+		got, err := Read(t.Context(), kept, Query{Period: period, Step: Day, MaxPoints: most, Wanted: both(Wanted{})})
 		if err != nil {
 			t.Fatal(err)
 		}
