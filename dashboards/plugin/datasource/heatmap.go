@@ -35,13 +35,15 @@ func (s *Source) heatmap(ctx context.Context, q *Query) (data.Frames, error) {
 		if err != nil {
 			return nil, err
 		}
-		if from.Before(q.From) || !from.Before(q.To) {
+		length := to.Sub(from)
+		from, within := q.within(from, to)
+		if !within {
 			continue
 		}
 		if len(p.Counts) != len(counts) {
 			return nil, fmt.Errorf("the analyzer gives %d counts for %d buckets", len(p.Counts), len(counts))
 		}
-		step = max(step, to.Sub(from))
+		step = max(step, length)
 		times = append(times, from.UTC())
 		for b, n := range p.Counts {
 			v := float64(n)

@@ -136,6 +136,16 @@ func (l *line) add(from, to time.Time, value *float64) {
 	l.times, l.values, l.end = append(l.times, from.UTC()), append(l.values, value), to
 }
 
+// within tells whether a point is of the time range, and where it begins in it: the
+// time was asked for in whole minutes or hours, so that the first may begin before
+// it. It counts where most of it lies.
+func (q *Query) within(from, to time.Time) (time.Time, bool) {
+	if !from.Before(q.From) {
+		return from, from.Before(q.To)
+	}
+	return q.From, 2*to.Sub(q.From) > to.Sub(from)
+}
+
 func (q *Query) addPoints(l *line, end *api.LinkSeries, statistic string) error {
 	for i := range end.Points {
 		point := &end.Points[i]
@@ -147,8 +157,9 @@ func (q *Query) addPoints(l *line, end *api.LinkSeries, statistic string) error 
 		if err != nil {
 			return err
 		}
-		if from.Before(q.From) || !from.Before(q.To) {
-			continue // the time was asked for in whole minutes or hours
+		from, within := q.within(from, to)
+		if !within {
+			continue
 		}
 		value, why, err := valueOf(q.Metric, statistic, end, point)
 		if err != nil {

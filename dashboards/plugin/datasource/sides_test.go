@@ -4,7 +4,9 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/grafana/grafana-plugin-sdk-go/backend"
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 
 	"github.com/fibergauge/fibergauge/analyzer/api"
@@ -108,6 +110,31 @@ func TestBestCarrierIsSaid(t *testing.T) {
 			if !strings.Contains(said, "another carrier") && (carrier == "one" || !strings.Contains(query, "verdicts")) {
 				t.Errorf("%s of carrier %s says %q", query, carrier, said)
 			}
+		}
+	}
+}
+
+// TestFewPoints: the one point of a time that begins within a minute is not left out.
+func TestFewPoints(t *testing.T) {
+	ms := 20.5
+	of := &api.Series{Step: "window", Merged: 61, Statistic: "p95", Series: []api.LinkSeries{{
+		Src: "a1", Dst: "b1", Pair: [2]string{"aa", "bb"}, Limits: []api.Limit{},
+		Points: []api.Point{{From: "2025-06-03T04:00:00Z", To: "2025-06-03T05:01:00Z", Packets: 61, P95MS: &ms}},
+	}}}
+	heat := &api.Heatmap{Ends: 1, Step: "window", EdgesMS: []float64{20}, Points: []api.HeatmapPoint{{From: of.Series[0].Points[0].From, To: of.Series[0].Points[0].To, Counts: []int64{61}}}}
+	s := sourceAt(t, analyzer(t, map[string]any{"/api/v1/series": of, "/api/v1/heatmap": heat}).URL, "{}", nil)
+	from := time.Date(2025, 6, 3, 4, 0, 31, 0, time.UTC)
+	for _, kind := range []string{TypeSeries, TypeHeatmap} {
+		query := asked(`{"queryType": "` + kind + `"}`)
+		query.TimeRange, query.MaxDataPoints = backend.TimeRange{From: from, To: from.Add(time.Hour)}, 1
+		got := s.answer(t.Context(), query)
+		if got.Error != nil || len(got.Frames) != 1 || got.Frames[0].Rows() != 1 || got.Frames[0].Fields[0].At(0) != from {
+			t.Errorf("%s: %v, %v", kind, got.Error, got.Frames)
+		}
+		// A point that is of the time before is.
+		query.TimeRange = backend.TimeRange{From: from.Add(50 * time.Minute), To: from.Add(time.Hour)}
+		if got = s.answer(t.Context(), query); got.Error != nil || got.Frames[0].Rows() != 0 {
+			t.Errorf("%s: %v, %v", kind, got.Error, got.Frames)
 		}
 	}
 }
