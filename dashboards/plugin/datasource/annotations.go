@@ -15,6 +15,10 @@ import (
 func (s *Source) annotations(ctx context.Context, q *Query) (data.Frames, error) {
 	of := q.seriesQuery(0)
 	of.Step, of.Kinds = "", q.Kinds
+	cut := q.To.Sub(q.From) > longestOfAnnotations-time.Hour
+	if cut {
+		of.Period = period(q.To.Add(time.Hour-longestOfAnnotations), q.To)
+	}
 	key := fmt.Sprintf("GET /api/v1/annotations?%s kinds %q", of.Values().Encode(), q.Kinds)
 	found, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Annotations, error) { return c.Annotations(ctx, of) })
 	if why, none := absent(err); none {
@@ -49,6 +53,9 @@ func (s *Source) annotations(ctx context.Context, q *Query) (data.Frames, error)
 		data.NewField("title", nil, titles), data.NewField("text", nil, texts), data.NewField("tags", nil, tags))
 	meta(frame, "", key)
 	frame.Meta.DataTopic = data.DataTopicAnnotations
+	if cut {
+		notice(frame, data.NoticeSeverityInfo, "of the last 400 days only")
+	}
 	return data.Frames{frame}, nil
 }
 

@@ -23,7 +23,20 @@ func period(from, to time.Time) api.PeriodQuery {
 	return api.PeriodQuery{From: from.Truncate(grid).UTC(), To: end.UTC()}
 }
 
-// ends is the query of the analyzer for the same links.
+// longestOfWindows and longestOfAnnotations are as much as the analyzer answers.
+const (
+	longestOfWindows     = 8 * 24 * time.Hour
+	longestOfAnnotations = 400 * 24 * time.Hour
+)
+
+// ofWindows is period for single windows: no longer than the time range, which may
+// be as long as is answered. A window that begins in its first seconds is left out.
+func ofWindows(from, to time.Time) api.PeriodQuery {
+	up := func(t time.Time) time.Time { return t.Add(time.Minute - 1).Truncate(time.Minute).UTC() }
+	return api.PeriodQuery{From: up(from), To: up(to)}
+}
+
+// seriesQuery is the query of the analyzer for the same links.
 func (q *Query) seriesQuery(points int) api.SeriesQuery {
 	return api.SeriesQuery{
 		Ends: q.ends, Pairs: q.pairs, Hubs: q.Hubs, Clusters: q.Clusters, Carriers: q.Carriers, Planes: q.Planes,

@@ -1,12 +1,15 @@
 package datasource
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
+
+	"github.com/fibergauge/fibergauge/analyzer/api"
 )
 
 // TestBadQueries are refused with what is allowed, by the plugin, before anything
@@ -77,6 +80,38 @@ func TestPeriod(t *testing.T) {
 		if first.From.After(at.Add(-length)) || first.To.Before(at) {
 			t.Errorf("%s before %s: %v leaves something out", length, at, first)
 		}
+	}
+}
+
+// TestLongRanges: what the analyzer would refuse as too long is not asked of it.
+func TestLongRanges(t *testing.T) {
+	at := time.Date(2025, 6, 3, 12, 34, 10, 0, time.UTC)
+	if p := ofWindows(at.Add(-longestOfWindows), at); p.To.Sub(p.From) > longestOfWindows || p.To.Before(at) {
+		t.Errorf("eight days of windows are asked for as %v", p)
+	}
+	var lengths []time.Duration
+	s := through(t, func(r *http.Request) (int, http.Header, any) {
+		from, errFrom := momentOf(r.URL.Query().Get("from"))
+		to, errTo := momentOf(r.URL.Query().Get("to"))
+		if errFrom != nil || errTo != nil {
+			t.Errorf("%s: %v, %v", r.URL, errFrom, errTo)
+		}
+		lengths = append(lengths, to.Sub(from))
+		return http.StatusOK, nil, &api.Annotations{}
+	})
+	for _, query := range []string{`{"queryType": "annotations"}`, `{"metric": "ipdv"}`} {
+		ask := asked(query)
+		ask.TimeRange.From = at.AddDate(-3, 0, 0)
+		q, err := ParseQuery(ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frames, err := answers[q.Type](s, t.Context(), q); err != nil || len(frames) > 1 {
+			t.Errorf("%s: %v, %v", query, frames, err)
+		}
+	}
+	if len(lengths) != 1 || lengths[0] > longestOfAnnotations {
+		t.Errorf("three years are asked for as %v", lengths)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	june = time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	june     = time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
 	july = time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
 )
 
@@ -147,6 +147,9 @@ func every() map[string]string {
 	for kind := range answers {
 		out[kind] = fmt.Sprintf(`{"queryType": %q}`, kind)
 		for _, metric := range metrics[kind] {
+			if metric == "ipdv" {
+				continue // of a month nothing is asked for
+			}
 			out[kind+" "+metric] = fmt.Sprintf(`{"queryType": %q, "metric": %q}`, kind, metric)
 		}
 	}

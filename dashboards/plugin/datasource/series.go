@@ -31,8 +31,14 @@ func byStatistic(metric string) bool { return metric == "rtt" || metric == "rati
 // series is what ends measured over the time.
 func (s *Source) series(ctx context.Context, q *Query) (data.Frames, error) {
 	of := q.seriesQuery(min(q.MaxPoints, 10_000))
-	if q.Metric == "ipdv" && of.Step == "" {
-		of.Step = "window" // what day records do not have
+	if q.Metric == "ipdv" { // which day records do not have
+		if q.To.Sub(q.From) > longestOfWindows {
+			return nothing("GET /api/v1/series", "the variation stands in windows only, of which 8 days are answered at most; choose a shorter time range"), nil
+		}
+		of.Step = "window"
+	}
+	if of.Step == "window" {
+		of.Period = ofWindows(q.From, q.To)
 	}
 	found, executed, err := s.askSeries(ctx, of)
 	if why, none := absent(err); none {

@@ -21,13 +21,16 @@ type transport func(*http.Request) (status int, header http.Header, body any)
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	status, header, body := f(r)
 	text, err := json.Marshal(body)
+	if err == nil {
+		err = r.Context().Err()
+	}
 	if err != nil {
 		return nil, err
 	}
 	if header == nil {
 		header = http.Header{}
 	}
-	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(text)), Request: r}, r.Context().Err()
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(text)), Request: r}, nil
 }
 
 func through(t *testing.T, f transport) *Source {
