@@ -145,8 +145,10 @@ type PairsQuery struct {
 	Month                        string // 2025-06
 	Plane, Carrier, Hub, Cluster string
 	Verdict                      Verdict
-	Limit                        int    // 0: as many as the server likes
-	Cursor                       string // of the answer before
+	// Links asks for every pair of sites instead of the best carrier on each plane.
+	Links  bool
+	Limit  int    // 0: as many as the server likes
+	Cursor string // of the answer before
 }
 
 // SeriesQuery asks for what ends of links measured. An end is asked for if every
@@ -241,6 +243,7 @@ func (c *Client) Pairs(ctx context.Context, ask PairsQuery) (*Pairs, error) {
 	set(q, "hub", ask.Hub)
 	set(q, "cluster", ask.Cluster)
 	set(q, "verdict", string(ask.Verdict))
+	setBool(q, "links", ask.Links)
 	setInt(q, "limit", ask.Limit)
 	set(q, "cursor", ask.Cursor)
 	return get[Pairs](ctx, c, "/api/v1/months/"+url.PathEscape(ask.Month)+"/pairs", q)

@@ -85,6 +85,12 @@ func TestClient(t *testing.T) {
 	if next, err := one.Pairs(ctx, api.PairsQuery{Month: "2025-06", Plane: "optical", Cluster: "a", Hub: "hub", Limit: 1, Cursor: pairs.Cursor}); err != nil || len(next.Pairs) != 1 || next.Cursor != "" {
 		t.Errorf("more pairs: %v, %+v", err, next)
 	}
+	if links, err := one.Pairs(ctx, api.PairsQuery{Month: "2025-06", Links: true}); err != nil || !cmp.Equal(links.Pairs, report.Links) {
+		t.Errorf("links: %v, %+v", err, links)
+	}
+	if links, err := one.Pairs(ctx, api.PairsQuery{Month: "2025-06", Carrier: "two", Links: true}); err != nil || len(links.Pairs) != 1 || !links.Pairs[0].Withheld {
+		t.Errorf("links of another carrier: %v, %+v", err, links)
+	}
 	if pair, err := one.Pair(ctx, "2025-06", "b", "a"); err != nil || len(pair.Links) != 2 {
 		t.Errorf("pair: %v, %+v", err, pair)
 	}

@@ -126,9 +126,10 @@ func (m *summary) take(made *shelf.Made) {
 	}
 }
 
-// pairs lists the pairs of a month, each by its best carrier on each plane.
+// pairs lists the pairs of a month, each by its best carrier on each plane, or every
+// pair of sites.
 func (s *Server) pairs(w http.ResponseWriter, r *http.Request, reader *readers.Reader, made *shelf.Shelf) {
-	query, err := queryOf(r, "plane", "carrier", "hub", "cluster", "verdict", "limit", "cursor")
+	query, err := queryOf(r, "plane", "carrier", "hub", "cluster", "verdict", "links", "limit", "cursor")
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
@@ -148,6 +149,11 @@ func (s *Server) pairs(w http.ResponseWriter, r *http.Request, reader *readers.R
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	links, err := switched(query, "links")
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
 	month, taken := s.takeMonth(w, r, reader, made, false)
 	if taken == nil {
 		return
@@ -161,8 +167,15 @@ func (s *Server) pairs(w http.ResponseWriter, r *http.Request, reader *readers.R
 		return !query.Has(name) || slices.Contains(have, query.Get(name))
 	}
 	found := []api.Pair{}
-	for _, plane := range excerpt.Planes {
-		for _, p := range plane.Pairs {
+	of := [][]api.Pair{excerpt.Links}
+	if !links {
+		of = of[:0]
+		for _, plane := range excerpt.Planes {
+			of = append(of, plane.Pairs)
+		}
+	}
+	for _, list := range of {
+		for _, p := range list {
 			if is("plane", p.Plane) && is("carrier", p.Carrier) && is("cluster", p.Pair[:]...) &&
 				is("hub", hub[p.Pair[0]], hub[p.Pair[1]]) && (verdict == "" || p.Verdict == verdict) {
 				found = append(found, p)

@@ -300,6 +300,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{MonthsPath, "viewer", MonthsPath + "?before=June", 400, nil},
 		{pairsPath, "viewer", june + "/pairs?plane=optical&verdict=compliant&cluster=a&hub=hub&carrier=one&limit=1", 200, nil},
 		{pairsPath, "one", june + "/pairs?limit=1", 200, nil},
+		{pairsPath, "viewer", june + "/pairs?links=1&carrier=two", 200, nil},
+		{pairsPath, "viewer", june + "/pairs?links=all", 400, nil},
 		{pairsPath, "viewer", june + "/pairs?verdict=fine", 400, nil},
 		{pairsPath, "viewer", june + "/pairs?cursor=-1", 400, nil},
 		{pairPath, "viewer", june + "/pairs/a/z", 404, nil},

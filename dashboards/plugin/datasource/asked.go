@@ -192,13 +192,18 @@ func beginOf(month string, zone *time.Location) (time.Time, error) {
 // pairsAtOnce is the size of a page.
 const pairsAtOnce = 1000
 
-// askPairs gives the pairs of a month that are asked for.
+// askPairs gives the pairs of a month that are asked for: each by its best carrier,
+// or by those that are named, also where another is better.
 func (s *Source) askPairs(ctx context.Context, q *Query, n *network, month string) (found []api.Pair, key string, err error) {
+	links := len(q.Carriers) > 0
 	key = fmt.Sprintf("GET /api/v1/months/%s/pairs", month)
+	if links {
+		key += "?links=1"
+	}
 	all, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*[]api.Pair, error) {
 		list := []api.Pair{}
 		for cursor := ""; ; {
-			page, err := c.Pairs(ctx, api.PairsQuery{Month: month, Limit: pairsAtOnce, Cursor: cursor})
+			page, err := c.Pairs(ctx, api.PairsQuery{Month: month, Limit: pairsAtOnce, Cursor: cursor, Links: links})
 			if err != nil {
 				return nil, err
 			}

@@ -1,8 +1,10 @@
 package datasource
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -140,7 +142,6 @@ func (s *Source) verdicts(ctx context.Context, q *Query) (data.Frames, error) {
 	var times []time.Time
 	var making []string
 	lines := map[string][]*string{} // by the name of the pair
-	worst := map[string]int{}       // months that it missed
 	for i := range months {
 		if months[i].Pending {
 			making = append(making, months[i].Month)
@@ -165,11 +166,10 @@ func (s *Source) verdicts(ctx context.Context, q *Query) (data.Frames, error) {
 				line = append(line, nil) // months without it
 			}
 			verdict := string(p.Verdict)
-			line[len(times)-1] = &verdict
-			lines[name] = line
-			if p.Verdict != api.Compliant {
-				worst[name]++
+			if was := line[len(times)-1]; was == nil || verdictRank(verdict) < verdictRank(*was) {
+				line[len(times)-1] = &verdict // of several links the best counts
 			}
+			lines[name] = line
 		}
 	}
 	if len(lines) == 0 {
@@ -177,7 +177,7 @@ func (s *Source) verdicts(ctx context.Context, q *Query) (data.Frames, error) {
 	}
 	frame := data.NewFrame("", timeField(times, 0))
 	meta(frame, data.FrameTypeTimeSeriesWide, executed)
-	for _, name := range byWorst(lines, worst, q.Limit) {
+	for _, name := range byWorst(lines, q.Limit) {
 		line := lines[name]
 		for len(line) < len(times) {
 			line = append(line, nil)
@@ -189,32 +189,27 @@ func (s *Source) verdicts(ctx context.Context, q *Query) (data.Frames, error) {
 	if len(making) > 0 {
 		notice(frame, data.NoticeSeverityInfo, "the reports of %s are being made: refresh in a minute", strings.Join(making, ", "))
 	}
-	q.sayBest(n, frame)
 	return data.Frames{frame}, nil
 }
 
-// bestOnly is what is easily misread where there are several carriers: a pair is
-// listed by its best one, and by no other.
-const bestOnly = "a pair is judged by the best carrier on a plane: those that another carrier joins better are not among these"
-
-func (q *Query) sayBest(n *network, frame *data.Frame) {
-	if len(q.Carriers) > 0 && len(n.Carriers) > 1 {
-		notice(frame, data.NoticeSeverityInfo, bestOnly)
-	}
+// verdictRank orders verdicts, the best first.
+func verdictRank(verdict string) int {
+	return slices.Index([]string{string(api.Compliant), string(api.NonCompliant), string(api.NotDemonstrated)}, verdict)
 }
 
 // byWorst lists names, those that missed most months first, at most limit of them
 // unless it is 0.
-func byWorst(lines map[string][]*string, missed map[string]int, limit int) []string {
-	names := make([]string, 0, len(lines))
-	for name := range lines {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if missed[a] != missed[b] {
-			return missed[b] - missed[a]
+func byWorst(lines map[string][]*string, limit int) []string {
+	missed := map[string]int{}
+	for name, line := range lines {
+		for _, verdict := range line {
+			if verdict != nil && *verdict != string(api.Compliant) {
+				missed[name]++
+			}
 		}
-		return strings.Compare(a, b)
+	}
+	names := slices.SortedFunc(maps.Keys(lines), func(a, b string) int {
+		return cmp.Or(cmp.Compare(missed[b], missed[a]), strings.Compare(a, b))
 	})
 	if limit > 0 && len(names) > limit {
 		names = names[:limit]
@@ -238,9 +233,6 @@ func (s *Source) monthPairs(ctx context.Context, q *Query, n *network) (pairs []
 	}
 	if err == nil && len(pairs) == 0 {
 		why = fmt.Sprintf("the report of %s has no such pair", month)
-		if len(q.Carriers) > 0 && len(n.Carriers) > 1 {
-			why += "; " + bestOnly
-		}
 	}
 	return pairs, executed, why, err
 }

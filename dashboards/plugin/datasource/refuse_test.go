@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	june     = time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	june = time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
 	july = time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
 )
 

@@ -114,13 +114,15 @@ func (s *Source) matrix(ctx context.Context, q *Query) (data.Frames, error) {
 	for _, column := range n.Clusters {
 		frame.Fields = append(frame.Fields, q.matrixColumn(n, column.ID, best))
 	}
-	if q.Over != OverRange {
-		q.sayBest(n, frame)
-	}
 	return data.Frames{frame}, nil
 }
 
+// better tells which of two links between the same clusters counts: that of the
+// better verdict, as in the rate, and of two alike that of the lower ratio.
 func (f *figure) better(than *figure) bool {
+	if f.verdict != nil && than.verdict != nil && *f.verdict != *than.verdict {
+		return verdictRank(*f.verdict) < verdictRank(*than.verdict)
+	}
 	return f.ratio != nil && (than.ratio == nil || *f.ratio < *than.ratio)
 }
 
@@ -189,7 +191,6 @@ func (s *Source) pairs(ctx context.Context, q *Query) (data.Frames, error) {
 		decimals(field("distance", "", "lengthkm", c.distance), 1), field("class", "distance class", "", c.class),
 		field("reasons", "", "", c.reasons), field("diagnosis", "", "", c.diagnosis),
 	)
-	q.sayBest(n, frame)
 	return data.Frames{frame}, nil
 }
 
