@@ -19,8 +19,8 @@ func TestTurnsOfOneReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC))) // what is to come has no series
 		s, _, tokens, _ := guarded(t)
-		entered, leave := make(chan struct{}), make(chan struct{})
-		s.Store = slow{s.Store, entered, leave}
+		leave := make(chan struct{})
+		s.Store = slow{s.Store, leave}
 		handler := s.Handler(t.Context())
 		ask := func(who, target string) *httptest.ResponseRecorder {
 			request := httptest.NewRequest("GET", target, nil)
@@ -33,7 +33,7 @@ func TestTurnsOfOneReader(t *testing.T) {
 		codes := make(chan int, 4)
 		for _, target := range []string{series, windows} {
 			go func() { codes <- ask("one", target).Code }()
-			<-entered
+			synctest.Wait()
 		}
 		for _, target := range []string{series, windows} {
 			if r := ask("one", target); r.Code != 429 || r.Header().Get("Retry-After") == "" {
@@ -41,7 +41,7 @@ func TestTurnsOfOneReader(t *testing.T) {
 			}
 		}
 		go func() { codes <- ask("two", windows).Code }()
-		<-entered
+		synctest.Wait()
 		close(leave)
 		for range 3 {
 			if code := <-codes; code != 200 {
@@ -136,18 +136,18 @@ func TestPairPagesTakeTurns(t *testing.T) {
 		if r := ask("regulator", months); r.Code != 200 { // makes the report
 			t.Fatalf("%d %s", r.Code, r.Body)
 		}
-		entered, leave := make(chan struct{}), make(chan struct{})
-		s.Store = slow{s.Store, entered, leave}
+		leave := make(chan struct{})
+		s.Store = slow{s.Store, leave}
 		codes := make(chan int)
 		for _, pair := range []string{"/pairs/a/b", "/pairs/a/c"} {
 			go func() { codes <- ask("one", months+pair).Code }()
-			<-entered
+			synctest.Wait()
 		}
 		if r := ask("one", months+"/pairs/b/c"); r.Code != 429 || r.Header().Get("Refresh") == "" {
 			t.Errorf("a third page: %d %v", r.Code, r.Header())
 		}
 		go func() { codes <- ask("regulator", months+"/pairs/b/c").Code }()
-		<-entered
+		synctest.Wait()
 		close(leave)
 		for range 3 {
 			if code := <-codes; code != 200 {
