@@ -116,7 +116,7 @@ function OtherField({ id, field, query, values, choose, write, onRunQuery }: Oth
     case 'dashboard':
       return <TextField id={id} label="Dashboard" tooltip="UID of the dashboard to which a cell leads. Empty: fibergauge-link" placeholder="fibergauge-link" value={query.dashboard} onChange={(dashboard) => write({ dashboard })} onBlur={onRunQuery} />;
     case 'alias':
-      return <TextField id={id} label="Alias" tooltip="Name of a series. {{from}}, {{to}}, {{pair}}, {{carrier}}, {{plane}}, {{statistic}}, {{metric}}, {{site}} and {{month}} are replaced" placeholder="{{from}} > {{to}}" value={query.alias} onChange={(alias) => write({ alias })} onBlur={onRunQuery} />;
+      return <TextField id={id} label="Alias" tooltip="Name of a series. {{from}}, {{to}}, {{pair}}, {{carrier}}, {{plane}}, {{statistic}}, {{metric}}, {{site}} and {{month}} are replaced" placeholder={query.queryType === 'probe_series' ? '{{site}}' : '{{from}} > {{to}}'} value={query.alias} onChange={(alias) => write({ alias })} onBlur={onRunQuery} />;
   }
 }
 
