@@ -171,10 +171,8 @@ func (h *health) choose(newest *mesh.Mesh, plans []*report.Plan) {
 }
 
 func (h *health) merge() (int, error) {
-	room := mostNumbers / max(1, len(h.probes))
-	r := reading{Query: Query{MaxPoints: h.MaxPoints}, steps: len(h.steps)}
-	err := r.merge(room, fmt.Sprintf("%d probes", len(h.probes)))
-	return r.merged, err
+	_, merged, err := pointsOf(len(h.steps), h.MaxPoints, mostNumbers/max(1, len(h.probes)), fmt.Sprintf("%d probes", len(h.probes)))
+	return merged, err
 }
 
 // read adds what came in a part of the period. Of what is to come nothing is
@@ -211,26 +209,15 @@ func (h *health) readEnd(ctx context.Context, p *prober, plan *report.Plan, end 
 		Src: end.Scope.Src.ID, Dst: end.Scope.Dst.ID, Test: end.Scope.Test.Name,
 		FromMS: max(h.steps[0].FromMS, plan.Period.From.UnixMilli()), ToMS: min(h.steps[len(h.steps)-1].ToMS, plan.Period.To.UnixMilli()),
 	}
-	return heard, h.windows(ctx, end.Scope, query, func(w *wire.Window) {
+	err = h.windows(ctx, end.Scope, query, func(w *wire.Window) error {
 		heard = true
 		if at, ok := h.stepOf(w.StartMS); ok {
 			p.steps[at].Count(w)
 		}
 		p.see(w)
+		return nil
 	})
-}
-
-// windows gives those that are not foreign.
-func (h *health) windows(ctx context.Context, scope *latency.Scope, query store.Query, each func(w *wire.Window)) error {
-	for record, err := range h.Store.Windows(ctx, query) {
-		if err != nil {
-			return fmt.Errorf("read windows of %s>%s: %w", query.Src, query.Dst, err)
-		}
-		if !scope.Foreign(&record.Window) {
-			each(&record.Window)
-		}
-	}
-	return nil
+	return heard, err
 }
 
 // see keeps a window if it ended last; of several, any order of reading gives the
@@ -291,11 +278,15 @@ func (h *health) days(ctx context.Context, p *prober, end report.End) (heard boo
 func (h *health) findLast(ctx context.Context, p *prober) error {
 	// Most often the last hour of the day, or of the day so far, has them.
 	to := min(p.ended.toMS, h.Now.UnixMilli()+1)
+	seen := func(w *wire.Window) error {
+		p.see(w)
+		return nil
+	}
 	for _, from := range []int64{max(p.ended.fromMS, to-time.Hour.Milliseconds()), p.ended.fromMS} {
 		for _, end := range p.lastly {
 			scope := end.Scope
 			query := store.Query{Src: scope.Src.ID, Dst: scope.Dst.ID, Test: scope.Test.Name, FromMS: from, ToMS: p.ended.toMS}
-			if err := h.windows(ctx, scope, query, p.see); err != nil {
+			if err := h.windows(ctx, scope, query, seen); err != nil {
 				return err
 			}
 		}

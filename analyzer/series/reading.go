@@ -151,23 +151,28 @@ func (r *reading) windowMS() int64 { return int64(r.newest.Test(r.Test).WindowS)
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
 
-// merge decides how many steps make a point, so that there is room for all. what
-// says of which numbers there would be too many.
-func (r *reading) merge(room int, what string) error {
-	most := r.MaxPoints
-	if most == 0 {
+// pointsOf gives as many points as there may be at most, and how many steps one has
+// to take for that. asked is 0 if nobody says how many.
+func pointsOf(steps, asked, room int, what string) (most, merged int, err error) {
+	if most = asked; most == 0 {
 		most = max(1, min(pointsUnasked, room))
 	}
-	if points := min(most, r.steps); points > room {
+	if points := min(most, steps); points > room {
 		lower := "ask for fewer ends"
 		if room > 0 {
 			lower = fmt.Sprintf("lower max_points to %d, or ask for less", room)
 		}
-		return &SizeError{fmt.Sprintf("%d points of %s are more than the %d numbers that an answer may have; %s", points, what, mostNumbers, lower)}
+		return 0, 0, &SizeError{fmt.Sprintf("%d points of %s are more than the %d numbers that an answer may have; %s", points, what, mostNumbers, lower)}
 	}
-	r.merged = max(1, int(ceilDiv(int64(r.steps), int64(most))))
-	if r.Step != Window {
-		return nil
+	return most, max(1, int(ceilDiv(int64(steps), int64(most)))), nil
+}
+
+// merge decides how many steps make a point, so that there is room for all. what
+// says of which numbers there would be too many.
+func (r *reading) merge(room int, what string) (err error) {
+	var most int
+	if most, r.merged, err = pointsOf(r.steps, r.MaxPoints, room, what); err != nil || r.Step != Window {
+		return err
 	}
 	// Points of windows begin at multiples of their length, so that who asks
 	// again a little later meets the same ones. One more than fits them touches
@@ -317,17 +322,23 @@ func (r *reading) windows(ctx context.Context, p *part, scope *latency.Scope, en
 		Src: scope.Src.ID, Dst: scope.Dst.ID, Test: scope.Test.Name,
 		FromMS: max(r.Period.From.UnixMilli(), p.plan.Period.From.UnixMilli()), ToMS: min(r.Period.To.UnixMilli(), p.plan.Period.To.UnixMilli()),
 	}
-	for record, err := range r.Store.Windows(ctx, query) {
-		if err != nil {
-			return fmt.Errorf("read windows of %s>%s: %w", scope.Src.ID, scope.Dst.ID, err)
-		}
-		w := &record.Window
-		if scope.Foreign(w) {
-			continue // not of what the mesh says is there
-		}
+	return r.Source.windows(ctx, scope, query, func(w *wire.Window) error {
 		point := (w.StartMS - r.baseMS) / length
 		from := r.baseMS + point*length
-		if err := to.window(end, span{point, from, from + length}, w); err != nil {
+		return to.window(end, span{point, from, from + length}, w)
+	})
+}
+
+// windows gives those that are of what the mesh says is there.
+func (s *Source) windows(ctx context.Context, scope *latency.Scope, query store.Query, each func(w *wire.Window) error) error {
+	for record, err := range s.Store.Windows(ctx, query) {
+		if err != nil {
+			return fmt.Errorf("read windows of %s>%s: %w", query.Src, query.Dst, err)
+		}
+		if scope.Foreign(&record.Window) {
+			continue
+		}
+		if err := each(&record.Window); err != nil {
 			return err
 		}
 	}
