@@ -21,21 +21,14 @@ func (s *Source) annotations(ctx context.Context, q *Query) (data.Frames, error)
 	}
 	key := fmt.Sprintf("GET /api/v1/annotations?%s kinds %q", of.Values().Encode(), q.Kinds)
 	found, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Annotations, error) { return c.Annotations(ctx, of) })
-	if why, none := absent(err); none {
-		return nothing(key, why), nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, orEmpty(key, err)
 	}
 	times, ends := []time.Time{}, []time.Time{}
 	titles, texts, tags := []string{}, []string{}, []string{}
 	for i := range found.Annotations {
 		a := &found.Annotations[i]
-		from, err := momentOf(a.From)
-		if err != nil {
-			return nil, err
-		}
-		to, err := momentOf(a.To)
+		from, to, err := momentsOf(a.From, a.To)
 		if err != nil {
 			return nil, err
 		}

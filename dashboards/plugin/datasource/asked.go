@@ -16,12 +16,10 @@ func period(from, to time.Time) api.PeriodQuery {
 	if to.Sub(from) > 26*time.Hour {
 		grid = time.Hour
 	}
-	end := to.Truncate(grid)
-	if end.Before(to) {
-		end = end.Add(grid)
-	}
-	return api.PeriodQuery{From: from.Truncate(grid).UTC(), To: end.UTC()}
+	return api.PeriodQuery{From: from.Truncate(grid).UTC(), To: roundUp(to, grid)}
 }
+
+func roundUp(t time.Time, grid time.Duration) time.Time { return t.Add(grid - 1).Truncate(grid).UTC() }
 
 // longestOfWindows and longestOfAnnotations are as much as the analyzer answers.
 const (
@@ -32,8 +30,7 @@ const (
 // ofWindows is period for single windows: no longer than the time range, which may
 // be as long as is answered. A window that begins in its first seconds is left out.
 func ofWindows(from, to time.Time) api.PeriodQuery {
-	up := func(t time.Time) time.Time { return t.Add(time.Minute - 1).Truncate(time.Minute).UTC() }
-	return api.PeriodQuery{From: up(from), To: up(to)}
+	return api.PeriodQuery{From: roundUp(from, time.Minute), To: roundUp(to, time.Minute)}
 }
 
 // seriesQuery is the query of the analyzer for the same links.
@@ -47,14 +44,14 @@ func (q *Query) seriesQuery(points int) api.SeriesQuery {
 func (s *Source) askSeries(ctx context.Context, of api.SeriesQuery) (*api.Series, string, error) {
 	key := "GET /api/v1/series?" + of.Values().Encode()
 	out, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Series, error) { return c.Series(ctx, of) })
-	return out, key, err
+	return out, key, orEmpty(key, err)
 }
 
 func (s *Source) askProbes(ctx context.Context, q *Query, points int) (*api.Probes, string, error) {
 	of := api.ProbesQuery{Sites: q.Sites, Hubs: q.Hubs, Clusters: q.Clusters, Carriers: q.Carriers, Planes: q.Planes, Period: period(q.From, q.To), MaxPoints: points}
 	key := "GET /api/v1/probes?" + of.Values().Encode()
 	out, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Probes, error) { return c.Probes(ctx, of) })
-	return out, key, err
+	return out, key, orEmpty(key, err)
 }
 
 func (s *Source) askNetwork(ctx context.Context) (*network, error) {

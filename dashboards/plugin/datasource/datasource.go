@@ -8,6 +8,7 @@ package datasource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -87,6 +88,10 @@ func (s *Source) answer(ctx context.Context, asked backend.DataQuery) (response 
 		return refused(backend.StatusBadRequest, backend.ErrorSourceDownstream, err)
 	}
 	frames, err := answers[query.Type](s, ctx, query)
+	var empty *emptyError
+	if errors.As(err, &empty) {
+		frames, err = nothing(empty.executed, empty.why), nil
+	}
 	if err != nil {
 		return s.upstream.refuse(err)
 	}

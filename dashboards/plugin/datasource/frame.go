@@ -93,6 +93,20 @@ func timeField(times []time.Time, step time.Duration) *data.Field {
 	return f
 }
 
+// lineFrame is a series of one value. Its name gives way to an alias, for which
+// known is what is not among the labels.
+func (q *Query) lineFrame(l *line, labels data.Labels, name string, show shown, known map[string]string, executed string) *data.Frame {
+	value := data.NewField(q.Metric, labels, l.values)
+	value.Config = &data.FieldConfig{DisplayNameFromDS: name, Unit: show.unit}
+	value.Config.SetDecimals(show.decimals)
+	if q.Alias != "" {
+		value.Config.DisplayNameFromDS = named(q.Alias, labels, known, map[string]string{"metric": q.Metric})
+	}
+	frame := data.NewFrame("", timeField(l.times, l.step), value)
+	meta(frame, data.FrameTypeTimeSeriesMulti, executed)
+	return frame
+}
+
 // named fills an alias in: {{from}} and the like are labels.
 func named(alias string, of ...map[string]string) string {
 	for _, values := range of {
@@ -110,6 +124,14 @@ func momentOf(text string) (time.Time, error) {
 		return at, fmt.Errorf("the analyzer gives the time %.40q: %w", text, err)
 	}
 	return at, nil
+}
+
+// momentsOf reads where something begins and ends.
+func momentsOf(from, to string) (begin, end time.Time, err error) {
+	if begin, err = momentOf(from); err == nil {
+		end, err = momentOf(to)
+	}
+	return begin, end, err
 }
 
 // momentOrNone is momentOf what may be missing.

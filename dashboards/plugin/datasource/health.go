@@ -31,10 +31,8 @@ func (s *Source) reached(ctx context.Context) (string, error) {
 	}
 	// What an older one lacks is found here, and what the token does not allow.
 	now := s.now()
-	if _, _, err := s.askProbes(ctx, &Query{From: now.Add(-time.Hour), To: now}, 1); err != nil {
-		if _, none := absent(err); !none {
-			return "", err
-		}
+	if _, _, err := s.askProbes(ctx, &Query{From: now.Add(-time.Hour), To: now}, 1); err != nil && !isEmpty(err) {
+		return "", err
 	}
 	newest := "it has no windows yet"
 	if status.NewestEnd != nil {

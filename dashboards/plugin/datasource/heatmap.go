@@ -16,22 +16,15 @@ func (s *Source) heatmap(ctx context.Context, q *Query) (data.Frames, error) {
 	of.Buckets = 50
 	key := "GET /api/v1/heatmap?" + of.Values().Encode()
 	found, err := ask(ctx, s.upstream, key, func(ctx context.Context, c *api.Client) (*api.Heatmap, error) { return c.Heatmap(ctx, of) })
-	if why, none := absent(err); none {
-		return nothing(key, why), nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, orEmpty(key, err)
 	}
 	var times []time.Time
 	counts := make([][]*float64, len(found.EdgesMS))
 	step := time.Duration(0)
 	for i := range found.Points {
 		p := &found.Points[i]
-		from, err := momentOf(p.From)
-		if err != nil {
-			return nil, err
-		}
-		to, err := momentOf(p.To)
+		from, to, err := momentsOf(p.From, p.To)
 		if err != nil {
 			return nil, err
 		}

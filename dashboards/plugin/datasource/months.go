@@ -217,22 +217,19 @@ func byWorst(lines map[string][]*string, limit int) []string {
 	return names
 }
 
-// monthPairs are the pairs of the month that is asked for. Without one it says
-// why.
-func (s *Source) monthPairs(ctx context.Context, q *Query, n *network) (pairs []api.Pair, executed, why string, err error) {
+// monthPairs are the pairs of the month that is asked for.
+func (s *Source) monthPairs(ctx context.Context, q *Query, n *network) (pairs []api.Pair, executed string, err error) {
 	month, err := s.month(ctx, q, n)
 	if err != nil {
-		return nil, "", "", err
+		return nil, executed, err
 	}
 	if month == "" {
-		return nil, "GET /api/v1/months", "there is no month with data before the end of the time range", nil
+		executed = "GET /api/v1/months"
+		return nil, executed, &emptyError{executed, "there is no month with data before the end of the time range"}
 	}
 	pairs, executed, err = s.askPairs(ctx, q, n, month)
-	if reason, none := absent(err); none {
-		return nil, executed, reason, nil
-	}
 	if err == nil && len(pairs) == 0 {
-		why = fmt.Sprintf("the report of %s has no such pair", month)
+		err = &emptyError{executed, fmt.Sprintf("the report of %s has no such pair", month)}
 	}
-	return pairs, executed, why, err
+	return pairs, executed, orEmpty(executed, err)
 }

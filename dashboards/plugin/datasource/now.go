@@ -47,12 +47,9 @@ func (q *Query) highest(frames data.Frames) data.Frames {
 }
 
 func (s *Source) endValues(ctx context.Context, q *Query) (data.Frames, error) {
-	found, executed, why, err := s.rangeFigures(ctx, q.seriesQuery(1))
+	found, executed, err := s.rangeFigures(ctx, q.seriesQuery(1))
 	if err != nil {
 		return nil, err
-	}
-	if why != "" {
-		return nothing(executed, why), nil
 	}
 	var frames data.Frames
 	for i := range found {
@@ -72,9 +69,6 @@ func (s *Source) endValues(ctx context.Context, q *Query) (data.Frames, error) {
 
 func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error) {
 	found, executed, err := s.askProbes(ctx, q, 1)
-	if why, none := absent(err); none {
-		return nothing(executed, why), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +79,7 @@ func (s *Source) probeValues(ctx context.Context, q *Query) (data.Frames, error)
 		if value == nil {
 			continue
 		}
-		frames = append(frames, q.numeric(map[string]string{"silent": "s", "waited": "s", "missing": "percent"}[q.Metric], executed,
-			data.Labels{"site": p.Site, "cluster": p.Cluster, "carrier": p.Carrier, "plane": p.Plane}, *value))
+		frames = append(frames, q.numeric(map[string]string{"silent": "s", "waited": "s", "missing": "percent"}[q.Metric], executed, labelsOf(p), *value))
 	}
 	if len(frames) == 0 {
 		return nothing(executed, "no probe tells this in the time range"), nil

@@ -15,8 +15,8 @@ func (s *Source) sites(ctx context.Context, q *Query) (data.Frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, executed, _, err := s.figures(ctx, q, n)
-	if err != nil {
+	found, executed, err := s.figures(ctx, q, n)
+	if err != nil && !isEmpty(err) { // the sites are there all the same
 		return nil, err
 	}
 	var site, cluster, name, hub, carrier, plane, role []string
@@ -69,12 +69,9 @@ func (s *Source) links(ctx context.Context, q *Query) (data.Frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, executed, why, err := s.figures(ctx, q, n)
+	found, executed, err := s.figures(ctx, q, n)
 	if err != nil {
 		return nil, err
-	}
-	if why != "" {
-		return nothing(executed, why), nil
 	}
 	distance := map[[2]string]float64{}
 	for i := range n.Links {

@@ -26,9 +26,6 @@ func (s *Source) probes(ctx context.Context, q *Query) (data.Frames, error) {
 		return nil, err
 	}
 	found, executed, err := s.askProbes(ctx, q, 1)
-	if why, none := absent(err); none {
-		return nothing(executed, why), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +132,13 @@ func probeValue(metric string, p *api.ProbePoint) *float64 {
 	return count(p.Unstamped)
 }
 
+func labelsOf(p *api.Probe) data.Labels {
+	return data.Labels{"site": p.Site, "cluster": p.Cluster, "carrier": p.Carrier, "plane": p.Plane}
+}
+
 // probeSeries is how probes did over the time.
 func (s *Source) probeSeries(ctx context.Context, q *Query) (data.Frames, error) {
 	found, executed, err := s.askProbes(ctx, q, min(q.MaxPoints, 2000))
-	if why, none := absent(err); none {
-		return nothing(executed, why), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -149,11 +147,7 @@ func (s *Source) probeSeries(ctx context.Context, q *Query) (data.Frames, error)
 		p := &found.Probes[i]
 		l := &line{}
 		for j := range p.Points {
-			from, err := momentOf(p.Points[j].From)
-			if err != nil {
-				return nil, err
-			}
-			to, err := momentOf(p.Points[j].To)
+			from, to, err := momentsOf(p.Points[j].From, p.Points[j].To)
 			if err != nil {
 				return nil, err
 			}
@@ -170,15 +164,7 @@ func (s *Source) probeSeries(ctx context.Context, q *Query) (data.Frames, error)
 		if !ok {
 			show = shown{"short", 0}
 		}
-		value := data.NewField(q.Metric, data.Labels{"site": p.Site, "cluster": p.Cluster, "carrier": p.Carrier, "plane": p.Plane}, l.values)
-		value.Config = &data.FieldConfig{DisplayNameFromDS: p.Site, Unit: show.unit}
-		value.Config.SetDecimals(show.decimals)
-		if q.Alias != "" {
-			value.Config.DisplayNameFromDS = named(q.Alias, map[string]string{"site": p.Site, "carrier": p.Carrier, "plane": p.Plane, "metric": q.Metric})
-		}
-		frame := data.NewFrame("", timeField(l.times, l.step), value)
-		meta(frame, data.FrameTypeTimeSeriesMulti, executed)
-		frames = append(frames, frame)
+		frames = append(frames, q.lineFrame(l, labelsOf(p), p.Site, show, nil, executed))
 	}
 	if len(frames) == 0 {
 		return nothing(executed, "no probe has a step that begins in the time range; choose a longer one"), nil

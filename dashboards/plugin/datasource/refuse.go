@@ -75,6 +75,28 @@ func older(e *api.Error) bool {
 		e.Status == http.StatusBadRequest && strings.Contains(e.Detail, " is no parameter; ")
 }
 
+// emptyError says that there is nothing to show, which is no mistake of anybody.
+type emptyError struct {
+	executed string // what was asked of the analyzer
+	why      string
+}
+
+func (e *emptyError) Error() string { return e.why }
+
+// orEmpty is an error, as emptyError if what was asked for is not there.
+func orEmpty(executed string, err error) error {
+	if why, none := absent(err); none {
+		return &emptyError{executed, why}
+	}
+	return err
+}
+
+// isEmpty tells whether there is just nothing to show.
+func isEmpty(err error) bool {
+	var empty *emptyError
+	return errors.As(err, &empty)
+}
+
 // absent tells whether what was asked for is not there, which is no mistake of
 // anybody, and says what the analyzer says of it.
 func absent(err error) (string, bool) {

@@ -2,7 +2,6 @@ package datasource
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -41,9 +40,6 @@ func (s *Source) series(ctx context.Context, q *Query) (data.Frames, error) {
 		of.Period = ofWindows(q.From, q.To)
 	}
 	found, executed, err := s.askSeries(ctx, of)
-	if why, none := absent(err); none {
-		return nothing(executed, why), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,18 +99,8 @@ func (q *Query) endFrame(of *api.Series, end *api.LinkSeries, statistic, execute
 	if len(q.Statistics) > 1 {
 		name += " " + statistic
 	}
-	value := data.NewField(q.Metric, labels, line.values)
-	show := seriesUnits[q.Metric]
-	value.Config = &data.FieldConfig{DisplayNameFromDS: name, Unit: show.unit}
-	value.Config.SetDecimals(show.decimals)
-	if q.Alias != "" {
-		value.Config.DisplayNameFromDS = named(q.Alias, map[string]string{
-			"from": end.Src, "to": end.Dst, "pair": end.Pair[0] + " – " + end.Pair[1], "carrier": end.Carrier, "plane": end.Plane,
-			"statistic": statistic, "metric": q.Metric,
-		})
-	}
-	frame := data.NewFrame("", timeField(line.times, line.step), value)
-	meta(frame, data.FrameTypeTimeSeriesMulti, executed)
+	frame := q.lineFrame(line, labels, name, seriesUnits[q.Metric],
+		map[string]string{"pair": end.Pair[0] + " – " + end.Pair[1], "statistic": statistic}, executed)
 	if line.lost > 0 {
 		notice(frame, data.NoticeSeverityWarning, "%s: in %d steps so many packets were lost that there is no %s, which counts as above any limit; see the loss", name, line.lost, statistic)
 	}
@@ -155,11 +141,7 @@ func (q *Query) within(from, to time.Time) (time.Time, bool) {
 func (q *Query) addPoints(l *line, end *api.LinkSeries, statistic string) error {
 	for i := range end.Points {
 		point := &end.Points[i]
-		from, err := momentOf(point.From)
-		if err != nil {
-			return err
-		}
-		to, err := momentOf(point.To)
+		from, to, err := momentsOf(point.From, point.To)
 		if err != nil {
 			return err
 		}
@@ -186,11 +168,7 @@ func (q *Query) addPoints(l *line, end *api.LinkSeries, statistic string) error 
 // time range.
 func (q *Query) addLimits(l *line, end *api.LinkSeries) error {
 	for i := range end.Limits {
-		from, err := momentOf(end.Limits[i].From)
-		if err != nil {
-			return err
-		}
-		to, err := momentOf(end.Limits[i].To)
+		from, to, err := momentsOf(end.Limits[i].From, end.Limits[i].To)
 		if err != nil {
 			return err
 		}
@@ -276,21 +254,13 @@ func limitAt(end *api.LinkSeries, p *api.Point) (*api.Limit, error) {
 	if len(end.Limits) == 1 {
 		return &end.Limits[0], nil
 	}
-	from, err := momentOf(p.From)
-	if err != nil {
-		return nil, err
-	}
-	to, err := momentOf(p.To)
+	from, to, err := momentsOf(p.From, p.To)
 	if err != nil {
 		return nil, err
 	}
 	var held *api.Limit
 	for i := range end.Limits {
-		begin, err := momentOf(end.Limits[i].From)
-		if err != nil {
-			return nil, err
-		}
-		until, err := momentOf(end.Limits[i].To)
+		begin, until, err := momentsOf(end.Limits[i].From, end.Limits[i].To)
 		if err != nil {
 			return nil, err
 		}
@@ -344,9 +314,7 @@ func stepOf(of *api.Series) time.Duration {
 		step = 0 // as the test says: taken from the points
 		for _, end := range of.Series {
 			for i := range end.Points {
-				from, errFrom := momentOf(end.Points[i].From)
-				to, errTo := momentOf(end.Points[i].To)
-				if errFrom == nil && errTo == nil && to.After(from) {
+				if from, to, err := momentsOf(end.Points[i].From, end.Points[i].To); err == nil && to.After(from) {
 					return to.Sub(from)
 				}
 			}
@@ -384,7 +352,7 @@ func (s *Source) notices(q *Query, of *api.Series, frames data.Frames) error {
 		notice(frames[0], data.NoticeSeverityWarning, "nothing is there after %s, which is %s before the end of the time range: see the data quality dashboard", newest.Format(time.RFC3339), end.Sub(newest).Round(time.Second))
 	}
 	if of.Merged > 1 {
-		notice(frames[0], data.NoticeSeverityInfo, "each point is of %s", fmt.Sprintf("%d steps of a %s: their packets are put together, nothing is averaged", of.Merged, of.Step))
+		notice(frames[0], data.NoticeSeverityInfo, "each point is of %d steps of a %s: their packets are put together, nothing is averaged", of.Merged, of.Step)
 	}
 	return nil
 }

@@ -24,11 +24,11 @@ type figure struct {
 }
 
 // figures are of the month, or of the time range exactly, then one for each end.
-func (s *Source) figures(ctx context.Context, q *Query, n *network) (found []figure, executed, why string, err error) {
+func (s *Source) figures(ctx context.Context, q *Query, n *network) (found []figure, executed string, err error) {
 	if q.Over == OverRange {
 		return s.rangeFigures(ctx, q.seriesQuery(1))
 	}
-	pairs, executed, why, err := s.monthPairs(ctx, q, n)
+	pairs, executed, err := s.monthPairs(ctx, q, n)
 	for i := range pairs {
 		p := &pairs[i]
 		verdict := string(p.Verdict)
@@ -38,7 +38,7 @@ func (s *Source) figures(ctx context.Context, q *Query, n *network) (found []fig
 		}
 		found = append(found, f)
 	}
-	return found, executed, why, err
+	return found, executed, err
 }
 
 func infinite() *float64 {
@@ -47,13 +47,10 @@ func infinite() *float64 {
 }
 
 // rangeFigures makes one figure of all that an end measured in a time.
-func (s *Source) rangeFigures(ctx context.Context, of api.SeriesQuery) (found []figure, executed, why string, err error) {
+func (s *Source) rangeFigures(ctx context.Context, of api.SeriesQuery) (found []figure, executed string, err error) {
 	series, executed, err := s.askSeries(ctx, of)
-	if reason, none := absent(err); none {
-		return nil, executed, reason, nil
-	}
 	if err != nil {
-		return nil, executed, "", err
+		return nil, executed, err
 	}
 	for i := range series.Series {
 		end := &series.Series[i]
@@ -65,7 +62,7 @@ func (s *Source) rangeFigures(ctx context.Context, of api.SeriesQuery) (found []
 		for metric, into := range map[string]**float64{"ratio": &f.ratio, "rtt": &f.rtt, "loss": &f.loss} {
 			value, lack, err := valueOf(metric, series.Statistic, end, p)
 			if err != nil {
-				return nil, executed, "", err
+				return nil, executed, err
 			}
 			if *into = value; lack == endless {
 				*into = infinite()
@@ -74,9 +71,9 @@ func (s *Source) rangeFigures(ctx context.Context, of api.SeriesQuery) (found []
 		found = append(found, f)
 	}
 	if len(found) == 0 {
-		why = "these links have no windows in the time range"
+		return nil, executed, &emptyError{executed, "these links have no windows in the time range"}
 	}
-	return found, executed, why, nil
+	return found, executed, nil
 }
 
 // matrix has the clusters as rows and as columns. Where several carriers or
@@ -86,12 +83,9 @@ func (s *Source) matrix(ctx context.Context, q *Query) (data.Frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, executed, why, err := s.figures(ctx, q, n)
+	found, executed, err := s.figures(ctx, q, n)
 	if err != nil {
 		return nil, err
-	}
-	if why != "" {
-		return nothing(executed, why), nil
 	}
 	best := map[[2]string]*figure{}
 	for i := range found {
@@ -164,14 +158,10 @@ func (s *Source) pairs(ctx context.Context, q *Query) (data.Frames, error) {
 	if q.Over == OverRange {
 		return s.ends(ctx, q, n)
 	}
-	found, executed, why, err := s.monthPairs(ctx, q, n)
+	found, executed, err := s.monthPairs(ctx, q, n)
 	if err != nil {
 		return nil, err
 	}
-	if why != "" {
-		return nothing(executed, why), nil
-	}
-	found = slices.Clone(found)
 	slices.SortStableFunc(found, func(a, b api.Pair) int { return -compareRatios(a.Ratio, a.Unbounded, b.Ratio, b.Unbounded) })
 	if q.Limit > 0 && len(found) > q.Limit {
 		found = found[:q.Limit]
@@ -278,12 +268,9 @@ func (c *endColumns) named(n *network, q *Query) []*data.Field {
 }
 
 func (s *Source) ends(ctx context.Context, q *Query, n *network) (data.Frames, error) {
-	found, executed, why, err := s.figures(ctx, q, n)
+	found, executed, err := s.figures(ctx, q, n)
 	if err != nil {
 		return nil, err
-	}
-	if why != "" {
-		return nothing(executed, why), nil
 	}
 	slices.SortStableFunc(found, func(a, b figure) int { return -compareRatios(a.ratio, false, b.ratio, false) })
 	if q.Limit > 0 && len(found) > q.Limit {
@@ -305,17 +292,14 @@ func (s *Source) changes(ctx context.Context, q *Query) (data.Frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, executed, why, err := s.rangeFigures(ctx, q.seriesQuery(1))
+	now, executed, err := s.rangeFigures(ctx, q.seriesQuery(1))
 	if err != nil {
 		return nil, err
 	}
-	if why != "" {
-		return nothing(executed, why), nil
-	}
 	earlier := *q
 	earlier.From, earlier.To = q.From.Add(-q.To.Sub(q.From)), q.From
-	before, _, _, err := s.rangeFigures(ctx, earlier.seriesQuery(1))
-	if err != nil {
+	before, _, err := s.rangeFigures(ctx, earlier.seriesQuery(1))
+	if err != nil && !isEmpty(err) {
 		return nil, err
 	}
 	was := map[[2]string]*figure{}

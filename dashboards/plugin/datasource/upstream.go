@@ -93,7 +93,7 @@ func newUpstream(instance backend.DataSourceInstanceSettings) (*upstream, error)
 	}
 	return &upstream{
 		client: asking, http: client, url: instance.URL, timeout: timeout,
-		turns: make(chan struct{}, atOnce), answers: map[string]answer{},
+		turns: make(chan struct{}, atOnce), answers: map[string]answer{}, flights: map[string]*flight{},
 	}, nil
 }
 
@@ -147,9 +147,6 @@ func (u *upstream) join(ctx context.Context, key string, do func(context.Context
 		// Whoever asked first may go; the others still want it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.timeout)
 		f = &flight{done: make(chan struct{}), cancel: cancel}
-		if u.flights == nil {
-			u.flights = map[string]*flight{}
-		}
 		u.flights[key] = f
 		go u.fly(ctx, key, f, do)
 	}

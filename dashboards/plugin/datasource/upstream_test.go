@@ -40,7 +40,7 @@ func through(t *testing.T, f transport) *Source {
 		t.Fatal(err)
 	}
 	return &Source{now: time.Now, upstream: &upstream{
-		client: client, url: "http://127.0.0.1:1", timeout: patience, turns: make(chan struct{}, atOnce), answers: map[string]answer{},
+		client: client, url: "http://127.0.0.1:1", timeout: patience, turns: make(chan struct{}, atOnce), answers: map[string]answer{}, flights: map[string]*flight{},
 	}}
 }
 

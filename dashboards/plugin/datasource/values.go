@@ -3,6 +3,7 @@ package datasource
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -28,9 +29,8 @@ func (s *Source) resources() http.Handler {
 		if err == nil {
 			values, err = s.values(r.Context(), q.Get("kind"), ask)
 			if err != nil {
-				var text string
 				code, text := s.upstream.explain(err)
-				status, err = int(code), fmt.Errorf("%s", text)
+				status, err = int(code), errors.New(text)
 			}
 		}
 		w.Header().Set("Content-Type", "application/json")
